@@ -1,0 +1,301 @@
+"""The exception tree.
+
+::
+
+    HlwasmError
+    ├── LoadError                 the input cannot become a sandbox
+    │   ├── InvalidWasm           not WebAssembly, truncated, malformed, wrong version
+    │   ├── UnsupportedItem       a WIT item or wasm feature that hlwasm does not run
+    │   ├── CompileError          the compiler refused, crashed or hit its limits
+    │   └── ArtifactError         a compiled artifact is damaged or of another version
+    ├── LinkError                 imports missing or mistyped, all named at once
+    ├── ConversionError           a Python value does not fit its WIT type
+    │   ├── WitTypeError          … wrong Python type (also a TypeError)
+    │   └── WitValueError         … right type, value out of range (also a ValueError)
+    ├── Err                       the component returned the error arm of its result
+    ├── GuestError                the guest did not run to its end; the sandbox is poisoned
+    │   ├── Trap                  WebAssembly's own abnormal end
+    │   ├── GuestFault            a CPU exception or panic of the guest runtime
+    │   ├── GuestDataError        the guest passed data that is not valid
+    │   ├── ProgramExit           a WASI program asked to exit
+    │   └── UnsupportedImport     the guest called an import that is linked but not provided
+    ├── LimitExceeded             a limit was reached; says which and its value
+    │   └── DeadlineExceeded      … the wall-clock deadline
+    ├── Cancelled                 the call was cancelled from outside
+    ├── SandboxStateError         the sandbox cannot do this now
+    │   ├── SandboxBusy           … it is running in another thread
+    │   ├── ReentrantCall         … it is running, and this call comes from inside it
+    │   ├── SandboxPoisoned       … an earlier call did not run to its end
+    │   └── SandboxClosed         … it was closed
+    ├── NoHypervisorFound         /dev/kvm is missing, not permitted or not working
+    └── NativeError               an unexpected failure of the VMM or of the kernel
+
+An exception that a host function raises is none of these: it comes back to the
+caller as it is, with its traceback.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Generic, TypeVar
+
+E = TypeVar("E")
+
+
+class HlwasmError(Exception):
+    """Base of every exception that hlwasm raises on its own account."""
+
+
+class LoadError(HlwasmError):
+    """The input cannot become a sandbox."""
+
+
+class InvalidWasm(LoadError):
+    """The input is not WebAssembly, is truncated or malformed, or has a wrong version."""
+
+
+class UnsupportedItem(LoadError):
+    """The component uses a WIT item or a wasm feature that hlwasm does not run.
+
+    Attributes:
+        item: WIT name of the item, such as ``"demo:a/b@1.0.0#stream-it"``.
+    """
+
+    def __init__(self, message: str, item: str = "") -> None:
+        super().__init__(message)
+        self.item = item
+
+
+class CompileError(LoadError):
+    """The compiler refused the component, crashed, or reached its time or memory limit."""
+
+
+class ArtifactError(LoadError):
+    """A compiled artifact is damaged, or was made by another version."""
+
+
+class LinkError(HlwasmError):
+    """Imports are missing or do not fit.
+
+    Attributes:
+        problems: one line per problem, each starting with the import's WIT name.
+    """
+
+    def __init__(self, message: str, problems: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.problems = problems
+
+
+class ConversionError(HlwasmError):
+    """A Python value does not fit its WIT type.
+
+    Attributes:
+        path: where, such as ``"ops.add: parameter b"`` or ``"ops.draw: parameter shape.points[3].x"``.
+    """
+
+    def __init__(self, message: str, path: str = "") -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class WitTypeError(ConversionError, TypeError):
+    """The value has the wrong Python type."""
+
+
+class WitValueError(ConversionError, ValueError):
+    """The value has the right type but does not fit: range, length, encoding, case name."""
+
+
+@dataclass(eq=True)
+class Err(HlwasmError, Generic[E]):
+    """The error arm of a WIT ``result``.
+
+    A call whose function returns a ``result`` raises it; a host function raises it
+    (or returns it) to give the component an error. Inside other values an error arm is
+    an ``Err`` object that is not raised.
+
+    Attributes:
+        value: the payload, None where the arm has none.
+    """
+
+    value: E
+
+    # A dataclass with eq and no frozen sets __hash__ to None; exceptions are hashed by identity.
+    __hash__ = Exception.__hash__
+
+    def __post_init__(self) -> None:
+        super().__init__(self.value)
+
+    def __str__(self) -> str:
+        return f"the component returned an error: {self.value!r}"
+
+
+class GuestError(HlwasmError):
+    """The guest did not run to its end; the sandbox is poisoned until it is restored."""
+
+
+class TrapCode(Enum):
+    """Why WebAssembly trapped. Values are stable names."""
+
+    OTHER = "other"
+    STACK_OVERFLOW = "stack-overflow"
+    MEMORY_OUT_OF_BOUNDS = "memory-out-of-bounds"
+    HEAP_MISALIGNED = "heap-misaligned"
+    TABLE_OUT_OF_BOUNDS = "table-out-of-bounds"
+    INDIRECT_CALL_TO_NULL = "indirect-call-to-null"
+    BAD_SIGNATURE = "bad-signature"
+    INTEGER_OVERFLOW = "integer-overflow"
+    INTEGER_DIVISION_BY_ZERO = "integer-division-by-zero"
+    BAD_CONVERSION_TO_INTEGER = "bad-conversion-to-integer"
+    UNREACHABLE = "unreachable"
+    INTERRUPT = "interrupt"
+    OUT_OF_FUEL = "out-of-fuel"
+    NULL_REFERENCE = "null-reference"
+    ARRAY_OUT_OF_BOUNDS = "array-out-of-bounds"
+    ALLOCATION_TOO_LARGE = "allocation-too-large"
+    CAST_FAILURE = "cast-failure"
+    CANNOT_ENTER_COMPONENT = "cannot-enter-component"
+    CANNOT_LEAVE_COMPONENT = "cannot-leave-component"
+    CANONICAL_ABI = "canonical-abi"
+    INVALID_STRING = "invalid-string"
+    BAD_HANDLE = "bad-handle"
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One frame of a wasm backtrace.
+
+    Attributes:
+        function_index: index of the function in its core module.
+        offset: byte offset of the instruction in its core module.
+        module: name of the core module, empty if it has none.
+        function: name of the function, empty if it has none.
+    """
+
+    function_index: int
+    offset: int
+    module: str
+    function: str
+
+    def __str__(self) -> str:
+        name = self.function or f"function {self.function_index}"
+        where = f"{self.module}!" if self.module else ""
+        return f"{where}{name} (offset {self.offset:#x})"
+
+
+class Trap(GuestError):
+    """WebAssembly's own abnormal end.
+
+    Attributes:
+        code: why.
+        message: one line in words.
+        backtrace: wasm frames, innermost first, without the bridges' own.
+    """
+
+    def __init__(
+        self, message: str, code: TrapCode = TrapCode.OTHER, backtrace: tuple[Frame, ...] = ()
+    ) -> None:
+        lines = [message, *(f"  at {frame}" for frame in backtrace)]
+        super().__init__("\n".join(lines))
+        self.message = message
+        self.code = code
+        self.backtrace = backtrace
+
+
+class GuestFault(GuestError):
+    """A CPU exception or panic of the guest runtime: a bug of hlwasm, or an attack."""
+
+
+class GuestDataError(GuestError):
+    """The guest passed data that is not valid: a pointer, length, discriminant or string."""
+
+
+class ProgramExit(GuestError):
+    """A WASI program asked to exit.
+
+    Attributes:
+        code: the program's exit code, 0 to 255 as far as WASI programs use it.
+    """
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"the program exited with code {code}")
+        self.code = code
+
+
+class UnsupportedImport(GuestError):
+    """The guest called an import that is linked but has no implementation.
+
+    Attributes:
+        name: WIT name of the function.
+    """
+
+    def __init__(self, message: str, name: str = "") -> None:
+        super().__init__(message)
+        self.name = name
+
+
+class LimitExceeded(HlwasmError):
+    """A limit was reached.
+
+    Attributes:
+        limit: name of the field of :class:`hlwasm.Limits`.
+        value: the limit's value.
+    """
+
+    def __init__(self, message: str, limit: str = "", value: float | None = None) -> None:
+        super().__init__(message)
+        self.limit = limit
+        self.value = value
+
+
+class DeadlineExceeded(LimitExceeded):
+    """The wall-clock deadline passed."""
+
+
+class Cancelled(HlwasmError):
+    """The call was cancelled from outside."""
+
+
+class SandboxStateError(HlwasmError):
+    """The sandbox cannot do this in its present state."""
+
+
+class SandboxBusy(SandboxStateError):
+    """The sandbox is running in another thread."""
+
+
+class ReentrantCall(SandboxStateError):
+    """The sandbox is running, and this call comes from one of its own host functions."""
+
+
+class SandboxPoisoned(SandboxStateError):
+    """An earlier call did not run to its end."""
+
+
+class SandboxClosed(SandboxStateError):
+    """The sandbox was closed."""
+
+
+class NoHypervisorFound(HlwasmError):
+    """No usable hypervisor.
+
+    Attributes:
+        hints: what to do about it, one line each.
+    """
+
+    def __init__(self, message: str, hints: tuple[str, ...] = ()) -> None:
+        super().__init__("\n".join([message, *(f"  - {hint}" for hint in hints)]))
+        self.hints = hints
+
+
+class NativeError(HlwasmError):
+    """An unexpected failure of the VMM or of the kernel.
+
+    Attributes:
+        status: the status code of the C ABI.
+    """
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status

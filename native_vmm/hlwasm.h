@@ -1,0 +1,115 @@
+/* The C ABI of native_vmm. Read by C compilers, and by cffi when the package is built
+ * (so: declarations only, no preprocessor).
+ *
+ * Every function that can fail returns a negative hlw_status; hlw_last_error() then has
+ * the message of the calling thread's last failure. No function unwinds into the caller.
+ * A sandbox may be moved between threads but used by one thread at a time, except for
+ * hlw_kick(), which any thread may call while the sandbox exists.
+ */
+
+typedef struct hlw_sandbox hlw_sandbox;
+
+enum hlw_status {
+    HLW_OK = 0,
+    HLW_ERROR_ARGUMENT = -1,        /* a caller's argument is out of range */
+    HLW_ERROR_NO_HYPERVISOR = -2,   /* /dev/kvm is missing, not permitted or does not work */
+    HLW_ERROR_SYSTEM = -3,          /* a system call failed; the message has its errno */
+    HLW_ERROR_STATE = -4,           /* not possible in the sandbox's present state */
+    HLW_ERROR_PANIC = -5,           /* a Rust panic was caught; the sandbox is unusable */
+    HLW_ERROR_INPUT = -6,           /* hlw_bridge: the input is malformed */
+    HLW_ERROR_UNSUPPORTED = -7      /* hlw_bridge: the input has an item that cannot be bridged */
+};
+
+enum hlw_driver { HLW_DRIVER_KVM = 1, HLW_DRIVER_SCRIPTED = 2 };
+
+/* Why control came back. HLW_EXIT_DONE is 0 so that the common case is one test. */
+enum hlw_exit_kind {
+    HLW_EXIT_DONE = 0,         /* the command ended well: value0, value1 */
+    HLW_EXIT_HOST_CALL = 1,    /* answer with hlw_answer(): value0 function, value1 pointer */
+    HLW_EXIT_FAILED = 2,       /* the command failed: code is a STATUS_, value0 a TRAP_ or 0; text */
+    HLW_EXIT_INTERRUPTED = 3,  /* a signal or a kick: code 1 if kicked; go on with hlw_resume() */
+    HLW_EXIT_LOG = 4,          /* value0 level; text; go on with hlw_resume() */
+    HLW_EXIT_PANIC = 5,        /* the guest runtime panicked; text. Only close or restore */
+    HLW_EXIT_FAULT = 6         /* a fault outside wasm, or a violation of the protocol; text.
+                                  Only close or restore */
+};
+
+typedef struct {
+    int32_t kind;       /* hlw_exit_kind */
+    int32_t code;
+    uint64_t value0;
+    uint64_t value1;
+    uint64_t text_bytes; /* bytes at hlw_text(), 0 if there is none */
+} hlw_exit;
+
+typedef struct {
+    uint32_t driver;              /* hlw_driver */
+    uint32_t window_count;        /* at least 2: import bridge, export bridge, component's memories */
+    const uint64_t *window_bytes; /* capacity of each, multiples of 64 KiB; 0 leaves one out */
+    uint64_t ram_bytes;           /* multiple of 2 MiB */
+    int32_t artifact_fd;          /* stays the caller's; may be closed after hlw_sandbox_new */
+    uint64_t artifact_bytes;      /* as far as the file is used */
+} hlw_config;
+
+typedef struct {
+    uint64_t exits;          /* returns of KVM_RUN */
+    uint64_t host_calls;
+    uint64_t page_faults;    /* CPU page faults that became traps */
+    uint64_t access_faults;  /* EFAULT exits that became traps */
+    uint64_t exceptions;     /* other CPU exceptions that became traps */
+    uint64_t protects;       /* protect, remap, release and image requests */
+    uint64_t interrupts;     /* returns because of signals and kicks */
+} hlw_counters;
+
+typedef struct {
+    int32_t device;           /* errno of opening /dev/kvm, 0 if it opened */
+    int32_t api_version;
+    uint32_t vcpu_mmap_bytes;
+    uint32_t memslots_max;
+    int32_t sync_regs;
+    int32_t readonly_mem;
+    int32_t immediate_exit;
+} hlw_hypervisor_info;
+
+typedef struct {
+    uint8_t *data;
+    size_t length;
+} hlw_buffer;
+
+const char *hlw_version(void);
+/* Python source of the constants shared by host and guest. */
+const char *hlw_abi_constants(void);
+/* Copies the calling thread's last message, NUL-terminated; returns its full length. */
+size_t hlw_last_error(char *buffer, size_t size);
+int32_t hlw_hypervisor_query(hlw_hypervisor_info *info);
+
+/* Makes the VM, loads the embedded guest and boots it to its first ready. */
+int32_t hlw_sandbox_new(const hlw_config *config, hlw_sandbox **sandbox);
+void hlw_sandbox_free(hlw_sandbox *sandbox);
+/* Where the last exit is described; valid and at one address while the sandbox exists. */
+const hlw_exit *hlw_last_exit(const hlw_sandbox *sandbox);
+const uint8_t *hlw_text(const hlw_sandbox *sandbox);
+
+/* These four run the vCPU until the next exit and return its kind, or a negative status. */
+int32_t hlw_command(hlw_sandbox *sandbox, uint64_t command, const uint64_t *arguments, uint32_t count);
+int32_t hlw_call(hlw_sandbox *sandbox, uint64_t index);
+int32_t hlw_answer(hlw_sandbox *sandbox, uint64_t status, uint64_t value);
+int32_t hlw_resume(hlw_sandbox *sandbox);
+
+/* Makes a running hlw_command/call/answer/resume, or the next one, return HLW_EXIT_INTERRUPTED. */
+int32_t hlw_kick(const hlw_sandbox *sandbox);
+/* Usable memory of a transfer window (0 or 1): valid, readable and writable until
+ * hlw_sandbox_free, whatever the guest does. */
+uint8_t *hlw_window(const hlw_sandbox *sandbox, uint32_t index, uint64_t *bytes);
+void hlw_counters_read(const hlw_sandbox *sandbox, hlw_counters *counters);
+
+/* Scripted driver, for tests: each step applies its writes, then ends the next run.
+ * kind: 0 request (code = EXIT_ constant), 1 EINTR, 2 EFAULT, 3 shutdown, 4 unknown exit. */
+int32_t hlw_script_write(hlw_sandbox *sandbox, uint64_t guest_address, const uint8_t *data, size_t length);
+int32_t hlw_script_step(hlw_sandbox *sandbox, uint32_t kind, uint32_t code);
+
+/* Turns a component, core module or WAT text into a composed component and its
+ * description in JSON. options is JSON; see component_bridge. */
+int32_t hlw_bridge(const uint8_t *input, size_t length, const char *options,
+                   hlw_buffer *component, hlw_buffer *description);
+void hlw_buffer_free(hlw_buffer buffer);
