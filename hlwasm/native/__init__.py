@@ -1,0 +1,1 @@
+"""The binding of native_vmm: C ABI in, Python objects and exceptions out."""

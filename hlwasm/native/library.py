@@ -1,0 +1,119 @@
+"""The shared library: loading it, and its functions that need no sandbox."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from hlwasm.errors import InvalidWasm, NativeError, UnsupportedItem
+from hlwasm.native.status import last_error, raise_status
+
+LIBRARY_PATH = Path(__file__).with_name("libnative_vmm.so")
+
+# cffi's objects have no static types.
+Ffi = Any
+Lib = Any
+
+
+@lru_cache(maxsize=1)
+def load_library() -> tuple[Ffi, Lib]:
+    """Returns cffi's ``ffi`` and the opened library.
+
+    Raises:
+        NativeError: the package was installed without its native half.
+    """
+    try:
+        from hlwasm.native._bindings import ffi
+    except ImportError as error:
+        raise NativeError(
+            "the native half of hlwasm is missing; reinstall the package "
+            "(in a source tree: python tools/build_native.py)"
+        ) from error
+    try:
+        return ffi, ffi.dlopen(str(LIBRARY_PATH))
+    except OSError as error:
+        raise NativeError(f"cannot load {LIBRARY_PATH.name}: {error}") from error
+
+
+def native_version() -> str:
+    """Version of native_vmm, with the versions built into it."""
+    ffi, lib = load_library()
+    return str(ffi.string(lib.hlw_version()).decode())
+
+
+def bridge(source: bytes, transfer_bytes: int) -> tuple[bytes, str]:
+    """Composes a component with its bridges.
+
+    Args:
+        source: a component, a core module or WAT text.
+        transfer_bytes: usable bytes of each transfer memory.
+
+    Returns:
+        The composed component, and its description in JSON.
+
+    Raises:
+        InvalidWasm: the input is malformed.
+        UnsupportedItem: the input has an item that cannot be bridged.
+    """
+    ffi, lib = load_library()
+    component, description = ffi.new("hlw_buffer *"), ffi.new("hlw_buffer *")
+    options = json.dumps({"transfer_bytes": transfer_bytes}).encode()
+    status = lib.hlw_bridge(ffi.from_buffer(source), len(source), options, component, description)
+    if status == lib.HLW_ERROR_INPUT:
+        raise InvalidWasm(last_error(ffi, lib))
+    if status == lib.HLW_ERROR_UNSUPPORTED:
+        item, _, message = last_error(ffi, lib).partition("\x1f")
+        raise UnsupportedItem(message or item, item)
+    if status < 0:
+        raise_status(ffi, lib, status)
+    try:
+        composed = bytes(ffi.buffer(component.data, component.length))
+        text = bytes(ffi.buffer(description.data, description.length)).decode()
+    finally:
+        lib.hlw_buffer_free(component[0])
+        lib.hlw_buffer_free(description[0])
+    return composed, text
+
+
+@dataclass(frozen=True, slots=True)
+class HypervisorInfo:
+    """What /dev/kvm says of itself.
+
+    Attributes:
+        device: errno of opening /dev/kvm, 0 if it opened.
+        api_version: 12 on every Linux of this century.
+        vcpu_mmap_bytes: size of a vCPU's shared area.
+        memslots_max: most memslots of a VM.
+        sync_regs: registers come with an exit, without a system call.
+        readonly_mem: read-only memslots exist.
+        immediate_exit: a vCPU can be told to return at once.
+    """
+
+    device: int
+    api_version: int
+    vcpu_mmap_bytes: int
+    memslots_max: int
+    sync_regs: bool
+    readonly_mem: bool
+    immediate_exit: bool
+
+
+def query_hypervisor() -> HypervisorInfo:
+    """Asks /dev/kvm; does not raise where it is missing (see ``device``)."""
+    ffi, lib = load_library()
+    info = ffi.new("hlw_hypervisor_info *")
+    status = lib.hlw_hypervisor_query(info)
+    if status < 0 and status != lib.HLW_ERROR_NO_HYPERVISOR:
+        raise_status(ffi, lib, status)
+    return HypervisorInfo(
+        device=info.device,
+        api_version=info.api_version,
+        vcpu_mmap_bytes=info.vcpu_mmap_bytes,
+        memslots_max=info.memslots_max,
+        sync_regs=bool(info.sync_regs),
+        readonly_mem=bool(info.readonly_mem),
+        immediate_exit=bool(info.immediate_exit),
+    )

@@ -1,0 +1,49 @@
+"""The one place where a native status becomes a Python exception."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NoReturn
+
+from hlwasm.errors import HlwasmError, NativeError, NoHypervisorFound
+
+DEVICE = Path("/dev/kvm")
+
+
+def last_error(ffi: Any, lib: Any) -> str:
+    """The message of this thread's last failure."""
+    size = 512
+    while True:
+        buffer = ffi.new("char[]", size)
+        needed = lib.hlw_last_error(buffer, size)
+        if needed < size:
+            return bytes(ffi.string(buffer)).decode("utf-8", "replace")
+        size = needed + 1
+
+
+def hypervisor_hints() -> tuple[str, ...]:
+    """What to do where /dev/kvm does not work."""
+    if not DEVICE.exists():
+        return (
+            "enable virtualisation in the firmware, or nested virtualisation for this VM",
+            "load the kernel module: modprobe kvm_intel or modprobe kvm_amd",
+            "in a container: pass the device, for example docker run --device /dev/kvm",
+        )
+    return (
+        "join the group that owns the device: sudo usermod -aG kvm $USER, then log in again",
+        "in a container: pass the device and its permission, --device /dev/kvm --group-add kvm",
+        "run `hlwasm doctor` for details",
+    )
+
+
+def exception_of(ffi: Any, lib: Any, status: int) -> HlwasmError:
+    """The exception for a negative status."""
+    message = last_error(ffi, lib) or f"status {status}"
+    if status == lib.HLW_ERROR_NO_HYPERVISOR:
+        return NoHypervisorFound(f"no usable hypervisor: {message}", hypervisor_hints())
+    return NativeError(message, status)
+
+
+def raise_status(ffi: Any, lib: Any, status: int) -> NoReturn:
+    """Raises what a negative status means."""
+    raise exception_of(ffi, lib, status)
