@@ -1,0 +1,147 @@
+"""Builds the sample components: ``python components/build.py [--list] [NAME …]``.
+
+Each sample is one shell line, run in ``components/`` with the toolchains on the PATH;
+``--list`` prints them. A sample is built again only when its sources, its line or the
+versions of its tools have changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+# The build also runs as `python components/build.py`, where `components` is no package.
+sys.path.insert(0, str(HERE))
+
+from samples import SAMPLES, Sample  # noqa: E402
+from toolchain.tools import NODE_PROGRAMS, ToolMissing, install, version  # noqa: E402
+
+BUILD = HERE / "build"
+
+
+class BuildFailed(Exception):
+    """A build line failed; the message holds its output."""
+
+
+def build(name: str) -> Path:
+    """Builds one sample unless it is up to date.
+
+    Returns:
+        the component or module, in ``components/build``.
+
+    Raises:
+        KeyError: there is no such sample.
+        ToolMissing: this machine lacks the sample's toolchain, and says which.
+        BuildFailed: the toolchain failed.
+    """
+    sample = SAMPLES[name]
+    output = BUILD / f"{name}.wasm"
+    stamp = BUILD / f"{name}.stamp"
+    BUILD.mkdir(exist_ok=True)
+    with lock(BUILD / f"{name}.lock"):
+        fingerprint = fingerprint_of(sample)
+        if output.exists() and stamp.exists() and stamp.read_text() == fingerprint:
+            return output
+        for tool in sample.tools:
+            with lock(BUILD / f"{tool}.lock"):
+                install(tool)
+        # The stamp goes first: an interrupted build must not pass for a finished one.
+        stamp.unlink(missing_ok=True)
+        run(sample.line, output)
+        stamp.write_text(fingerprint)
+    return output
+
+
+def run(line: str, output: Path) -> None:
+    """Runs a build line as a shell would."""
+    search = [str(Path(sys.executable).parent), str(NODE_PROGRAMS), os.environ.get("PATH", "")]
+    try:
+        done = subprocess.run(
+            [sys.executable if word == "python" else word for word in shlex.split(line)],
+            cwd=HERE,
+            env={**os.environ, "PATH": os.pathsep.join(search)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+    except OSError as error:
+        raise BuildFailed(f"{line}\n{error}") from error
+    if done.returncode != 0:
+        raise BuildFailed(f"{line}\n{done.stdout}")
+    if not output.exists():
+        raise BuildFailed(f"{line}\nended well but made no {output.name}\n{done.stdout}")
+
+
+def fingerprint_of(sample: Sample) -> str:
+    """Hash of everything that the result depends on."""
+    digest = hashlib.sha256(sample.line.encode())
+    for tool in sample.tools:
+        digest.update(f"\0{tool} {version(tool)}".encode())
+    for path in source_files(sample):
+        digest.update(f"\0{path.relative_to(HERE)}\0".encode())
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def source_files(sample: Sample) -> list[Path]:
+    """The files below the sample's sources, in a stable order."""
+    found: list[Path] = []
+    for name in sample.sources:
+        source = HERE / name
+        found += source.rglob("*") if source.is_dir() else [source]
+    return sorted(p for p in found if p.is_file() and "__pycache__" not in p.parts)
+
+
+@contextlib.contextmanager
+def lock(path: Path) -> Iterator[None]:
+    """Keeps other processes out, such as the workers of pytest-xdist."""
+    import fcntl
+
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Build the sample components.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="samples to build (default: all)")
+    parser.add_argument("--list", action="store_true", help="print the build lines and stop")
+    options = parser.parse_args()
+    unknown = sorted(set(options.names) - set(SAMPLES))
+    if unknown:
+        parser.error(f"no such sample: {', '.join(unknown)}; there are: {', '.join(SAMPLES)}")
+    if options.list:
+        for name in options.names or SAMPLES:
+            print(f"{name}: {SAMPLES[name].line}")
+        return 0
+    status = 0
+    for name in options.names or SAMPLES:
+        started = time.perf_counter()
+        try:
+            output = build(name)
+        except ToolMissing as error:
+            print(f"{name}: skipped: {error}")
+            # Asked for by name, or wanted by CI, a sample that cannot be built is a failure.
+            if options.names or os.environ.get("HLWASM_REQUIRE_TOOLCHAINS") == "1":
+                status = 1
+        except BuildFailed as error:
+            print(f"{name}: failed: {error}", file=sys.stderr)
+            status = 1
+        else:
+            seconds = time.perf_counter() - started
+            print(f"{name}: {output.stat().st_size:,} bytes in {seconds:.1f} s")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
