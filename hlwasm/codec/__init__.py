@@ -1,0 +1,1 @@
+"""Python values to canonical-ABI bytes (lower) and back (lift)."""

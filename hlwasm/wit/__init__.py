@@ -1,0 +1,1 @@
+"""The component's world: its types, names and values, as Python sees them."""
