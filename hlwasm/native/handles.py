@@ -30,9 +30,10 @@ class NativeSandbox:
         ffi, lib: cffi's objects.
         pointer: the ``hlw_sandbox *``; the hot path passes it to ``lib`` directly.
         exit: the ``hlw_exit`` that each run fills in.
+        artifact_bytes: length of the artifact, in bytes.
     """
 
-    __slots__ = ("exit", "ffi", "lib", "pointer", "views")
+    __slots__ = ("artifact_bytes", "exit", "ffi", "lib", "pointer", "views")
 
     def __init__(
         self,
@@ -58,6 +59,7 @@ class NativeSandbox:
         """
         self.ffi, self.lib = ffi, lib = load_library()
         self.views: list[memoryview] = []
+        self.artifact_bytes = artifact_bytes
         windows = ffi.new("uint64_t[]", list(window_bytes))
         config = ffi.new(
             "hlw_config *",

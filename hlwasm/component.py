@@ -1,0 +1,138 @@
+"""Components: bytes or a path in; a world, an artifact and sandboxes out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hlwasm.errors import LoadError
+from hlwasm.sandbox.limits import Limits
+from hlwasm.sandbox.sandbox import Sandbox
+from hlwasm.wit.model import Description
+
+if TYPE_CHECKING:
+    from hlwasm.artifact import Artifact, Cache, Progress
+    from hlwasm.wasi import Wasi
+
+DEFAULT_TRANSFER_MEMORY = 64 << 20
+
+
+def load(
+    source: str | os.PathLike[str] | bytes | bytearray | memoryview,
+    *,
+    cache: Cache | bool = True,
+    transfer_memory: int = DEFAULT_TRANSFER_MEMORY,
+    progress: Callable[[Progress], None] | None = None,
+) -> Component:
+    """Loads a component, a core module, WAT text or an artifact.
+
+    What is not compiled yet is compiled in a worker process and kept in the user's cache.
+
+    Args:
+        source: a path, or the contents.
+        cache: False compiles without the cache; or a cache of your own.
+        transfer_memory: bytes that the values of one call may take, each way.
+        progress: called while a compile runs.
+
+    Raises:
+        OSError: the file cannot be read.
+        InvalidWasm, UnsupportedItem, CompileError, ArtifactError: see :class:`LoadError`.
+
+    Example:
+        >>> import hlwasm
+        >>> text = '''(component
+        ...   (core module $m (func (export "add") (param i32 i32) (result i32)
+        ...     local.get 0 local.get 1 i32.add))
+        ...   (core instance $i (instantiate $m))
+        ...   (func (export "add") (param "a" s32) (param "b" s32) (result s32)
+        ...     (canon lift (core func $i "add"))))'''
+        >>> with hlwasm.load(text.encode()).instantiate() as sandbox:
+        ...     sandbox.exports.add(2, 3)
+        5
+    """
+    from hlwasm.artifact import Cache, CompileOptions, prepare
+
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        name, contents = "<bytes>", bytes(source)
+    else:
+        path = Path(source)
+        name, contents = path.name, path.read_bytes()
+    if cache is True:
+        cache = Cache()
+    elif cache is False:
+        cache = None
+    try:
+        artifact = prepare(
+            contents,
+            options=CompileOptions(transfer_bytes=transfer_memory),
+            cache=cache,
+            progress=progress,
+        )
+    except LoadError as error:
+        if error.args and isinstance(error.args[0], str):
+            error.args = (f"{name}: {error.args[0]}", *error.args[1:])
+        raise
+    return Component(artifact, name)
+
+
+class Component:
+    """A compiled component, ready to be instantiated any number of times, by any thread.
+
+    Attributes:
+        name: file name, or ``<bytes>``.
+        artifact: what the guest runs.
+    """
+
+    def __init__(self, artifact: Artifact, name: str) -> None:
+        self.artifact = artifact
+        self.name = name
+
+    @cached_property
+    def description(self) -> Description:
+        """Its world, as objects."""
+        return Description.from_json(self.artifact.description)
+
+    @property
+    def wit(self) -> str:
+        """Its world, as WIT text."""
+        return self.description.wit
+
+    def instantiate(
+        self,
+        imports: Any = None,
+        *,
+        wasi: Wasi | None = None,
+        limits: Limits | None = None,
+    ) -> Sandbox:
+        """Boots a micro-VM and instantiates the component in it.
+
+        Args:
+            imports: what the component imports: a mapping, module or object with its
+                interfaces (by WIT or Python name) and world-level functions. An interface
+                given here goes before WASI's.
+            wasi: what the component's WASI imports may reach; by default nothing: no
+                arguments, environment or input, and output goes to the logger
+                ``hlwasm.guest``.
+            limits: what the sandbox may use.
+
+        Raises:
+            LinkError: imports are missing or do not fit, all of them named.
+            NoHypervisorFound: no usable /dev/kvm.
+            LimitExceeded: the component needs more than the limits allow.
+            Trap: the component trapped while it was instantiated.
+        """
+        return Sandbox(self, imports, self._providers(wasi), limits or Limits())
+
+    def _providers(self, wasi: Wasi | None) -> list[Any]:
+        names = (each.name for each in self.description.import_interfaces)
+        if not any(name.startswith(("wasi:", "hlwasm:")) for name in names):
+            return []
+        from hlwasm.wasi import Wasi, WasiHost
+
+        return [WasiHost(wasi or Wasi())]
+
+    def __repr__(self) -> str:
+        return f"<Component {self.name}: {self.description.world}>"

@@ -1,0 +1,303 @@
+"""The call loop: run the vCPU, serve its exits, turn its end into a result or an exception.
+
+This is the context that generated codecs run in (``hlwasm.codec.context``). One call is
+one ``begin``, a lowering, one ``invoke``, a lifting and one ``end``; without host calls
+``invoke`` is one native call.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from struct import Struct
+
+from hlwasm.errors import (
+    ArtifactError,
+    Cancelled,
+    GuestDataError,
+    GuestFault,
+    HlwasmError,
+    LimitExceeded,
+    SandboxStateError,
+    Trap,
+    TrapCode,
+)
+from hlwasm.native import _abi
+from hlwasm.native.handles import Counters, NativeSandbox
+from hlwasm.native.reports import TRAP_CODES, parse_report
+from hlwasm.native.status import exception_of
+from hlwasm.sandbox.resources import GuestResource, ResourceTable
+from hlwasm.sandbox.state import Guard
+from hlwasm.wit.model import Description
+
+logger = logging.getLogger("hlwasm.guest_runtime")
+
+# Answers a host call: pointer to the parameters → pointer to the result.
+Serve = Callable[[int], int]
+
+_HEADER = Struct("<II")  # overflow, cursor
+_DROP_PARAMETERS = Struct("<II")  # cursor, handle
+_WORD = Struct("<I")
+
+
+class CallLoop:
+    """Runs commands in one native sandbox.
+
+    Args:
+        native: the booted micro-VM.
+        description: of the component that it will run.
+        resource_classes: Python classes of guest resources, by type index.
+
+    Attributes:
+        export_memory, import_memory: the transfer memories.
+        resources: converts handles.
+        bind_import: makes the server of host function number n, at its first call.
+    """
+
+    def __init__(
+        self,
+        native: NativeSandbox,
+        description: Description,
+        resource_classes: dict[int, type[GuestResource]],
+    ) -> None:
+        self.guard = Guard()
+        self.import_memory = native.window(_abi.WINDOW_IMPORT_BRIDGE)
+        self.export_memory = native.window(_abi.WINDOW_EXPORT_BRIDGE)
+        self.resources = ResourceTable(description, self._drop_guest, resource_classes)
+        self.bind_import: Mapping[int, Callable[[], Serve]] = {}
+        self.end = self.guard.end
+        self._native = native
+        self._pointer = native.pointer
+        self._call = native.lib.hlw_call
+        self._answer = native.lib.hlw_answer
+        self._acquire = self.guard._acquire
+        self._garbage = self.resources.garbage
+        self._lent = self.resources._lent
+        self._serves: dict[int, Serve] = {}
+        self._host_error: BaseException | None = None
+        self._drops = {drop.resource: drop.index for drop in description.resource_drops}
+        self._destructors = {d.number: d.resource for d in description.resource_destructors}
+        for memory in (self.import_memory, self.export_memory):
+            if memory:
+                _HEADER.pack_into(memory, _abi.TRANSFER_OVERFLOW, 0, _abi.TRANSFER_DATA)
+
+    # The context of the codecs ---------------------------------------------------
+
+    def begin(self) -> None:
+        """Enters the sandbox; see :meth:`hlwasm.sandbox.state.Guard.begin`."""
+        if self._acquire(False):
+            if self.guard.ready:
+                if self._garbage:
+                    self._collect_garbage()
+                return
+            self.end()
+        self.guard.refuse()
+
+    def invoke(self, index: int) -> None:
+        """Runs ``call-index`` to its end.
+
+        Raises:
+            Trap, GuestFault, GuestDataError, LimitExceeded, Cancelled, or whatever a host
+            function raised: the sandbox is poisoned then.
+        """
+        try:
+            kind = self._call(self._pointer, index)
+            if kind:
+                self._serve(kind)
+        except BaseException as error:
+            self._poison_unless_ready(error)
+            raise
+        if self._lent:
+            self.resources.end_call()
+
+    # Commands ---------------------------------------------------------------------
+
+    def command(self, command: int, *arguments: int) -> None:
+        """Runs any command to its end; like :meth:`invoke`, with ``begin`` and ``end``."""
+        self.guard.begin()
+        try:
+            kind = self._native.command(command, *arguments)
+            if kind:
+                self._serve(kind)
+        except BaseException as error:
+            self._poison_unless_ready(error)
+            raise
+        finally:
+            self.end()
+
+    def _poison_unless_ready(self, error: BaseException) -> None:
+        # KeyboardInterrupt can come between any two bytecodes, also when the guest is not
+        # running: then the last exit is still (or again) a finished command.
+        at_ready = self._native.exit.kind == self._native.lib.HLW_EXIT_DONE
+        if not at_ready or isinstance(error, HlwasmError):
+            self.guard.poison(_summary(error))
+
+    def _drop_guest(self, type_index: int, handle: int) -> None:
+        try:
+            self.begin()
+        except SandboxStateError:
+            # Poisoned or closed: the resource is gone. Busy: dropped before the next call.
+            if self.guard.ready:
+                self._garbage.append((type_index, handle))
+            return
+        try:
+            self._drop_now(type_index, handle)
+        finally:
+            self.end()
+
+    def _drop_now(self, type_index: int, handle: int) -> None:
+        data = _abi.TRANSFER_DATA
+        _DROP_PARAMETERS.pack_into(self.export_memory, _abi.TRANSFER_CURSOR, data + 16, handle)
+        self.invoke(self._drops[type_index])
+
+    def _collect_garbage(self) -> None:
+        try:
+            while self._garbage:
+                self._drop_now(*self._garbage.pop())
+        except BaseException:
+            self.end()
+            raise
+
+    # Exits ------------------------------------------------------------------------
+
+    def _serve(self, kind: int) -> None:
+        """Serves exits until the command is done."""
+        native, guard = self._native, self.guard
+        lib, at = native.lib, native.exit
+        guard.host_thread = threading.get_ident()
+        try:
+            while kind:
+                if kind == lib.HLW_EXIT_HOST_CALL:
+                    kind = self._host_call(at.value0, at.value1)
+                elif kind == lib.HLW_EXIT_INTERRUPTED:
+                    # Python's signal handlers have run by now; what they raised is raised.
+                    if at.code:
+                        raise Cancelled("the call was cancelled")
+                    kind = lib.hlw_resume(self._pointer)
+                elif kind == lib.HLW_EXIT_LOG:
+                    logger.log(at.value0 % 64, "%s", parse_report(native.text())[0])
+                    kind = lib.hlw_resume(self._pointer)
+                else:
+                    raise self._failure(kind)
+        finally:
+            guard.host_thread = None
+            self._host_error = None
+
+    def _host_call(self, function: int, pointer: int) -> int:
+        try:
+            if function & _abi.TRANSFER_DROP_RESOURCE:
+                self._destroy(function & ~_abi.TRANSFER_DROP_RESOURCE, pointer)
+                result = 0
+            else:
+                serve = self._serves.get(function) or self._bind(function)
+                result = serve(pointer)
+        except BaseException as error:
+            # Kept for the caller; the guest only learns that the call failed.
+            self._host_error = error
+            kind: int = self._answer(self._pointer, 1, 0)
+            return kind
+        kind = self._answer(self._pointer, 0, result)
+        return kind
+
+    def _bind(self, function: int) -> Serve:
+        try:
+            bind = self.bind_import[function]
+        except KeyError:
+            raise GuestDataError(f"the guest called an unknown host function: {function}") from None
+        serve = self._serves[function] = bind()
+        return serve
+
+    def _destroy(self, number: int, rep: int) -> None:
+        if number not in self._destructors:
+            raise GuestDataError(f"the guest dropped a resource of an unknown type: {number}")
+        self.resources.destroy_host(self._destructors[number], rep)
+
+    def _failure(self, kind: int) -> BaseException:
+        """The exception for an exit that ends the command."""
+        native = self._native
+        if kind < 0:
+            return exception_of(native.ffi, native.lib, kind)
+        message, frames = parse_report(native.text())
+        if kind == native.lib.HLW_EXIT_PANIC:
+            return GuestFault(f"the guest runtime panicked: {message}")
+        if kind != native.lib.HLW_EXIT_FAILED:
+            return GuestFault(message or f"unexpected exit {kind}")
+        status = native.exit.code
+        if status == _abi.STATUS_HOST_FAILED and self._host_error is not None:
+            return self._host_error
+        if status == _abi.STATUS_LIMIT:
+            return LimitExceeded(message, "memory")
+        if status == _abi.STATUS_TRAP:
+            wanted = self._overflow()
+            if wanted:
+                return _transfer_overflow(wanted, len(self.export_memory))
+            return Trap(message, TRAP_CODES.get(native.exit.value0, TrapCode.OTHER), frames)
+        return GuestFault(message or f"the guest reported status {status}")
+
+    def _overflow(self) -> int:
+        """Bytes that a bridge wanted and its transfer memory does not have, or 0."""
+        wanted = 0
+        for memory in (self.import_memory, self.export_memory):
+            if memory:
+                wanted = max(wanted, _WORD.unpack_from(memory, _abi.TRANSFER_OVERFLOW)[0])
+        return wanted
+
+    # Life -------------------------------------------------------------------------
+
+    def load_and_instantiate(self, description: Description, table_elements: int) -> None:
+        """Loads the artifact and instantiates the component in it.
+
+        Raises:
+            ArtifactError: the guest runtime cannot load the artifact.
+            LimitExceeded: the component needs more than the limits allow.
+            Trap: the component trapped while it was instantiated.
+        """
+        try:
+            self.command(_abi.COMMAND_LOAD, _abi.ARTIFACT, self._native.artifact_bytes)
+        except GuestFault as error:
+            raise ArtifactError(f"the guest runtime cannot load the artifact: {error}") from error
+        self.command(
+            _abi.COMMAND_INSTANTIATE,
+            description.call_count,
+            description.import_pages,
+            description.export_pages,
+            table_elements,
+        )
+
+    def counters(self) -> Counters:
+        """What the native sandbox has counted."""
+        return self._native.counters()
+
+    def kick(self) -> None:
+        """Cancels the running call. Any thread may call this."""
+        self._native.kick()
+
+    def close(self) -> None:
+        """Frees everything. Called once, by the sandbox, when nothing runs."""
+        try:
+            self.resources.close()
+        finally:
+            self._serves.clear()
+            self.bind_import = {}
+            self._pointer = None
+            self._native.close()
+
+
+def _transfer_overflow(wanted: int, limit: int) -> LimitExceeded:
+    return LimitExceeded(
+        f"the values of one call need {wanted} bytes, and the transfer memory has {limit}: "
+        f"pass transfer_memory={1 << (wanted - 1).bit_length()} to hlwasm.load",
+        "transfer_memory",
+        limit,
+    )
+
+
+def _summary(error: BaseException) -> str:
+    if isinstance(error, Trap):
+        return f"trap: {error.message}"
+    first = str(error).partition("\n")[0]
+    kind = type(error).__name__
+    if isinstance(error, HlwasmError):
+        return first or kind
+    return f"{kind}: {first}" if first else kind

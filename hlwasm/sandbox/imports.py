@@ -1,0 +1,209 @@
+"""Linking: which Python callable serves which import.
+
+Imports may be given as a mapping, a module or any object. Names are looked up from the
+most to the least exact: for the interface ``demo:calc/host@1.0.0`` the keys
+``demo:calc/host@1.0.0``, ``demo:calc/host``, ``host``, and for attributes ``host``.
+An interface is again a mapping, a module or an object; its functions are found under
+their WIT name or their Python name.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Protocol
+
+from hlwasm.errors import LinkError
+from hlwasm.wit.model import Description, Function
+from hlwasm.wit.names import (
+    identifier,
+    parse_function_name,
+    python_function_name,
+    upper_camel_case,
+)
+
+Implementation = Callable[..., Any]
+
+_MISSING = object()
+
+
+class Provider(Protocol):
+    """A source of interfaces, such as WASI."""
+
+    def interface(self, name: str) -> Any | None:
+        """The implementation of the interface of this WIT name, None where there is none."""
+
+
+def interface_keys(name: str) -> Iterator[str]:
+    """The names under which an interface may be given, most exact first."""
+    yield name
+    base = name.partition("@")[0]
+    if base != name:
+        yield base
+    short = base.rpartition("/")[2]
+    if short != base:
+        yield short
+    python = identifier(short)
+    if python != short:
+        yield python
+
+
+def lookup(container: Any, keys: Iterable[str]) -> Any:
+    """Finds the first of ``keys`` in a mapping or among an object's attributes."""
+    if container is None:
+        return _MISSING
+    if isinstance(container, Mapping):
+        for key in keys:
+            if key in container:
+                return container[key]
+        return _MISSING
+    for key in keys:
+        # Dunder and private names are never imports.
+        if key.isidentifier() and not key.startswith("_"):
+            found = getattr(container, key, _MISSING)
+            if found is not _MISSING:
+                return found
+    return _MISSING
+
+
+def _resource_member(interface: Any, function: Function, resource: str) -> Any:
+    """The implementation of a constructor, static function or method of a resource."""
+    owner = lookup(interface, (resource, upper_camel_case(resource)))
+    attribute = python_function_name(function.name)
+    if function.kind == "method":
+        if isinstance(owner, type) and not hasattr(owner, attribute):
+            return _MISSING
+
+        # The object decides at the call, so any object can stand for the resource.
+        def method(this: Any, *arguments: Any) -> Any:
+            return getattr(this, attribute)(*arguments)
+
+        return method
+    if owner is _MISSING or function.kind == "constructor":
+        return owner
+    return lookup(owner, (parse_function_name(function.name).name, attribute))
+
+
+def _arity_problem(function: Function, implementation: Implementation) -> str | None:
+    """Whether the callable cannot take the function's arguments, said in words."""
+    count = len(function.params)
+    try:
+        signature = inspect.signature(implementation)
+    except (TypeError, ValueError):
+        return None  # a builtin that does not tell
+    try:
+        signature.bind(*[None] * count)
+    except TypeError:
+        names = ", ".join(p.name for p in function.params)
+        return f"takes {count} argument{'s' * (count != 1)} ({names}), but got {signature}"
+    return None
+
+
+class Linker:
+    """Finds an implementation for every import of a component.
+
+    Args:
+        description: the component's.
+        given: what the user passed as imports.
+        providers: asked for interfaces that the user did not give, in order.
+    """
+
+    def __init__(
+        self, description: Description, given: Any, providers: Iterable[Provider] = ()
+    ) -> None:
+        self._description = description
+        self._given = given
+        self._providers = tuple(providers)
+        self._problems: list[str] = []
+        self._used: set[str] = set()
+
+    def link(self) -> dict[int, Implementation]:
+        """Returns the implementation of each import, by its index.
+
+        Raises:
+            LinkError: naming everything that is missing, mistyped or unknown.
+        """
+        linked: dict[int, Implementation] = {}
+        by_interface: dict[str | None, list[Function]] = {}
+        for function in self._description.imports:
+            by_interface.setdefault(function.interface, []).append(function)
+        for name, functions in by_interface.items():
+            if name is None:
+                self._link_world(functions, linked)
+            else:
+                self._link_interface(name, functions, linked)
+        self._check_unknown(by_interface)
+        if self._problems:
+            lines = "\n".join(f"  - {problem}" for problem in self._problems)
+            raise LinkError(f"the imports do not fit the component:\n{lines}", (*self._problems,))
+        return linked
+
+    def _link_world(self, functions: list[Function], linked: dict[int, Implementation]) -> None:
+        for function in functions:
+            keys = (function.name, python_function_name(function.name))
+            self._used.update(keys)
+            found = (
+                _resource_member(self._given, function, self._resource(function))
+                if function.resource is not None
+                else lookup(self._given, keys)
+            )
+            self._add(function, found, linked)
+
+    def _link_interface(
+        self, name: str, functions: list[Function], linked: dict[int, Implementation]
+    ) -> None:
+        keys = tuple(interface_keys(name))
+        self._used.update(keys)
+        interface = lookup(self._given, keys)
+        checked = interface is not _MISSING
+        if not checked:
+            for provider in self._providers:
+                provided = provider.interface(name)
+                if provided is not None:
+                    interface = provided
+                    break
+        if interface is _MISSING:
+            names = ", ".join(function.name for function in functions)
+            self._problems.append(f"{name}: missing, with {names}")
+            return
+        for function in functions:
+            if function.resource is not None:
+                found = _resource_member(interface, function, self._resource(function))
+            else:
+                found = lookup(interface, (function.name, python_function_name(function.name)))
+            self._add(function, found, linked, check_arity=checked)
+
+    def _resource(self, function: Function) -> str:
+        assert function.resource is not None
+        return self._description.types[function.resource].name or "resource"
+
+    def _add(
+        self,
+        function: Function,
+        found: Any,
+        linked: dict[int, Implementation],
+        check_arity: bool = True,
+    ) -> None:
+        name = f"{function.interface}#{function.name}" if function.interface else function.name
+        if found is _MISSING:
+            self._problems.append(f"{name}: missing")
+        elif not callable(found):
+            self._problems.append(f"{name}: {type(found).__name__} is not callable")
+        elif check_arity and function.kind != "method" and (p := _arity_problem(function, found)):
+            self._problems.append(f"{name}: {p}")
+        else:
+            linked[function.index] = found
+
+    def _check_unknown(self, by_interface: Mapping[str | None, list[Function]]) -> None:
+        """A key that fits no import is most likely a misspelt one."""
+        if not isinstance(self._given, Mapping):
+            return
+        # An interface of types only has no functions, and may be given all the same.
+        for interface in self._description.interfaces:
+            if interface.direction == "import":
+                self._used.update(interface_keys(interface.name))
+        for key in self._given:
+            if key not in self._used:
+                known = sorted(name or "world-level functions" for name in by_interface)
+                imports = ", ".join(known) or "nothing"
+                self._problems.append(f"{key}: not an import; the component imports {imports}")

@@ -1,0 +1,79 @@
+"""What a sandbox may use, and the windows that follow from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hlwasm.errors import LimitExceeded
+from hlwasm.native import _abi
+from hlwasm.wit.model import Description, MemoryPlan
+
+MIB = 1 << 20
+WASM_PAGE = _abi.TRANSFER_WASM_PAGE_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Upper bounds of one sandbox.
+
+    Attributes:
+        memory: bytes of each linear memory of the component. ``memory.grow`` answers −1
+            beyond it; a component that starts with more is refused.
+        table_elements: elements of each table; ``table.grow`` answers −1 beyond it.
+        runtime_memory: bytes of RAM of the guest runtime (its heap, stack and image):
+            a multiple of 2 MiB. Tables and instances live here.
+
+    The size of the transfer memories (what one call can carry) belongs to the artifact:
+    see ``transfer_memory`` of :func:`hlwasm.load`.
+    """
+
+    memory: int = 256 * MIB
+    table_elements: int = 1_000_000
+    runtime_memory: int = _abi.RAM_DEFAULT_BYTES
+
+    def __post_init__(self) -> None:
+        if self.memory < WASM_PAGE or self.memory > 4096 * MIB:
+            raise ValueError(f"memory: {self.memory} is not between 64 KiB and 4 GiB")
+        if self.table_elements < 0:
+            raise ValueError(f"table_elements: {self.table_elements} is negative")
+        if self.runtime_memory < _abi.RAM_MIN_BYTES or self.runtime_memory % (2 * MIB):
+            raise ValueError(
+                f"runtime_memory: {self.runtime_memory} is not a multiple of 2 MiB "
+                f"of at least {_abi.RAM_MIN_BYTES // MIB} MiB"
+            )
+
+
+def _capacity(memory: MemoryPlan, limit: int) -> int:
+    needed = memory.minimum_pages * WASM_PAGE
+    if needed > limit:
+        raise LimitExceeded(
+            f"the component starts with a memory of {needed} bytes, and the limit is {limit}: "
+            f"raise Limits(memory=…) to at least {needed}",
+            "memory",
+            limit,
+        )
+    declared = memory.maximum_pages
+    capacity = limit if declared is None else min(limit, declared * WASM_PAGE)
+    return max(capacity, needed) // WASM_PAGE * WASM_PAGE
+
+
+def window_bytes(description: Description, limits: Limits) -> Sequence[int]:
+    """Capacity of each window, in bytes: the two bridges', then the component's memories.
+
+    Raises:
+        LimitExceeded: a memory starts larger than the limit, or there are too many.
+    """
+    count = _abi.WINDOW_COMPONENT + len(description.memories)
+    if count > _abi.WINDOWS_MAX:
+        raise LimitExceeded(
+            f"the component has {len(description.memories)} linear memories, "
+            f"and a sandbox holds {_abi.WINDOWS_MAX - _abi.WINDOW_COMPONENT}",
+            "memories",
+            _abi.WINDOWS_MAX - _abi.WINDOW_COMPONENT,
+        )
+    bridges = (
+        description.import_pages * WASM_PAGE,
+        description.export_pages * WASM_PAGE,
+    )
+    return (*bridges, *(_capacity(memory, limits.memory) for memory in description.memories))

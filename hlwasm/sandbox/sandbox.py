@@ -1,0 +1,148 @@
+"""The public sandbox."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from hlwasm.codec.functions import bind_import
+from hlwasm.errors import Err, HlwasmError, ProgramExit
+from hlwasm.native.handles import Counters, NativeSandbox
+from hlwasm.sandbox.calls import CallLoop, Serve
+from hlwasm.sandbox.exports import Exports, ResourceClasses
+from hlwasm.sandbox.imports import Implementation, Linker, Provider
+from hlwasm.sandbox.limits import Limits, window_bytes
+from hlwasm.sandbox.state import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from hlwasm.component import Component
+
+
+class Sandbox:
+    """One component running in one micro-VM.
+
+    Made by :meth:`hlwasm.Component.instantiate`. One thread may use it at a time; another
+    gets :class:`hlwasm.SandboxBusy`. Close it, or use it in a ``with`` statement.
+
+    Attributes:
+        component: what it runs.
+        exports: the component's exports; see :class:`hlwasm.sandbox.exports.Exports`.
+        limits: what it may use.
+    """
+
+    def __init__(
+        self,
+        component: Component,
+        imports: Any,
+        providers: Sequence[Provider],
+        limits: Limits,
+    ) -> None:
+        description = component.description
+        # Link first: it needs no VM, and its errors are the likeliest.
+        linked = Linker(description, imports, providers).link()
+        self.component = component
+        self.limits = limits
+        with component.artifact.open() as artifact:
+            native = NativeSandbox(
+                window_bytes=window_bytes(description, limits),
+                ram_bytes=limits.runtime_memory,
+                artifact_fd=artifact.fileno(),
+                artifact_bytes=component.artifact.cwasm_bytes,
+            )
+        classes = ResourceClasses(description)
+        self._loop = loop = CallLoop(native, description, classes.by_type)
+        loop.bind_import = _import_binders(component, loop, linked)
+        try:
+            loop.load_and_instantiate(description, limits.table_elements)
+            classes.build(loop)
+            self.exports = Exports(description, classes, loop)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def status(self) -> Status:
+        """What the sandbox can do now."""
+        return self._loop.guard.current()
+
+    @property
+    def poison_reason(self) -> str | None:
+        """Why the sandbox is poisoned, None where it is not."""
+        return self._loop.guard.reason
+
+    def run(self) -> int:
+        """Runs the program: the component's ``wasi:cli/run``.
+
+        Returns:
+            The program's exit code.
+
+        Raises:
+            HlwasmError: the component is not a command.
+            Trap, GuestFault, …: as for any call.
+        """
+        try:
+            interface = self.exports["wasi:cli/run"]
+        except KeyError:
+            raise HlwasmError(
+                f"{self.component.name} is not a program: it does not export wasi:cli/run; "
+                "call its functions through .exports or `hlwasm call`"
+            ) from None
+        try:
+            interface.run()
+        except ProgramExit as exit_request:
+            return exit_request.code
+        except Err:
+            return 1
+        return 0
+
+    def cancel(self) -> None:
+        """Makes the call that is running, or the next one, raise :class:`hlwasm.Cancelled`.
+
+        Any thread may call this; the sandbox is poisoned by it.
+        """
+        if self._loop.guard.status is not Status.CLOSED:
+            self._loop.kick()
+
+    def counters(self) -> Counters:
+        """What the sandbox has done since it was made."""
+        if self._loop.guard.status is Status.CLOSED:
+            self._loop.guard.refuse()
+        return self._loop.counters()
+
+    def close(self) -> None:
+        """Frees the micro-VM and closes the host resources that it held. Idempotent.
+
+        Raises:
+            SandboxBusy, ReentrantCall: a call is running.
+        """
+        if self._loop.guard.close():
+            self._loop.close()
+
+    def __enter__(self) -> Sandbox:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Sandbox of {self.component.name}: {self.status.value}>"
+
+
+def _import_binders(
+    component: Component, loop: CallLoop, linked: dict[int, Implementation]
+) -> dict[int, Callable[[], Serve]]:
+    functions = {function.index: function for function in component.description.imports}
+
+    def binder(index: int, implementation: Implementation) -> Callable[[], Serve]:
+        return lambda: bind_import(functions[index], loop, implementation)
+
+    return {index: binder(index, call) for index, call in linked.items()}
+
+

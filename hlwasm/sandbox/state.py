@@ -1,0 +1,106 @@
+"""The states of a sandbox, and who may use it now.
+
+::
+
+    READY ── call ──► RUNNING ── done ──► READY
+      │                  │ trap, fault, deadline, host failure, interrupt
+      │                  ▼
+      │              POISONED        (only close)
+      └─────── close ──► CLOSED
+"""
+
+from __future__ import annotations
+
+import threading
+from enum import Enum
+from typing import NoReturn
+
+from hlwasm.errors import ReentrantCall, SandboxBusy, SandboxClosed, SandboxPoisoned
+
+
+class Status(Enum):
+    """What a sandbox can do now."""
+
+    READY = "ready"
+    RUNNING = "running"
+    POISONED = "poisoned"
+    CLOSED = "closed"
+
+
+class Guard:
+    """Lets one call at a time into a sandbox that is ready.
+
+    ``begin`` and ``end`` are on the path of every call, so they are one lock operation
+    and one comparison; everything else is worked out only when a call is refused.
+    """
+
+    __slots__ = ("_acquire", "_lock", "end", "host_thread", "ready", "reason", "status")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._acquire = self._lock.acquire
+        self.end = self._lock.release
+        self.ready = True
+        self.status = Status.READY
+        self.reason: str | None = None
+        # The thread that runs a host function of this sandbox, while it does.
+        self.host_thread: int | None = None
+
+    def begin(self) -> None:
+        """Enters; every ``begin`` that returns is followed by one ``end``.
+
+        Raises:
+            SandboxBusy, ReentrantCall, SandboxPoisoned, SandboxClosed: see there.
+        """
+        if self._acquire(False):
+            if self.ready:
+                return
+            self.end()
+        self.refuse()
+
+    def refuse(self) -> NoReturn:
+        """Raises why a call cannot be made now."""
+        if self.status is Status.CLOSED:
+            raise SandboxClosed("the sandbox is closed; instantiate a new one")
+        if self.status is Status.POISONED:
+            raise SandboxPoisoned(
+                f"the sandbox is poisoned: {self.reason}; close it and instantiate a new one"
+            )
+        if self.host_thread == threading.get_ident():
+            raise ReentrantCall(
+                "a host function cannot call the sandbox that is calling it; "
+                "return first, or use a second sandbox"
+            )
+        raise SandboxBusy(
+            "the sandbox is running in another thread; use one sandbox per thread, or a lock"
+        )
+
+    def poison(self, reason: str) -> None:
+        """The guest did not run to its end. Called by the holder."""
+        if self.status is not Status.CLOSED:
+            self.ready = False
+            self.status = Status.POISONED
+            self.reason = reason
+
+    def close(self) -> bool:
+        """Closes unless a call is running; False where it was closed before.
+
+        Raises:
+            SandboxBusy, ReentrantCall: a call is running.
+        """
+        if not self._acquire(False):
+            self.refuse()
+        try:
+            if self.status is Status.CLOSED:
+                return False
+            self.ready = False
+            self.status = Status.CLOSED
+            return True
+        finally:
+            self.end()
+
+    def current(self) -> Status:
+        """The status as seen from outside."""
+        if self.ready and self._lock.locked():
+            return Status.RUNNING
+        return self.status
