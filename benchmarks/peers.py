@@ -1,0 +1,60 @@
+"""Both sides of each comparison: a component in a micro-VM, and in wasmtime-py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import wasmtime
+import wasmtime.component
+
+import hlwasm
+from hlwasm.native import _abi
+
+BENCH = Path(__file__).parent / "components" / "bench.wat"
+
+
+class Host:
+    """The import of bench.wat."""
+
+    @staticmethod
+    def add(a: int, b: int) -> int:
+        return a + b
+
+
+def open_sandbox() -> hlwasm.Sandbox:
+    """bench.wat in a micro-VM."""
+    return hlwasm.load(BENCH).instantiate(imports={"host": Host})
+
+
+class WasmtimePeer:
+    """bench.wat in this process, by wasmtime-py."""
+
+    def __init__(self) -> None:
+        engine = wasmtime.Engine()
+        component = wasmtime.component.Component(engine, BENCH.read_text())
+        linker = wasmtime.component.Linker(engine)
+        with linker.root() as root, root.add_instance("host") as host:
+            host.add_func("add", lambda _store, a, b: a + b)
+        self.store = wasmtime.Store(engine)
+        self._instance = linker.instantiate(self.store, component)
+
+    def function(self, name: str) -> Callable[..., Any]:
+        """An export, taking its arguments without the store."""
+        index = self._instance.get_export_index(self.store, name)
+        assert index is not None
+        function = self._instance.get_func(self.store, index)
+        assert function is not None
+        store = self.store
+        return lambda *arguments: function(store, *arguments)
+
+
+def bare_exits(sandbox: hlwasm.Sandbox, count: int) -> None:
+    """Makes the guest leave and re-enter ``count`` times, doing nothing else."""
+    sandbox._loop.command(_abi.COMMAND_EXITS, count)
+
+
+def repeat_in_guest(sandbox: hlwasm.Sandbox, index: int, count: int) -> None:
+    """Makes the guest run ``call-index`` ``count`` times on the parameters of the last call."""
+    sandbox._loop.command(_abi.COMMAND_REPEAT_CALL, index, count, _abi.TRANSFER_DATA + 64)
