@@ -8,10 +8,10 @@ types of a component are never used.
 
 from __future__ import annotations
 
+import builtins
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar, overload
 
 from hlwasm.errors import ArtifactError
@@ -160,6 +160,7 @@ class Function:
         result_offset: exports: where the result record lies in the export memory.
         end_offset: exports: first free byte behind parameters and result.
         docs: documentation from the WIT.
+        description: the description that the function belongs to.
     """
 
     index: int
@@ -175,6 +176,7 @@ class Function:
     result_offset: int
     end_offset: int
     docs: str | None
+    description: Description = field(init=False, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +296,10 @@ class Description:
     skipped: tuple[Skipped, ...]
     cache: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
+    def __post_init__(self) -> None:
+        for function in (*self.imports, *self.exports):
+            object.__setattr__(function, "description", self)
+
     @classmethod
     def from_json(cls, source: str | bytes | Mapping[str, Any]) -> Description:
         """Reads the description that the bridge generator wrote.
@@ -316,15 +322,31 @@ class Description:
             )
         return _damaged_if_it_fails(lambda: _description(raw), "the world")
 
-    @cached_property
-    def import_interfaces(self) -> tuple[Interface, ...]:
-        """The interfaces that the component imports."""
-        return tuple(each for each in self.interfaces if each.direction == "import")
+    def types_of(
+        self, interface: str | None, direction: Literal["import", "export"] = "export"
+    ) -> Mapping[str, int]:
+        """The named types of an interface (or of the world): WIT name → index."""
+        if interface is None:
+            return self.world_types
+        for each in self.interfaces:
+            if each.name == interface and each.direction == direction:
+                return each.types
+        return {}
 
-    @cached_property
-    def export_interfaces(self) -> tuple[Interface, ...]:
-        """The interfaces that the component exports."""
-        return tuple(each for each in self.interfaces if each.direction == "export")
+    def type(self, index: int) -> AnyType:
+        """The type at ``index``."""
+        return self.types[index]
+
+    def has_python_type(self, index: int) -> bool:
+        """Whether values of the type have a Python class made for it."""
+        return isinstance(self.types[index], (Record, Variant, Enum, Flags))
+
+    def python_type(self, index: int) -> builtins.type:
+        """The Python class of a record, variant, enum or flags type; always the same object."""
+        # Here, because most components' types are never asked for.
+        from hlwasm.wit.python_types import python_types
+
+        return python_types(self)[index]
 
 
 def _damaged_if_it_fails(build: Callable[[], T], what: str) -> T:

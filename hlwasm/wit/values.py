@@ -36,7 +36,7 @@ class WitRecord:
 
     __slots__ = ()
     #: ``interface#name`` in WIT.
-    wit_name: ClassVar[str]
+    __wit_name__: ClassVar[str]
 
 
 class WitVariant:
@@ -47,7 +47,7 @@ class WitVariant:
     """
 
     __slots__ = ()
-    wit_name: ClassVar[str]
+    __wit_name__: ClassVar[str]
     #: The WIT name of the case; set on the subclasses.
     wit_case: ClassVar[str]
 

@@ -1,0 +1,52 @@
+"""What a codec needs from a sandbox."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from hlwasm.errors import GuestDataError
+
+
+class ResourceConverter(Protocol):
+    """Turns resource objects into handles and back.
+
+    ``type_index`` is the index of the resource type (kind ``resource``) in the
+    description. Lowering raises a :class:`~hlwasm.errors.ConversionError` without a
+    path for a wrong object (the codec adds the path); lifting raises
+    :class:`~hlwasm.errors.GuestDataError` for a handle that was never given out.
+    Lowering or lifting a *borrow* twice must do no harm; an *own* is converted once.
+    """
+
+    def lower_own(self, type_index: int, value: Any) -> int: ...
+    def lower_borrow(self, type_index: int, value: Any) -> int: ...
+    def lift_own(self, type_index: int, handle: int) -> Any: ...
+    def lift_borrow(self, type_index: int, handle: int) -> Any: ...
+
+
+class CallContext(Protocol):
+    """One sandbox, as generated codecs see it.
+
+    A guest call is ``begin``, lower, ``invoke``, lift, ``end``; ``end`` is called
+    exactly when ``begin`` returned. The memories are read anew for each call, between
+    ``begin`` and ``end``. Both are flat byte views (format ``B``), writable, at least 64
+    bytes long, and hold what the guest can change at any time.
+    """
+
+    @property
+    def export_memory(self) -> memoryview: ...
+    @property
+    def import_memory(self) -> memoryview: ...
+    @property
+    def resources(self) -> ResourceConverter: ...
+
+    def begin(self) -> None:
+        """Starts a guest call; raises a SandboxStateError if there can be none now."""
+
+    def invoke(self, index: int) -> None:
+        """Runs ``call-index`` to its end, serving host calls; raises what ended it."""
+
+    def poison(self, error: GuestDataError) -> None:
+        """The result of a guest call was not valid; called before ``end``."""
+
+    def end(self) -> None:
+        """Ends the guest call, however it went."""

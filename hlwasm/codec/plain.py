@@ -1,0 +1,185 @@
+"""A whole function by the plain codec: parameters and results at their places.
+
+The generated codecs fall back to these four for what they cannot do fast.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from hlwasm.codec.checks import Path, bad_guest_data, memory_full
+from hlwasm.codec.context import CallContext
+from hlwasm.codec.layout import align_up
+from hlwasm.codec.reference import Lifting, Lowering, Reference
+from hlwasm.errors import Err
+from hlwasm.wit.model import Function, Result
+from hlwasm.wit.names import (
+    NotAWitName,
+    identifier,
+    parse_function_name,
+    parse_interface_name,
+    python_function_name,
+    snake_case,
+    upper_camel_case,
+)
+from hlwasm.wit.values import Ok
+
+# Offsets in a transfer memory; host_guest_abi/src/transfer.rs says more.
+CURSOR = 60
+DATA = 64
+# Blocks that either side allocates start at multiples of this.
+BLOCK_ALIGN = 16
+
+
+def reference_of(function: Function) -> Reference:
+    """The plain codec of the function's description, made once."""
+    cache = function.description.cache
+    found = cache.get(Reference)
+    if found is None:
+        found = cache[Reference] = Reference(function.description)
+    assert isinstance(found, Reference)
+    return found
+
+
+def label_of(function: Function) -> str:
+    """How messages name the function: ``ops.add``, ``streams.InputStream.read``."""
+    name = parse_function_name(function.name)
+    parts = [python_function_name(function.name)]
+    if name.resource is not None and name.kind != "constructor":
+        parts.insert(0, upper_camel_case(name.resource))
+    if function.interface is not None:
+        parts.insert(0, python_name(parse_interface_name(function.interface).name))
+    return ".".join(parts)
+
+
+def python_name(name: str) -> str:
+    """Snake case, also of names that are no WIT names."""
+    try:
+        return snake_case(name)
+    except NotAWitName:
+        return identifier(name)
+
+
+class PlainFunction:
+    """The plain codec of one function.
+
+    Attributes:
+        label: how messages name the function.
+        names: Python names of the parameters.
+        fallible: the result is a ``result``, whose error arm is an exception in Python.
+    """
+
+    def __init__(self, function: Function) -> None:
+        self.function = function
+        self.reference = reference_of(function)
+        self.reference.layout.check(function)
+        self.label = label_of(function)
+        self.names = [python_name(each.name) for each in function.params]
+        self.types = [each.type for each in function.params]
+        self.offsets = self.reference.layout.record(self.types).offsets
+        self.paths = [f"{self.label}: parameter {name}" for name in self.names]
+        self.result_path = f"{self.label}: result"
+        result = function.result
+        type_ = function.description.types[result] if isinstance(result, int) else None
+        self.fallible = isinstance(type_, Result)
+        self.no_ok_payload = isinstance(type_, Result) and type_.ok is None
+
+    # Exports
+
+    def lower_params(self, context: CallContext, arguments: Sequence[Any]) -> None:
+        """Writes the parameters' record at 64, payload behind it, and the cursor."""
+        memory = context.export_memory
+        start = align_up(max(self.function.end_offset, DATA), BLOCK_ALIGN)
+        if start > len(memory):
+            raise memory_full(self.label, len(memory))
+        state = Lowering(memory, start, context.resources)
+        memory[DATA : DATA + self.function.params_size] = bytes(self.function.params_size)
+        for ref, offset, value, path in zip(
+            self.types, self.offsets, arguments, self.paths, strict=True
+        ):
+            self.reference.lower(state, ref, DATA + offset, value, path)
+        struct.pack_into("<I", memory, CURSOR, state.cursor)
+
+    def lift_result(self, context: CallContext) -> Any:
+        """Reads the result of an export.
+
+        Raises:
+            Err: the function returned the error arm of its result.
+            GuestDataError: the bytes are no valid value.
+        """
+        result = self.function.result
+        if result is None:
+            return None
+        value = self._lift(
+            context, context.export_memory, result, self.function.result_offset, self.result_path
+        )
+        if self.fallible:
+            if isinstance(value, Err):
+                raise value
+            return value.value
+        return value
+
+    # Imports
+
+    def lift_params(self, context: CallContext, pointer: int) -> list[Any]:
+        """Reads the arguments of a host call from the record at ``pointer``.
+
+        Raises:
+            GuestDataError: the pointer or the bytes are not valid.
+        """
+        if not self.types:
+            return []
+        memory = context.import_memory
+        function = self.function
+        if pointer % function.params_align or not (
+            0 <= pointer <= len(memory) - function.params_size
+        ):
+            raise bad_guest_data(self.label, f"bad address of the parameters: {pointer}")
+        state = Lifting(memory, len(memory), context.resources)
+        return [
+            self.reference.lift(state, ref, pointer + offset, path)
+            for ref, offset, path in zip(self.types, self.offsets, self.paths, strict=True)
+        ]
+
+    def lower_result(self, context: CallContext, value: Any) -> int:
+        """Writes a host function's result at the cursor; returns its address.
+
+        For a fallible function ``value`` is Ok, Err or the bare success payload.
+        """
+        result = self.function.result
+        if result is None:
+            self.check_no_result(value)
+            return 0
+        memory = context.import_memory
+        if self.fallible and not isinstance(value, (Ok, Err)):
+            value = Ok(value)
+        (cursor,) = struct.unpack_from("<I", memory, CURSOR)
+        state = Lowering(memory, cursor, context.resources)
+        size = self.reference.layout.shape(result).size
+        pointer = state.allocate(size, BLOCK_ALIGN, self.result_path)
+        self.reference.lower(state, result, pointer, value, self.result_path)
+        return pointer
+
+    def check_no_result(self, value: Any) -> None:
+        """A function without result must return None: anything else is a mistake."""
+        if value is not None:
+            from hlwasm.codec.checks import wrong_type
+
+            raise wrong_type(self.result_path, "None (the function has no result)", value)
+
+    # Shared
+
+    def _lift(
+        self, context: CallContext, memory: memoryview, ref: str | int, offset: int, path: Path
+    ) -> Any:
+        if offset + self.reference.layout.shape(ref).size > len(memory):
+            raise bad_guest_data(path, "it lies beyond the transfer memory")
+        return self.reference.lift(
+            Lifting(memory, len(memory), context.resources), ref, offset, path
+        )
+
+    def bad_call(self, message: str) -> NoReturn:
+        """Raises the TypeError for arguments that do not fit the signature."""
+        raise TypeError(f"{self.label}() {message}")

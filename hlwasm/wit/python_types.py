@@ -1,0 +1,210 @@
+"""The Python classes of a component's records, variants, enums and flags.
+
+Classes are made when they are first asked for, once per description. The same type seen
+through an imported and an exported copy of its interface is one class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from hlwasm.errors import ArtifactError
+from hlwasm.wit.model import (
+    AnyType,
+    Borrow,
+    Case,
+    Description,
+    Enum,
+    Flags,
+    List,
+    Option,
+    Own,
+    Record,
+    Resource,
+    Result,
+    Tuple,
+    TypeRef,
+    Variant,
+)
+from hlwasm.wit.names import snake_case, upper_camel_case, upper_snake_case
+from hlwasm.wit.type_text import definition_text
+from hlwasm.wit.values import WitEnum, WitFlags, WitRecord, WitVariant
+
+_PRIMITIVE_ANNOTATION = {"bool": "bool", "f32": "float", "f64": "float", "char": "str",
+                         "string": "str"}  # fmt: skip
+
+
+def python_types(description: Description) -> PythonTypes:
+    """The classes of a description; always the same object for one description."""
+    found = description.cache.get(PythonTypes)
+    if found is None:
+        found = description.cache[PythonTypes] = PythonTypes(description)
+    return cast(PythonTypes, found)
+
+
+class PythonTypes:
+    """Makes and keeps the classes; use :func:`python_types` to get one."""
+
+    def __init__(self, description: Description) -> None:
+        self._description = description
+        self._by_index: dict[int, type] = {}
+        self._by_identity: dict[tuple[object, ...], type] = {}
+        self._structures: dict[TypeRef | None, int] = {}
+        self._interned: dict[tuple[object, ...], int] = {}
+
+    def __getitem__(self, index: int) -> type:
+        """The class of a record, variant, enum or flags type.
+
+        Raises:
+            TypeError: the type is of a kind that has no class of its own.
+        """
+        found = self._by_index.get(index)
+        if found is None:
+            type_ = self._description.types[index]
+            identity = (type_.interface, type_.name, self._structure(index))
+            found = self._by_identity.get(identity)
+            if found is None:
+                found = self._by_identity[identity] = self._make(type_)
+            self._by_index[index] = found
+        return found
+
+    def has_class(self, index: int) -> bool:
+        """Whether the type is of a kind that has a class of its own."""
+        return type(self._description.types[index]) in _MAKERS
+
+    def annotation(self, ref: TypeRef | None) -> str:
+        """The Python type of a value, as the text of an annotation."""
+        if ref is None:
+            return "None"
+        if isinstance(ref, str):
+            return _PRIMITIVE_ANNOTATION.get(ref, "int")
+        type_ = self._description.types[ref]
+        if isinstance(type_, List):
+            return "bytes" if type_.element == "u8" else f"list[{self.annotation(type_.element)}]"
+        if isinstance(type_, Tuple):
+            inner = ", ".join(self.annotation(each) for each in type_.types) or "()"
+            return f"tuple[{inner}]"
+        if isinstance(type_, Option):
+            some = self.annotation(type_.some)
+            return f"Some[{some}] | None" if self.is_option(type_.some) else f"{some} | None"
+        if isinstance(type_, Result):
+            return f"Ok[{self.annotation(type_.ok)}] | Err[{self.annotation(type_.err)}]"
+        if isinstance(type_, (Own, Borrow)):
+            return self.annotation(type_.resource)
+        return upper_camel_case(type_.name) if type_.name else "Any"
+
+    def is_option(self, ref: TypeRef) -> bool:
+        """Whether the type is an option, so that an option of it needs Some."""
+        return isinstance(ref, int) and isinstance(self._description.types[ref], Option)
+
+    def _structure(self, ref: TypeRef | None) -> int:
+        """A number that two types share exactly when they are built alike."""
+        found = self._structures.get(ref)
+        if found is None:
+            if ref is None or isinstance(ref, str):
+                shape: tuple[object, ...] = (ref,)
+            else:
+                # Standing for itself while it is computed ends a cyclic description.
+                self._structures[ref] = -1
+                shape = self._parts(self._description.types[ref])
+            found = self._structures[ref] = self._interned.setdefault(shape, len(self._interned))
+        return found
+
+    def _parts(self, type_: AnyType) -> tuple[object, ...]:
+        of = self._structure
+        kind = type(type_)
+        if isinstance(type_, Record):
+            return (kind, type_.name, *[(each.name, of(each.type)) for each in type_.fields])
+        if isinstance(type_, Variant):
+            return (kind, type_.name, *[(each.name, of(each.type)) for each in type_.cases])
+        if isinstance(type_, Enum):
+            return (kind, type_.name, *[each.name for each in type_.cases])
+        if isinstance(type_, Flags):
+            return (kind, type_.name, *[each.name for each in type_.flags])
+        if isinstance(type_, List):
+            return (kind, of(type_.element))
+        if isinstance(type_, Option):
+            return (kind, of(type_.some))
+        if isinstance(type_, Tuple):
+            return (kind, *[of(each) for each in type_.types])
+        if isinstance(type_, Result):
+            return (kind, of(type_.ok), of(type_.err))
+        if isinstance(type_, Resource):
+            return (kind, type_.interface, type_.name)
+        return (kind, of(type_.resource))
+
+    def _make(self, type_: AnyType) -> type:
+        maker = _MAKERS.get(type(type_))
+        if maker is None:
+            raise TypeError(f"{type(type_).__name__.lower()} types have no class of their own")
+        try:
+            return maker(self, type_)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise ArtifactError(
+                f"no Python class can be made of type {type_.name!r}: {error}"
+            ) from error
+
+    def _namespace(self, type_: AnyType) -> dict[str, Any]:
+        definition = definition_text(self._description, type_.index)
+        wit_name = f"{type_.interface}#{type_.name}" if type_.interface else str(type_.name)
+        docs = f"{type_.docs}\n\n{definition}" if type_.docs else definition
+        return {"__module__": "hlwasm.types", "__doc__": docs, "__wit_name__": wit_name}
+
+    def _record(self, type_: Record) -> type:
+        namespace = self._namespace(type_)
+        namespace["__annotations__"] = annotations = {
+            snake_case(each.name): self.annotation(each.type) for each in type_.fields
+        }
+        if len(annotations) != len(type_.fields):
+            raise ValueError("two fields have the same Python name")
+        cls = type(_class_name(type_), (WitRecord,), namespace)
+        return dataclass(slots=True)(cls)
+
+    def _variant(self, type_: Variant) -> type:
+        name = _class_name(type_)
+        cls = type(name, (WitVariant,), {**self._namespace(type_), "__slots__": ()})
+        for case in type_.cases:
+            case_name = upper_camel_case(case.name)
+            if case_name in vars(cls):
+                raise ValueError(f"two cases have the Python name {case_name}")
+            setattr(cls, case_name, self._case(cls, case_name, case))
+        return cls
+
+    def _case(self, variant: type, name: str, case: Case) -> type:
+        annotations = {} if case.type is None else {"value": self.annotation(case.type)}
+        namespace = {
+            "__module__": "hlwasm.types",
+            "__qualname__": f"{variant.__qualname__}.{name}",
+            "__doc__": case.docs or f"Case {case.name} of {variant.__qualname__}.",
+            "__annotations__": annotations,
+            "wit_case": case.name,
+        }
+        return dataclass(slots=True)(type(name, (variant,), namespace))
+
+    def _enum(self, type_: Enum) -> type:
+        members = [(upper_snake_case(each.name), each.name) for each in type_.cases]
+        # The functional interface is typed for literal arguments only.
+        return self._finish(cast(Any, WitEnum)(_class_name(type_), members), type_)
+
+    def _flags(self, type_: Flags) -> type:
+        members = [(upper_snake_case(each.name), 1 << i) for i, each in enumerate(type_.flags)]
+        return self._finish(cast(Any, WitFlags)(_class_name(type_), members), type_)
+
+    def _finish(self, cls: type, type_: AnyType) -> type:
+        for name, value in self._namespace(type_).items():
+            setattr(cls, name, value)
+        return cls
+
+
+def _class_name(type_: AnyType) -> str:
+    return upper_camel_case(type_.name or type(type_).__name__)
+
+
+_MAKERS: dict[type, Callable[[PythonTypes, Any], type]] = {
+    Record: PythonTypes._record,
+    Variant: PythonTypes._variant,
+    Enum: PythonTypes._enum,
+    Flags: PythonTypes._flags,
+}
