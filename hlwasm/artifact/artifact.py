@@ -1,0 +1,107 @@
+"""An artifact: an open file with code for the guest, and what is known of it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import TracebackType
+
+from hlwasm.artifact.file_format import Metadata, Sections, read_sections, verify_code
+from hlwasm.artifact.fingerprint import WASMTIME_MAJOR, abi_fingerprint
+from hlwasm.errors import ArtifactError
+
+
+class Artifact:
+    """Owns an open artifact file, so that pruning the cache cannot take it away.
+
+    Attributes:
+        fd: descriptor, open for reading; the code starts at offset 0. Closed by :meth:`close`.
+        code_bytes: length of the code.
+        description: JSON text of the world, see component_bridge.
+        metadata: what the artifact was made from and by.
+        path: the file, None where it is in memory only.
+        cached: it was there already; nothing was compiled.
+    """
+
+    __slots__ = ("_sections", "cached", "code_bytes", "description", "fd", "metadata", "path")
+
+    def __init__(self, fd: int, sections: Sections, path: Path | None, cached: bool) -> None:
+        self.fd = fd
+        self._sections = sections
+        self.code_bytes = sections.code_bytes
+        self.description = sections.description
+        self.metadata: Metadata = sections.metadata
+        self.path = path
+        self.cached = cached
+
+    @classmethod
+    def from_fd(cls, fd: int, path: Path | None, *, cached: bool) -> Artifact:
+        """Takes over a descriptor; on failure it stays the caller's.
+
+        Raises:
+            ArtifactError: damaged, or made by another version.
+        """
+        sections = read_sections(fd)
+        check_versions(sections.metadata)
+        return cls(fd, sections, path, cached)
+
+    @property
+    def key(self) -> str:
+        """Names the input, the options and the versions: 64 hex digits."""
+        return self.metadata.key
+
+    @property
+    def file_bytes(self) -> int:
+        """Size of the artifact file."""
+        return os.fstat(self.fd).st_size
+
+    def verify(self) -> None:
+        """Compares the code with its checksum.
+
+        Raises:
+            ArtifactError: damaged.
+        """
+        verify_code(self.fd, self._sections)
+
+    def close(self) -> None:
+        """Closes the file. Sandboxes that run the code are not affected."""
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def __enter__(self) -> Artifact:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "fd", -1) >= 0:
+            self.close()
+
+    def __repr__(self) -> str:
+        return f"<Artifact {self.key[:12]} {self.code_bytes} bytes>"
+
+
+def check_versions(metadata: Metadata) -> None:
+    """Refuses what this installation's guest cannot run.
+
+    Raises:
+        ArtifactError: made by another version.
+    """
+    major = metadata.wasmtime.partition(".")[0]
+    if major != str(WASMTIME_MAJOR):
+        raise ArtifactError(
+            f"the artifact was compiled by wasmtime {metadata.wasmtime}, "
+            f"and this hlwasm runs {WASMTIME_MAJOR}: compile it again"
+        )
+    if metadata.abi != abi_fingerprint():
+        raise ArtifactError(
+            f"the artifact was made by another version of hlwasm ({metadata.native}): "
+            "compile it again"
+        )

@@ -1,0 +1,284 @@
+"""The cache of artifacts in the user's cache directory.
+
+::
+
+    <root>/artifacts/<key>.cwasm   complete entries; their time stamps say when last used
+    <root>/artifacts/.new-*        being written
+    <root>/locks/<key>             held while the entry is compiled
+
+An entry appears by renaming and is never changed, so readers need no lock. A key names
+the input's contents, the options and all versions, so an entry never becomes wrong; it
+can only be damaged. Loading checks all of it but the code's checksum, which
+`hlwasm cache verify` looks at: reading 32 MB of code would cost several times as much
+as the rest of a cold start, and damaged code can harm no more than its own sandbox.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import stat
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from hlwasm.artifact.artifact import Artifact
+from hlwasm.artifact.file_format import ELF_MAGIC, read_sections, verify_code
+from hlwasm.artifact.lock import key_lock
+from hlwasm.errors import ArtifactError
+
+logger = logging.getLogger("hlwasm.cache")
+
+DEFAULT_LIMIT_BYTES = 2 << 30
+_SUFFIX = ".cwasm"
+_NEW_PREFIX = ".new-"
+# A file still being written is younger than this.
+_ABANDONED_SECONDS = 3600.0
+
+
+def default_root() -> Path:
+    """HLWASM_CACHE_DIR, else hlwasm in XDG_CACHE_HOME, else ~/.cache/hlwasm."""
+    chosen = os.environ.get("HLWASM_CACHE_DIR")
+    if chosen:
+        return Path(chosen)
+    # A relative XDG path is to be ignored, says its specification.
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if base.startswith("/") else Path("~/.cache").expanduser()) / "hlwasm"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One artifact in the cache.
+
+    Attributes:
+        path: its file.
+        key: 64 hex digits.
+        size: in bytes.
+        used: when it was last used, in seconds since the epoch.
+    """
+
+    path: Path
+    key: str
+    size: int
+    used: float
+
+
+class Cache:
+    """Artifacts on disk; safe for any number of threads and processes.
+
+    Attributes:
+        root: its directory; made at first use.
+        limit_bytes: least recently used entries go when the sum of sizes is larger.
+    """
+
+    def __init__(
+        self,
+        root: str | os.PathLike[str] | None = None,
+        *,
+        limit_bytes: int = DEFAULT_LIMIT_BYTES,
+    ) -> None:
+        self.root = Path(root) if root is not None else default_root()
+        self.limit_bytes = limit_bytes
+        self._artifacts = self.root / "artifacts"
+        self._locks = self.root / "locks"
+
+    def path_of(self, key: str) -> Path:
+        """Where the entry of a key is, or would be."""
+        return self._artifacts / f"{key}{_SUFFIX}"
+
+    # Reading --------------------------------------------------------------------
+
+    def find(self, key: str) -> Artifact | None:
+        """The artifact of a key; None where there is none. A damaged one is removed."""
+        path = self.path_of(key)
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            self._check_owner(fd)
+            if os.pread(fd, len(ELF_MAGIC), 0) != ELF_MAGIC:
+                raise ArtifactError("the artifact is damaged: it does not start with code")
+            artifact = Artifact.from_fd(fd, path, cached=True)
+            if artifact.key != key:
+                raise ArtifactError("the artifact is damaged: it belongs to another key")
+        except (ArtifactError, OSError) as error:
+            os.close(fd)
+            logger.warning("ignored %s: %s", path, error)
+            _unlink(path)
+            return None
+        with contextlib.suppress(OSError):
+            os.utime(fd)
+        return artifact
+
+    @staticmethod
+    def _check_owner(fd: int) -> None:
+        """Codecs are made from the description: no other user may write it."""
+        status = os.fstat(fd)
+        if status.st_uid not in (0, os.geteuid()) or status.st_mode & stat.S_IWOTH:
+            raise ArtifactError("other users can write the artifact")
+
+    # Writing --------------------------------------------------------------------
+
+    def prepare(self) -> bool:
+        """Makes the directories; False, with a warning, where entries cannot be written."""
+        try:
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for directory in (self._artifacts, self._locks):
+                directory.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            logger.warning("works without a cache: %s", error)
+            return False
+        if not os.access(self._artifacts, os.W_OK | os.X_OK):
+            logger.warning("works without a cache: %s cannot be written", self._artifacts)
+            return False
+        return True
+
+    def lock(
+        self, key: str, seconds: float, waiting: Callable[[], None]
+    ) -> AbstractContextManager[bool]:
+        """See :func:`key_lock`."""
+        return key_lock(self._locks / key, seconds, waiting)
+
+    def create(self) -> tuple[int, Path]:
+        """A new file, open for writing; :meth:`discard` it in any case.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+        fd, name = tempfile.mkstemp(prefix=_NEW_PREFIX, suffix=_SUFFIX, dir=self._artifacts)
+        return fd, Path(name)
+
+    @staticmethod
+    def discard(fd: int, path: Path) -> None:
+        """Closes a file of :meth:`create`, and removes it unless it was committed."""
+        os.close(fd)
+        _unlink(path)
+
+    def commit(self, fd: int, path: Path, key: str) -> Artifact:
+        """Makes a file of :meth:`create` the entry of a key, and prunes the cache.
+
+        Raises:
+            OSError: the file cannot be synchronised or renamed.
+            ArtifactError: the file is no artifact.
+        """
+        os.fchmod(fd, 0o400)
+        os.fsync(fd)
+        target = self.path_of(key)
+        # A descriptor of its own, which cannot write.
+        reader = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            artifact = Artifact.from_fd(reader, target, cached=False)
+        except BaseException:
+            os.close(reader)
+            raise
+        try:
+            path.rename(target)
+        except BaseException:
+            artifact.close()
+            raise
+        self.prune(keep=key)
+        return artifact
+
+    # Housekeeping ---------------------------------------------------------------
+
+    def entries(self) -> list[Entry]:
+        """All entries, least recently used first."""
+        found = []
+        for name, status in self._files():
+            if name.endswith(_SUFFIX) and not name.startswith(_NEW_PREFIX):
+                found.append(
+                    Entry(
+                        self._artifacts / name,
+                        name.removesuffix(_SUFFIX),
+                        status.st_size,
+                        status.st_mtime,
+                    )
+                )
+        return sorted(found, key=lambda entry: entry.used)
+
+    def _files(self) -> Iterator[tuple[str, os.stat_result]]:
+        try:
+            paths = list(self._artifacts.iterdir())
+        except OSError:
+            return
+        for path in paths:
+            # Another process may remove it meanwhile.
+            with contextlib.suppress(OSError):
+                yield path.name, path.lstat()
+
+    def size(self) -> int:
+        """Sum of the entries' sizes, in bytes."""
+        return sum(entry.size for entry in self.entries())
+
+    def prune(self, limit_bytes: int | None = None, *, keep: str | None = None) -> list[Entry]:
+        """Removes what was abandoned, then least recently used entries beyond the limit.
+
+        Args:
+            limit_bytes: instead of the cache's own limit.
+            keep: a key that stays in any case.
+
+        Returns:
+            The entries that were removed.
+        """
+        limit = self.limit_bytes if limit_bytes is None else limit_bytes
+        self._remove_abandoned()
+        entries = self.entries()
+        total = sum(entry.size for entry in entries)
+        removed = []
+        for entry in entries:
+            if total <= limit:
+                break
+            if entry.key != keep and _unlink(entry.path):
+                total -= entry.size
+                removed.append(entry)
+        return removed
+
+    def _remove_abandoned(self) -> None:
+        oldest = time.time() - _ABANDONED_SECONDS
+        for name, status in self._files():
+            if name.startswith(_NEW_PREFIX) and status.st_mtime < oldest:
+                _unlink(self._artifacts / name)
+
+    def clear(self) -> list[Entry]:
+        """Removes all entries; what runs goes on running.
+
+        Returns:
+            The entries that were removed.
+        """
+        return [entry for entry in self.entries() if _unlink(entry.path)]
+
+    def verify(self) -> Iterator[tuple[Entry, str | None]]:
+        """Reads every entry whole; removes damaged ones.
+
+        Yields:
+            Each entry, with what is wrong with it or None.
+        """
+        for entry in self.entries():
+            try:
+                fd = os.open(entry.path, os.O_RDONLY | os.O_CLOEXEC)
+            except OSError:
+                continue
+            try:
+                sections = read_sections(fd)
+                verify_code(fd, sections)
+                problem = None if sections.metadata.key == entry.key else "it has another key"
+            except (ArtifactError, OSError) as error:
+                problem = str(error)
+            finally:
+                os.close(fd)
+            if problem is not None:
+                _unlink(entry.path)
+            yield entry, problem
+
+
+def _unlink(path: Path) -> bool:
+    try:
+        path.unlink()
+    except OSError:
+        return False
+    return True
