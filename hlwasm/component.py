@@ -56,19 +56,18 @@ def load(
     from hlwasm.artifact import Cache, CompileOptions, prepare
 
     if isinstance(source, (bytes, bytearray, memoryview)):
-        name, contents = "<bytes>", bytes(source)
+        name, source = "<bytes>", bytes(source)
     else:
-        path = Path(source)
-        name, contents = path.name, path.read_bytes()
-    if cache is True:
-        cache = Cache()
-    elif cache is False:
-        cache = None
+        name = Path(source).name
+    if isinstance(cache, bool):
+        chosen = Cache() if cache else None
+    else:
+        chosen = cache
     try:
         artifact = prepare(
-            contents,
+            source,
             options=CompileOptions(transfer_bytes=transfer_memory),
-            cache=cache,
+            cache=chosen,
             progress=progress,
         )
     except LoadError as error:

@@ -44,13 +44,12 @@ class Sandbox:
         linked = Linker(description, imports, providers).link()
         self.component = component
         self.limits = limits
-        with component.artifact.open() as artifact:
-            native = NativeSandbox(
-                window_bytes=window_bytes(description, limits),
-                ram_bytes=limits.runtime_memory,
-                artifact_fd=artifact.fileno(),
-                artifact_bytes=component.artifact.cwasm_bytes,
-            )
+        native = NativeSandbox(
+            window_bytes=window_bytes(description, limits),
+            ram_bytes=limits.runtime_memory,
+            artifact_fd=component.artifact.fd,
+            artifact_bytes=component.artifact.code_bytes,
+        )
         classes = ResourceClasses(description)
         self._loop = loop = CallLoop(native, description, classes.by_type)
         loop.bind_import = _import_binders(component, loop, linked)
