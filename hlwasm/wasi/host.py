@@ -1,0 +1,122 @@
+"""The WASI of one sandbox: which object serves which interface, and what they share."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from hlwasm.wasi.config import Wasi
+
+if TYPE_CHECKING:
+    from hlwasm.wasi.interface import Interface
+    from hlwasm.wasi.polling import Waiter
+    from hlwasm.wasi.streams import InputStream, OutputStream
+
+# Interface → its module here and its class. Left out are those that have no functions but
+# the methods of resources, such as wasi:io/streams: a method is looked up on its object.
+_INTERFACES = {
+    "wasi:cli/environment": ("cli", "Environment"),
+    "wasi:cli/exit": ("cli", "Exit"),
+    "wasi:cli/stdin": ("cli", "Stdin"),
+    "wasi:cli/stdout": ("cli", "Stdout"),
+    "wasi:cli/stderr": ("cli", "Stderr"),
+    "wasi:cli/terminal-stdin": ("cli", "TerminalStdin"),
+    "wasi:cli/terminal-stdout": ("cli", "TerminalStdout"),
+    "wasi:cli/terminal-stderr": ("cli", "TerminalStderr"),
+    "wasi:clocks/monotonic-clock": ("clocks", "MonotonicClock"),
+    "wasi:clocks/wall-clock": ("clocks", "WallClock"),
+    "wasi:clocks/timezone": ("clocks", "Timezone"),
+    "wasi:filesystem/preopens": ("filesystem", "Preopens"),
+    "wasi:filesystem/types": ("filesystem", "Types"),
+    "wasi:io/poll": ("io", "Poll"),
+    "wasi:random/random": ("random", "Random"),
+    "wasi:random/insecure": ("random", "Insecure"),
+    "wasi:random/insecure-seed": ("random", "InsecureSeed"),
+}
+
+# Every release 0.2.x can serve a component made for another one, but no pre-release can.
+_WASI = re.compile(r"(?P<interface>wasi:[a-z0-9-]+/[a-z0-9-]+)@0\.2\.[0-9]+")
+# Our own interface, by which preview 1 programs exit with any code.
+_EXIT_CODE = re.compile(r"hlwasm:wasi/exit@0\.1\.[0-9]+")
+
+
+class WasiHost:
+    """The WASI of one sandbox.
+
+    Used by one thread at a time, but for ``waiter.interrupt``.
+
+    Args:
+        config: what the program may use.
+    """
+
+    def __init__(self, config: Wasi | None = None) -> None:
+        self.config = config or Wasi()
+        self._interfaces: dict[str, Interface] = {}
+
+    def interface(self, name: str) -> Interface | None:
+        """The object that serves an imported interface, None where it is none of WASI 0.2.
+
+        An interface of WASI 0.2 that hlwasm does not provide can be linked too: calling it
+        raises :class:`~hlwasm.errors.UnsupportedImport`.
+
+        Args:
+            name: WIT name with version, such as ``wasi:io/streams@0.2.6``.
+        """
+        known = self._interfaces.get(name)
+        if known is None:
+            found = _find(name)
+            if found is None:
+                return None
+            known = self._interfaces[name] = found(self, name)
+        return known
+
+    @cached_property
+    def waiter(self) -> Waiter:
+        """Blocks on behalf of the guest; ``waiter.interrupt`` ends that from any thread."""
+        from hlwasm.wasi.polling import Waiter
+
+        return Waiter(self.config.monotonic_clock, self.config.sleep)
+
+    @cached_property
+    def stdin(self) -> InputStream:
+        """Standard input, the same stream for every handle of the guest."""
+        from hlwasm.wasi.stdio import open_input
+
+        return open_input(self.config.stdin, self.waiter)
+
+    @cached_property
+    def stdout(self) -> OutputStream:
+        """Standard output, the same stream for every handle of the guest."""
+        from hlwasm.wasi.stdio import open_output
+
+        return open_output(self.config.stdout, self.waiter)
+
+    @cached_property
+    def stderr(self) -> OutputStream:
+        """Standard error, the same stream for every handle of the guest."""
+        from hlwasm.wasi.stdio import open_output
+
+        return open_output(self.config.stderr, self.waiter)
+
+    def close(self) -> None:
+        """Passes on what the guest wrote. The files of the config stay open. Idempotent."""
+        opened = vars(self)
+        for name in ("stdout", "stderr"):
+            if name in opened:
+                opened[name].finish()
+        if "waiter" in opened:
+            opened["waiter"].close()
+
+
+def _find(name: str) -> type[Interface] | None:
+    match = _WASI.fullmatch(name)
+    if match is not None:
+        module, class_name = _INTERFACES.get(match["interface"], ("interface", "Interface"))
+    elif _EXIT_CODE.fullmatch(name):
+        module, class_name = "cli", "Exit"
+    else:
+        return None
+    found: type[Interface] = getattr(import_module(f"hlwasm.wasi.{module}"), class_name)
+    return found

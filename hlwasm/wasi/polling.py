@@ -1,0 +1,215 @@
+"""Waiting: pollables, and the one place where a WASI program blocks.
+
+Nothing here spins: a wait is one ``poll`` on the file descriptors that can end it, with the
+time to the nearest timer as its timeout. Python's signal handlers run in the middle of it,
+so Ctrl-C ends it, and :meth:`Waiter.interrupt` does from another thread.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+READABLE = select.POLLIN
+WRITABLE = select.POLLOUT
+
+_MILLISECOND = 1_000_000  # in nanoseconds
+# poll takes its timeout as a C int of milliseconds.
+_LONGEST_POLL = 3_600_000
+
+
+class Interest(NamedTuple):
+    """What a pollable waits for.
+
+    Attributes:
+        descriptor: file descriptor, None for a timer.
+        events: READABLE or WRITABLE.
+        instant: of the monotonic clock, in nanoseconds; None where no time ends the wait.
+    """
+
+    descriptor: int | None = None
+    events: int = 0
+    instant: int | None = None
+
+
+def descriptor_ready(descriptor: int, events: int) -> bool:
+    """Whether reading or writing would not block now. End and errors count as ready."""
+    poller = select.poll()
+    poller.register(descriptor, events)
+    return bool(poller.poll(0))
+
+
+class Waiter:
+    """Blocks on behalf of the guest of one sandbox.
+
+    Args:
+        clock: the monotonic clock, in nanoseconds.
+        sleep: waits for so many nanoseconds of a clock that is not this machine's.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], int] = time.monotonic_ns,
+        sleep: Callable[[int], object] | None = None,
+    ) -> None:
+        self.clock = clock
+        self._sleep = sleep
+        # Guards the two below: an interrupt comes from any thread.
+        self._lock = threading.Lock()
+        self._pending: BaseException | None = None
+        self._wake: int | None = None
+
+    def wait(self, pollables: Sequence[Pollable]) -> list[int]:
+        """Blocks until at least one of ``pollables`` is ready; returns the indices of all that are.
+
+        Raises:
+            BaseException: what was passed to :meth:`interrupt`.
+        """
+        while True:
+            ready = [index for index, pollable in enumerate(pollables) if pollable.ready()]
+            if ready:
+                return ready
+            self._wait_once([pollable.interest() for pollable in pollables])
+
+    def _wait_once(self, interests: Sequence[Interest]) -> None:
+        """Returns when something may have become ready, which can be too early."""
+        instants = [i.instant for i in interests if i.instant is not None]
+        remaining = max(0, min(instants) - self.clock()) if instants else None
+        if remaining is not None and self._sleep is not None:
+            self._raise_pending()
+            self._sleep(remaining)
+            return
+        if remaining is not None and remaining < _MILLISECOND:
+            # Finer than poll can.
+            time.sleep(remaining / 1e9)
+            return
+        poller = select.poll()
+        poller.register(self._wake_descriptor(), READABLE)
+        events: dict[int, int] = {}
+        for interest in interests:
+            if interest.descriptor is not None:
+                events[interest.descriptor] = events.get(interest.descriptor, 0) | interest.events
+        for descriptor, wanted in events.items():
+            poller.register(descriptor, wanted)
+        timeout = None if remaining is None else min(remaining // _MILLISECOND, _LONGEST_POLL)
+        poller.poll(timeout)
+        self._raise_pending()
+
+    def interrupt(self, error: BaseException) -> None:
+        """Raises ``error`` in the guest's wait: the present one, or else the next.
+
+        Any thread may call this.
+        """
+        with self._lock:
+            self._pending = error
+            if self._wake is not None:
+                os.eventfd_write(self._wake, 1)
+
+    def clear_interrupt(self) -> None:
+        """Forgets an interrupt that found no wait to end."""
+        self._take_pending()
+
+    def _wake_descriptor(self) -> int:
+        with self._lock:
+            if self._wake is None:
+                # Readable at once if there is an interrupt already.
+                self._wake = os.eventfd(
+                    int(self._pending is not None), os.EFD_CLOEXEC | os.EFD_NONBLOCK
+                )
+            return self._wake
+
+    def _raise_pending(self) -> None:
+        error = self._take_pending()
+        if error is not None:
+            raise error
+
+    def _take_pending(self) -> BaseException | None:
+        with self._lock:
+            error, self._pending = self._pending, None
+            if error is not None and self._wake is not None:
+                os.eventfd_read(self._wake)
+            return error
+
+    def close(self) -> None:
+        """Frees the descriptor that interrupts use. Idempotent."""
+        with self._lock:
+            wake, self._wake = self._wake, None
+            if wake is not None:
+                os.close(wake)
+
+
+class Pollable:
+    """``wasi:io/poll.pollable``: an event that is ready or not. This one always is."""
+
+    __slots__ = ()
+
+    def ready(self) -> bool:
+        """Whether the event has come. Never blocks."""
+        return True
+
+    def interest(self) -> Interest:
+        """What can make it ready; asked only when it is not."""
+        return Interest()
+
+    def block(self) -> None:
+        """Blocks until it is ready."""
+
+    def close(self) -> None:
+        """The guest dropped it."""
+
+
+class Timer(Pollable):
+    """Ready from an instant of the monotonic clock on.
+
+    Args:
+        waiter: that it blocks with.
+        instant: nanoseconds of the waiter's clock.
+    """
+
+    __slots__ = ("_instant", "_waiter")
+
+    def __init__(self, waiter: Waiter, instant: int) -> None:
+        self._waiter = waiter
+        self._instant = instant
+
+    def ready(self) -> bool:
+        return self._waiter.clock() >= self._instant
+
+    def interest(self) -> Interest:
+        return Interest(instant=self._instant)
+
+    def block(self) -> None:
+        self._waiter.wait((self,))
+
+
+class DescriptorPollable(Pollable):
+    """Ready when a file descriptor is.
+
+    Args:
+        waiter: that it blocks with.
+        ready: says whether reading or writing would not block.
+        descriptor: the file descriptor to wait on while it would.
+        events: READABLE or WRITABLE.
+    """
+
+    __slots__ = ("_interest", "_ready", "_waiter")
+
+    def __init__(
+        self, waiter: Waiter, ready: Callable[[], bool], descriptor: int, events: int
+    ) -> None:
+        self._waiter = waiter
+        self._ready = ready
+        self._interest = Interest(descriptor, events)
+
+    def ready(self) -> bool:
+        return self._ready()
+
+    def interest(self) -> Interest:
+        return self._interest
+
+    def block(self) -> None:
+        self._waiter.wait((self,))

@@ -1,0 +1,289 @@
+"""What standard input leads to, and where standard output and error go."""
+
+from __future__ import annotations
+
+import errno
+import io
+import logging
+import os
+import re
+from collections.abc import Callable
+
+from hlwasm.wasi.config import BinaryReader, BinaryWriter, Input, LogLines, Output
+from hlwasm.wasi.polling import (
+    READABLE,
+    WRITABLE,
+    DescriptorPollable,
+    Interest,
+    Pollable,
+    Waiter,
+    descriptor_ready,
+)
+from hlwasm.wasi.streams import InputStream, OutputStream
+
+# A line of the guest that is longer becomes several log records.
+LINE_LIMIT = 16 * 1024
+
+# What could act on a terminal or forge a line in a log file: everything that is a control
+# character, or that some programs take for the end of a line. A tab is harmless.
+_UNSAFE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def open_input(value: Input, waiter: Waiter) -> InputStream:
+    """The stream for a grant of :class:`~hlwasm.wasi.Wasi`."""
+    if value is None:
+        return InputStream()
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return BytesInput(bytes(value))
+    descriptor = _pollable_descriptor(value)
+    if descriptor is None:
+        return FileInput(value)
+    return DescriptorInput(value, descriptor, waiter)
+
+
+def open_output(value: Output, waiter: Waiter) -> OutputStream:
+    """The stream for a grant of :class:`~hlwasm.wasi.Wasi`."""
+    if value is None:
+        return OutputStream()
+    if isinstance(value, LogLines):
+        return LogOutput(value)
+    if isinstance(value, BinaryWriter):
+        return FileOutput(value, waiter)
+    return CallableOutput(value)
+
+
+def is_terminal(value: object) -> bool:
+    """Whether a grant is a file that is a terminal."""
+    isatty = getattr(value, "isatty", None)
+    try:
+        return callable(isatty) and bool(isatty())
+    except (OSError, ValueError):
+        return False  # a closed file
+
+
+def _pollable_descriptor(file: object) -> int | None:
+    """The descriptor that tells whether ``file`` would block; None where none does.
+
+    Other files may have a descriptor too, but one of something else: the descriptor of a
+    ``GzipFile`` is that of the compressed file.
+    """
+    if not isinstance(file, (io.BufferedReader, io.BufferedRandom, io.FileIO)):
+        return None
+    try:
+        return file.fileno()
+    except (OSError, ValueError):
+        return None
+
+
+class BytesInput(InputStream):
+    """Reads bytes that are all there."""
+
+    __slots__ = ("_data", "_position")
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__()
+        self._data = data
+        self._position = 0
+
+    def _receive(self, length: int) -> bytes:
+        start = self._position
+        data = self._data[start : start + length]
+        self._position = start + len(data)
+        return data
+
+
+class FileInput(InputStream):
+    """Reads a file of which nobody can say whether it would block: it counts as ready."""
+
+    __slots__ = ("_file", "_read")
+
+    def __init__(self, file: BinaryReader) -> None:
+        super().__init__()
+        self._file = file
+        # read1 does not wait for more than there is.
+        read1: Callable[[int], bytes | None] | None = getattr(file, "read1", None)
+        self._read = read1 or file.read
+
+    def _receive(self, length: int) -> bytes | None:
+        return _checked_read(self._file, self._read, length)
+
+
+class DescriptorInput(InputStream):
+    """Reads a pipe, terminal, socket or file of the operating system.
+
+    ``poll`` tells whether bytes are there, except for those that already lie in the
+    buffer of the Python file, put there when somebody read from it before.
+    """
+
+    __slots__ = ("_descriptor", "_file", "_maybe_buffered", "_read", "_waiter")
+
+    def __init__(self, file: object, descriptor: int, waiter: Waiter) -> None:
+        super().__init__()
+        self._file = file
+        self._descriptor = descriptor
+        self._waiter = waiter
+        if isinstance(file, (io.BufferedReader, io.BufferedRandom)):
+            self._read: Callable[[int], bytes | None] = file.read1
+            self._maybe_buffered = True
+        else:
+            assert isinstance(file, io.FileIO)
+            self._read = file.read
+            self._maybe_buffered = False
+
+    def subscribe(self) -> Pollable:
+        return DescriptorPollable(self._waiter, self._ready, self._descriptor, READABLE)
+
+    def _ready(self) -> bool:
+        if self._closed or descriptor_ready(self._descriptor, READABLE):
+            return True
+        if self._maybe_buffered:
+            # Once the buffer was found empty, read1 leaves nothing in it.
+            self._maybe_buffered = self._has_buffered()
+        return self._maybe_buffered
+
+    def _has_buffered(self) -> bool:
+        # peek answers with what is buffered, and reads only if that is nothing; it must
+        # not block then. Nobody else sees the mode change unless it reads this very moment.
+        assert isinstance(self._file, (io.BufferedReader, io.BufferedRandom))
+        blocking = os.get_blocking(self._descriptor)
+        os.set_blocking(self._descriptor, False)
+        try:
+            return bool(self._file.peek(1))
+        finally:
+            os.set_blocking(self._descriptor, blocking)
+
+    def _receive(self, length: int) -> bytes | None:
+        if not self._ready():
+            return None
+        return _checked_read(self._file, self._read, length)
+
+
+def _checked_read(file: object, read: Callable[[int], bytes | None], length: int) -> bytes | None:
+    try:
+        data = read(length)
+    except BlockingIOError:
+        return None
+    except ValueError as error:
+        raise _closed_file(file, error) from error
+    if data is not None and len(data) > length:
+        raise ValueError(f"stdin: read({length}) returned {len(data)} bytes")
+    return data
+
+
+def _closed_file(file: object, error: ValueError) -> Exception:
+    """ValueError is Python's word for using a closed file; any other one is the file's own."""
+    if getattr(file, "closed", False):
+        return BrokenPipeError(errno.EPIPE, "the file is closed")
+    return error
+
+
+class FileOutput(OutputStream):
+    """Writes to a Python file. Where the file blocks, so does the guest."""
+
+    __slots__ = ("_file", "_waiter")
+
+    def __init__(self, file: BinaryWriter, waiter: Waiter) -> None:
+        super().__init__()
+        self._file = file
+        self._waiter = waiter
+
+    def _send(self, data: bytes) -> None:
+        remaining = data
+        while remaining:
+            try:
+                count = self._file.write(remaining)
+            except BlockingIOError as error:
+                # A buffered file over a descriptor that somebody made non-blocking.
+                count = error.characters_written
+            except ValueError as error:
+                raise _closed_file(self._file, error) from error
+            else:
+                # Only raw files write a part, or answer None for nothing at all.
+                if not isinstance(self._file, io.RawIOBase):
+                    return
+                count = count or 0
+            assert isinstance(count, int)
+            remaining = remaining[count:]
+            if remaining and not count:
+                self._wait_writable()
+
+    def _drain(self) -> None:
+        flush = getattr(self._file, "flush", None)
+        while flush is not None:
+            try:
+                flush()
+            except BlockingIOError:
+                self._wait_writable()
+            except ValueError as error:
+                raise _closed_file(self._file, error) from error
+            else:
+                return
+
+    def _wait_writable(self) -> None:
+        descriptor = self._file.fileno()  # type: ignore[attr-defined]
+        self._waiter.wait((_Writable(descriptor),))
+
+
+class _Writable(Pollable):
+    """Ready when a descriptor that is in non-blocking mode takes bytes again."""
+
+    __slots__ = ("_descriptor",)
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def ready(self) -> bool:
+        return descriptor_ready(self._descriptor, WRITABLE)
+
+    def interest(self) -> Interest:
+        return Interest(self._descriptor, WRITABLE)
+
+
+class CallableOutput(OutputStream):
+    """Hands each chunk to a callable, whose exceptions reach the caller of the guest."""
+
+    __slots__ = ("_take",)
+
+    def __init__(self, take: Callable[[bytes], object]) -> None:
+        super().__init__()
+        self._take = take
+
+    def _put(self, data: bytes) -> None:
+        self._take(data)
+
+
+class LogOutput(OutputStream):
+    """Logs each line. A line that is not ended yet waits until it is, or for :meth:`finish`."""
+
+    __slots__ = ("_level", "_logger", "_partial")
+
+    def __init__(self, target: LogLines) -> None:
+        super().__init__()
+        self._logger = logging.getLogger(target.logger)
+        self._level = target.level
+        self._partial = b""
+
+    def _send(self, data: bytes) -> None:
+        if not self._logger.isEnabledFor(self._level):
+            return
+        *lines, self._partial = (self._partial + data).split(b"\n")
+        for line in lines:
+            self._log(line)
+        if len(self._partial) > LINE_LIMIT:
+            self.finish()
+
+    def finish(self) -> None:
+        """Logs the line that was not ended."""
+        if self._partial:
+            line, self._partial = self._partial, b""
+            self._log(line)
+
+    def _log(self, line: bytes) -> None:
+        for start in range(0, len(line) or 1, LINE_LIMIT):
+            text = line[start : start + LINE_LIMIT].decode("utf-8", "backslashreplace")
+            safe = _UNSAFE.sub(_escape, text.removesuffix("\r"))
+            self._logger.log(self._level, "%s", safe)
+
+
+def _escape(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape").decode("ascii")

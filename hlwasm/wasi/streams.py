@@ -1,0 +1,280 @@
+"""``wasi:io/streams`` and ``wasi:io/error``: the resources, apart from what they lead to.
+
+A kind of stream is a subclass that defines two or three hooks; everything a guest can call
+is here, so the rules of WASI are kept in one place for pipes, files and sockets alike.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import NoReturn
+
+from hlwasm.errors import Err, Trap
+from hlwasm.wasi.polling import Pollable
+
+logger = logging.getLogger(__name__)
+
+# Most bytes that one read returns or one write takes, whatever the guest asks for: what a
+# guest can make the host allocate. Large, because each call is an exit from the VM.
+CHUNK = 256 * 1024
+
+_ZEROES = bytes(4096)
+
+
+class Error:
+    """``wasi:io/error.error``.
+
+    Args:
+        message: for the guest's eyes: nothing in it may tell of the host.
+        cause: the failure on the host, kept for interfaces that give it a code.
+    """
+
+    __slots__ = ("cause", "message")
+
+    def __init__(self, message: str, cause: OSError | None = None) -> None:
+        self.message = message
+        self.cause = cause
+
+    def to_debug_string(self) -> str:
+        """The message."""
+        return self.message
+
+    def close(self) -> None:
+        """The guest dropped it."""
+
+
+class LastOperationFailed:
+    """The case ``last-operation-failed`` of ``stream-error``."""
+
+    __slots__ = ("value",)
+    wit_case = "last-operation-failed"
+
+    def __init__(self, value: Error) -> None:
+        self.value = value
+
+
+class Closed:
+    """The case ``closed`` of ``stream-error``."""
+
+    __slots__ = ()
+    wit_case = "closed"
+
+
+class _Stream:
+    """Open until its end, an error or a broken pipe; closed from then on."""
+
+    __slots__ = ("_closed",)
+
+    def __init__(self) -> None:
+        self._closed = False
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise Err(Closed())
+
+    def _end(self) -> NoReturn:
+        self._closed = True
+        raise Err(Closed())
+
+    def _fail(self, error: OSError) -> NoReturn:
+        """Reports a failed operation. A peer that is gone is an end, not a failure."""
+        if isinstance(error, ConnectionError):
+            self._end()
+        self._closed = True
+        # Not str(error), which names the file.
+        failure = Error(error.strerror or "input/output error", error)
+        raise Err(LastOperationFailed(failure)) from error
+
+
+class InputStream(_Stream):
+    """``wasi:io/streams.input-stream``. This one is always at its end.
+
+    Methods that read raise ``Err`` with :class:`Closed` at the end and after an error, and
+    with :class:`LastOperationFailed` at the error itself.
+    """
+
+    __slots__ = ()
+
+    def read(self, length: int) -> bytes:
+        """Up to ``length`` bytes that are there now; ``b""`` where there are none yet."""
+        self._check_open()
+        if length == 0:
+            return b""
+        try:
+            data = self._receive(min(length, CHUNK))
+        except OSError as error:
+            self._fail(error)
+        if data is None:
+            return b""
+        if not data:
+            self._end()
+        return data
+
+    def blocking_read(self, length: int) -> bytes:
+        """Up to ``length`` bytes, as soon as there is one."""
+        while True:
+            self._block()
+            data = self.read(length)
+            if data or length == 0:
+                return data
+
+    def skip(self, length: int) -> int:
+        """Like :meth:`read`, but answers how many bytes there were."""
+        return len(self.read(length))
+
+    def blocking_skip(self, length: int) -> int:
+        """Like :meth:`blocking_read`, but answers how many bytes there were."""
+        return len(self.blocking_read(length))
+
+    def subscribe(self) -> Pollable:
+        """Ready when :meth:`read` has bytes, the end or an error to report."""
+        return Pollable()
+
+    def close(self) -> None:
+        """The guest dropped it."""
+
+    # Hooks --------------------------------------------------------------------
+
+    def _receive(self, length: int) -> bytes | None:
+        """1 to ``length`` bytes, ``b""`` at the end, None where none are there yet."""
+        return b""
+
+    def _block(self) -> None:
+        """Returns when :meth:`_receive` has something to say."""
+        if not self._closed:
+            self.subscribe().block()
+
+
+class OutputStream(_Stream):
+    """``wasi:io/streams.output-stream``. This one discards what is written.
+
+    Every method but ``subscribe`` raises ``Err`` with :class:`Closed` once the receiver is
+    gone, and with :class:`LastOperationFailed` at the error that ends the stream.
+    """
+
+    __slots__ = ()
+
+    def check_write(self) -> int:
+        """How many bytes the next write may have."""
+        self._check_open()
+        return self._permit()
+
+    def write(self, contents: bytes) -> None:
+        """Writes up to as many bytes as :meth:`check_write` permits.
+
+        Raises:
+            Trap: more.
+        """
+        self._check_open()
+        if len(contents) > self._permit():
+            raise _write_trap("write", len(contents))
+        self._put(contents)
+
+    def blocking_write_and_flush(self, contents: bytes) -> None:
+        """Writes and flushes; WASI promises guests 4096 bytes, and more is taken here."""
+        view = memoryview(contents)
+        for start in range(0, len(view), CHUNK):
+            self._block()
+            self._check_open()
+            part = view[start : start + CHUNK]
+            self._put(contents if len(part) == len(view) else bytes(part))
+        self.blocking_flush()
+
+    def flush(self) -> None:
+        """Asks for what was written to be passed on."""
+        self._check_open()
+        try:
+            self._drain()
+        except OSError as error:
+            self._fail(error)
+
+    def blocking_flush(self) -> None:
+        """Passes on what was written."""
+        self.flush()
+        self._block()
+
+    def write_zeroes(self, length: int) -> None:
+        """Writes so many zero bytes, as :meth:`write` does.
+
+        Raises:
+            Trap: more than :meth:`check_write` permits.
+        """
+        self._check_open()
+        if length > self._permit():
+            raise _write_trap("write-zeroes", length)
+        self._put(bytes(length))
+
+    def blocking_write_zeroes_and_flush(self, length: int) -> None:
+        """Writes up to 4096 zero bytes and flushes.
+
+        Raises:
+            Trap: more.
+        """
+        if length > len(_ZEROES):
+            raise _write_trap("blocking-write-zeroes-and-flush", length)
+        self.blocking_write_and_flush(_ZEROES[:length])
+
+    def splice(self, src: InputStream, length: int) -> int:
+        """Moves up to ``length`` bytes that ``src`` has now; answers how many."""
+        length = min(length, self.check_write())
+        data = src.read(length)
+        if data:
+            self.write(data)
+        return len(data)
+
+    def blocking_splice(self, src: InputStream, length: int) -> int:
+        """Moves up to ``length`` bytes as soon as there is one; answers how many."""
+        self._block()
+        length = min(length, self.check_write())
+        data = src.blocking_read(length)
+        if data:
+            self.write(data)
+        return len(data)
+
+    def subscribe(self) -> Pollable:
+        """Ready when :meth:`check_write` permits a write or has an error to report."""
+        return Pollable()
+
+    def close(self) -> None:
+        """The guest dropped it, which passes on what was written."""
+        if self._closed:
+            return
+        try:
+            self._drain()
+        except OSError as error:
+            self._closed = True
+            logger.warning("output of the guest was lost: %s", error)
+
+    def finish(self) -> None:
+        """The sandbox is closed: nothing more will be written."""
+        self.close()
+
+    # Hooks --------------------------------------------------------------------
+
+    def _send(self, data: bytes) -> None:
+        """Takes all of ``data``."""
+
+    def _drain(self) -> None:
+        """Passes on what :meth:`_send` took."""
+
+    def _permit(self) -> int:
+        """How many bytes :meth:`_send` can take now."""
+        return CHUNK
+
+    def _block(self) -> None:
+        """Returns when :meth:`_permit` is not 0, or the stream is closed."""
+        if not self._closed:
+            self.subscribe().block()
+
+    def _put(self, data: bytes) -> None:
+        try:
+            self._send(data)
+        except OSError as error:
+            self._fail(error)
+
+
+def _write_trap(function: str, length: int) -> Trap:
+    return Trap(
+        f"wasi:io/streams#[method]output-stream.{function}: {length} bytes are more than "
+        f"the stream permitted"
+    )
