@@ -5,14 +5,16 @@ from __future__ import annotations
 from hlwasm.artifact.artifact import Artifact
 from hlwasm.artifact.cache import Cache
 from hlwasm.artifact.options import CompileLimits, CompileOptions, Phase, Progress
-from hlwasm.artifact.prepare import prepare
+from hlwasm.artifact.prepare import Outline, describe, prepare
 
 __all__ = [
     "Artifact",
     "Cache",
     "CompileLimits",
     "CompileOptions",
+    "Outline",
     "Phase",
     "Progress",
+    "describe",
     "prepare",
 ]

@@ -62,10 +62,13 @@ def compile_source(
     options: CompileOptions,
     limits: CompileLimits,
     report: Callable[[Phase], None],
+    *,
+    only_describe: bool = False,
 ) -> Compiled:
     """Bridges and compiles ``source`` into the open file ``output``.
 
     Args:
+        only_describe: do not compile; ``code_bytes`` is 0 then.
         report: called at each change of phase and at every tick.
 
     Raises:
@@ -80,6 +83,7 @@ def compile_source(
             input=input_fd,
             input_bytes=len(source),
             output=output,
+            compile=not only_describe,
             fuel=options.fuel,
             transfer_bytes=options.transfer_bytes,
             memory_bytes=limits.memory_bytes,

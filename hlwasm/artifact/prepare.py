@@ -9,6 +9,8 @@ import hashlib
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from hlwasm.artifact.artifact import Artifact
 from hlwasm.artifact.cache import Cache
@@ -23,6 +25,9 @@ from hlwasm.artifact.options import (
 )
 from hlwasm.artifact.source import Source
 from hlwasm.errors import ArtifactError, CompileError
+
+if TYPE_CHECKING:
+    from hlwasm.artifact.compiler import Compiled
 
 DEFAULT_OPTIONS = CompileOptions()
 DEFAULT_LIMITS = CompileLimits()
@@ -73,6 +78,62 @@ def prepare(
     return job.compile_to_cache(cache)
 
 
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What can be known of an input without running it.
+
+    Attributes:
+        description: JSON text of the world, see component_bridge.
+        source_bytes: size of the input, of which an artifact remembers its own input's.
+        source_sha256: hash of the input, in hex.
+        code_bytes: size of the compiled code, None where it was not compiled yet.
+        metadata: of the artifact, None where there is none yet.
+        is_artifact: the input itself is an artifact.
+    """
+
+    description: str
+    source_bytes: int
+    source_sha256: str
+    code_bytes: int | None
+    metadata: Metadata | None
+    is_artifact: bool
+
+
+def describe(
+    source: bytes | str | os.PathLike[str],
+    *,
+    options: CompileOptions = DEFAULT_OPTIONS,
+    cache: Cache | None = None,
+    limits: CompileLimits = DEFAULT_LIMITS,
+) -> Outline:
+    """Describes an input; compiles nothing.
+
+    Arguments and exceptions are those of :func:`prepare`.
+    """
+    with Source(source) as opened:
+        if opened.is_artifact():
+            with _take(opened) as artifact:
+                return _outline_of(artifact, is_artifact=True)
+        opened.check_kind()
+        found = cache.find(cache_key(opened.sha256(), options)) if cache is not None else None
+        if found is not None:
+            with found:
+                return _outline_of(found, is_artifact=False)
+        job = _Job(opened.read(), options, limits, None, time.monotonic())
+    return job.describe()
+
+
+def _outline_of(artifact: Artifact, *, is_artifact: bool) -> Outline:
+    return Outline(
+        artifact.description,
+        artifact.metadata.source_bytes,
+        artifact.metadata.source_sha256,
+        artifact.code_bytes,
+        artifact.metadata,
+        is_artifact,
+    )
+
+
 def _take(source: Source) -> Artifact:
     fd = source.duplicate()
     try:
@@ -109,6 +170,16 @@ class _Job:
             elapsed = time.monotonic() - self.began
             self.progress(Progress(phase, elapsed, len(self.source)))
 
+    def describe(self) -> Outline:
+        fd = os.memfd_create("hlwasm-description", os.MFD_CLOEXEC)
+        try:
+            compiled = self._run_worker(fd, "memory", only_describe=True)
+        finally:
+            os.close(fd)
+        return Outline(
+            compiled.description, len(self.source), self.sha256, None, None, is_artifact=False
+        )
+
     def compile_to_cache(self, cache: Cache) -> Artifact:
         # As long as its holder may take, and a little more.
         seconds = self.limits.seconds + 30
@@ -136,14 +207,24 @@ class _Job:
             os.close(fd)
             raise
 
-    def _compile(self, fd: int, where: str) -> None:
+    def _run_worker(self, fd: int, where: str, *, only_describe: bool = False) -> Compiled:
         # Only here: a cold start with a cached artifact imports none of it.
         from hlwasm.artifact.compiler import OutputFailed, compile_source
 
         try:
-            compiled = compile_source(self.source, fd, self.options, self.limits, self.report)
+            return compile_source(
+                self.source,
+                fd,
+                self.options,
+                self.limits,
+                self.report,
+                only_describe=only_describe,
+            )
         except OutputFailed as error:
             raise _cannot_store(error.errno, where) from error
+
+    def _compile(self, fd: int, where: str) -> None:
+        compiled = self._run_worker(fd, where)
         self.report(Phase.STORING)
         metadata = Metadata(
             key=self.key,

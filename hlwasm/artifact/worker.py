@@ -27,12 +27,16 @@ from hlwasm.errors import CompileError, HlwasmError, LoadError, UnsupportedItem
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the parent asks for; descriptors by number."""
+    """What the parent asks for; descriptors by number.
+
+    Without ``compile`` the output is the description alone.
+    """
 
     parent: int
     input: int
     input_bytes: int
     output: int
+    compile: bool
     fuel: bool
     transfer_bytes: int
     memory_bytes: int
@@ -57,21 +61,30 @@ def _write(fd: int, data: bytes, offset: int) -> None:
         rest, offset = rest[written:], offset + written
 
 
-def work(request: Request) -> None:
-    """Bridges and compiles the input; the result is in the output file and on stdout."""
+def _wasmtime() -> str:
     try:
-        from hlwasm.artifact.engine import check_wasmtime, compile_component
+        from hlwasm.artifact.engine import check_wasmtime
     except ImportError as error:
         raise CompileError(f"the compiler is not installed: {error}") from error
+    return check_wasmtime()
+
+
+def work(request: Request) -> None:
+    """Bridges and compiles the input; the result is in the output file and on stdout."""
     from hlwasm.native.library import bridge, native_version
 
-    wasmtime = check_wasmtime()
+    # First, because a wrong compiler is worth saying before anything about the input.
+    wasmtime = _wasmtime() if request.compile else ""
     source = _read(request.input, request.input_bytes)
     _say(phase="BRIDGING")
     component, description = bridge(source, request.transfer_bytes)
     del source
-    _say(phase="COMPILING")
-    code_bytes = compile_component(component, fuel=request.fuel, output=request.output)
+    code_bytes = 0
+    if request.compile:
+        from hlwasm.artifact.engine import compile_component
+
+        _say(phase="COMPILING")
+        code_bytes = compile_component(component, fuel=request.fuel, output=request.output)
     text = description.encode()
     _write(request.output, text, code_bytes)
     _say(
