@@ -59,10 +59,7 @@ def load(
         name, source = "<bytes>", bytes(source)
     else:
         name = Path(source).name
-    if isinstance(cache, bool):
-        chosen = Cache() if cache else None
-    else:
-        chosen = cache
+    chosen = (Cache() if cache else None) if isinstance(cache, bool) else cache
     try:
         artifact = prepare(
             source,
@@ -126,7 +123,7 @@ class Component:
         return Sandbox(self, imports, self._providers(wasi), limits or Limits())
 
     def _providers(self, wasi: Wasi | None) -> list[Any]:
-        names = (each.name for each in self.description.import_interfaces)
+        names = (i.name for i in self.description.interfaces if i.direction == "import")
         if not any(name.startswith(("wasi:", "hlwasm:")) for name in names):
             return []
         from hlwasm.wasi import Wasi, WasiHost

@@ -91,7 +91,7 @@ class ConversionError(HlwasmError):
     """A Python value does not fit its WIT type.
 
     Attributes:
-        path: where, such as ``"ops.add: parameter b"`` or ``"ops.draw: parameter shape.points[3].x"``.
+        path: where, such as ``"ops.add: parameter b"`` or ``"ops.draw: parameter s.points[3].x"``.
     """
 
     def __init__(self, message: str, path: str = "") -> None:

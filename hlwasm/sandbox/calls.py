@@ -50,6 +50,7 @@ class CallLoop:
         resource_classes: Python classes of guest resources, by type index.
 
     Attributes:
+        description: of the component.
         export_memory, import_memory: the transfer memories.
         resources: converts handles.
         bind_import: makes the server of host function number n, at its first call.
@@ -62,6 +63,7 @@ class CallLoop:
         resource_classes: dict[int, type[GuestResource]],
     ) -> None:
         self.guard = Guard()
+        self.description = description
         self.import_memory = native.window(_abi.WINDOW_IMPORT_BRIDGE)
         self.export_memory = native.window(_abi.WINDOW_EXPORT_BRIDGE)
         self.resources = ResourceTable(description, self._drop_guest, resource_classes)
@@ -110,6 +112,10 @@ class CallLoop:
             raise
         if self._lent:
             self.resources.end_call()
+
+    def poison(self, error: BaseException) -> None:
+        """What the call gave back is not valid: the guest cannot be trusted to be whole."""
+        self.guard.poison(_summary(error))
 
     # Commands ---------------------------------------------------------------------
 
@@ -197,8 +203,7 @@ class CallLoop:
             self._host_error = error
             kind: int = self._answer(self._pointer, 1, 0)
             return kind
-        kind = self._answer(self._pointer, 0, result)
-        return kind
+        return self._answer(self._pointer, 0, result)
 
     def _bind(self, function: int) -> Serve:
         try:

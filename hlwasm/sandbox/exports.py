@@ -7,6 +7,7 @@ attribute.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from hlwasm.codec.functions import bind_export
@@ -186,9 +187,8 @@ def _type_resolvers(
 ) -> dict[str, Callable[[], Any]]:
     resolvers: dict[str, Callable[[], Any]] = {}
     for name, index in description.types_of(interface, "export").items():
-        if isinstance(description.type(index), Resource):
-            if index in classes.by_type:
-                resolvers[type_name(name)] = lambda i=index: classes.by_type[i]
+        if isinstance(description.types[index], Resource):
+            resolvers[upper_camel_case(name)] = partial(classes.by_type.__getitem__, index)
         elif description.has_python_type(index):
-            resolvers[type_name(name)] = lambda i=index: description.python_type(i)
+            resolvers[upper_camel_case(name)] = partial(description.python_type, index)
     return resolvers
