@@ -7,7 +7,7 @@ import io
 import logging
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from hlwasm.wasi.config import BinaryReader, BinaryWriter, Input, LogLines, Output
 from hlwasm.wasi.polling import (
@@ -268,21 +268,38 @@ class LogOutput(OutputStream):
             return
         *lines, self._partial = (self._partial + data).split(b"\n")
         for line in lines:
-            self._log(line)
+            self._log(_pieces(line.removesuffix(b"\r")))
         if len(self._partial) > LINE_LIMIT:
-            self.finish()
+            *whole, self._partial = _pieces(self._partial)
+            self._log(whole)
 
     def finish(self) -> None:
         """Logs the line that was not ended."""
         if self._partial:
             line, self._partial = self._partial, b""
-            self._log(line)
+            self._log((line,))
 
-    def _log(self, line: bytes) -> None:
-        for start in range(0, len(line) or 1, LINE_LIMIT):
-            text = line[start : start + LINE_LIMIT].decode("utf-8", "backslashreplace")
-            safe = _UNSAFE.sub(_escape, text.removesuffix("\r"))
-            self._logger.log(self._level, "%s", safe)
+    def _log(self, pieces: Iterable[bytes]) -> None:
+        for piece in pieces:
+            text = piece.decode("utf-8", "backslashreplace")
+            self._logger.log(self._level, "%s", _UNSAFE.sub(_escape, text))
+
+
+def _pieces(line: bytes) -> list[bytes]:
+    """Cuts a line that is too long, between characters where it is UTF-8."""
+    pieces = []
+    start = 0
+    while len(line) - start > LINE_LIMIT:
+        end = start + LINE_LIMIT
+        # A character has at most three continuation bytes.
+        for cut in range(end, end - 4, -1):
+            if line[cut] & 0xC0 != 0x80:
+                end = cut
+                break
+        pieces.append(line[start:end])
+        start = end
+    pieces.append(line[start:])
+    return pieces
 
 
 def _escape(match: re.Match[str]) -> str:
