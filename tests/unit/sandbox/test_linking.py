@@ -1,0 +1,151 @@
+"""Finding the Python callables behind a component's imports."""
+
+from __future__ import annotations
+
+import types
+from typing import Any
+
+import pytest
+
+from hlwasm.errors import LinkError
+from hlwasm.sandbox.imports import Linker
+from hlwasm.wit.model import Description
+from tests.unit.sandbox.worlds import description, function, interface
+
+HOST = "demo:calc/host@1.0.0"
+
+
+def one_import(name: str = "get-it", params: int = 1) -> Description:
+    return description(interfaces=[interface(HOST)], imports=[function(0, name, HOST, params)])
+
+
+def link(world: Description, imports: Any, *providers: Any) -> dict[int, Any]:
+    return Linker(world, imports, providers).link()
+
+
+def double(p0: int) -> int:
+    return 2 * p0
+
+
+@pytest.mark.parametrize("key", [HOST, "demo:calc/host", "host"])
+def test_an_interface_is_found_by_full_and_short_names(key: str) -> None:
+    assert link(one_import(), {key: {"get-it": double}})[0] is double
+
+
+@pytest.mark.parametrize(
+    "implementation",
+    [
+        {"get-it": double},
+        {"get_it": double},
+        types.SimpleNamespace(get_it=double),
+    ],
+)
+def test_an_interface_may_be_a_mapping_or_an_object(implementation: Any) -> None:
+    assert link(one_import(), {"host": implementation})[0] is double
+
+
+def test_imports_as_a_whole_may_be_an_object() -> None:
+    imports = types.SimpleNamespace(host=types.SimpleNamespace(get_it=double), log=double)
+    world = description(
+        interfaces=[interface(HOST)],
+        imports=[function(0, "get-it", HOST, 1), function(1, "log", None, 1)],
+    )
+    assert link(world, imports) == {0: double, 1: double}
+
+
+def test_the_most_exact_name_wins() -> None:
+    other = lambda p0: 0  # noqa: E731
+    assert link(one_import(), {"host": {"get-it": other}, HOST: {"get-it": double}})[0] is double
+
+
+def test_everything_that_is_missing_is_named_at_once() -> None:
+    world = description(
+        interfaces=[interface(HOST), interface("demo:calc/log")],
+        imports=[
+            function(0, "get-it", HOST, 1),
+            function(1, "put-it", HOST, 1),
+            function(2, "write", "demo:calc/log", 1),
+            function(3, "now", None),
+        ],
+    )
+    with pytest.raises(LinkError) as caught:
+        link(world, {"host": {"get-it": double}})
+    assert caught.value.problems == (
+        f"{HOST}#put-it: missing",
+        "demo:calc/log: missing, with write",
+        "now: missing",
+    )
+    for problem in caught.value.problems:
+        assert problem in str(caught.value)
+
+
+def test_what_cannot_be_called_or_takes_other_arguments_is_named() -> None:
+    with pytest.raises(LinkError, match="get-it: int is not callable"):
+        link(one_import(), {"host": {"get-it": 3}})
+    with pytest.raises(LinkError, match=r"get-it: takes 2 arguments \(p0, p1\), but got \(p0"):
+        link(one_import(params=2), {"host": {"get-it": double}})
+
+
+def test_a_misspelt_interface_is_named() -> None:
+    with pytest.raises(LinkError, match="hots: not an import; the component imports demo:calc"):
+        link(one_import(), {"hots": {"get-it": double}, "host": {"get-it": double}})
+
+
+def test_private_attributes_are_never_imports() -> None:
+    class Sly:
+        def __call__(self) -> None: ...
+
+    world = description(imports=[function(0, "class", None)])
+    with pytest.raises(LinkError, match="class: missing"):
+        link(world, Sly())
+
+
+class FakeWasi:
+    def interface(self, name: str) -> Any:
+        return {"get-it": double} if name == HOST else None
+
+
+def test_providers_come_after_what_the_user_gave() -> None:
+    other = lambda p0: 0  # noqa: E731
+    assert link(one_import(), None, FakeWasi())[0] is double
+    assert link(one_import(), {"host": {"get-it": other}}, FakeWasi())[0] is other
+
+
+class TestResources:
+    WORLD = description(
+        types=[{"kind": "resource", "name": "blob", "interface": HOST, "side": "host"}],
+        interfaces=[interface(HOST, types={"blob": 0})],
+        imports=[
+            function(0, "[constructor]blob", HOST, 1, "constructor", 0),
+            function(1, "[method]blob.read-at", HOST, 2, "method", 0),
+            function(2, "[static]blob.merge", HOST, 2, "static", 0),
+        ],
+    )
+
+    class Blob:
+        def __init__(self, size: int) -> None:
+            self.size = size
+
+        def read_at(self, offset: int) -> int:
+            return self.size - offset
+
+        @staticmethod
+        def merge(a: int, b: int) -> int:
+            return a + b
+
+    def test_a_class_serves_a_resource(self) -> None:
+        linked = link(self.WORLD, {"host": {"Blob": self.Blob}})
+        blob = linked[0](10)
+        assert linked[1](blob, 3) == 7
+        assert linked[2](1, 2) == 3
+
+    def test_a_method_that_the_class_lacks_is_named(self) -> None:
+        class Half:
+            def __init__(self, size: int) -> None: ...
+
+        with pytest.raises(LinkError) as caught:
+            link(self.WORLD, {"host": {"Blob": Half}})
+        assert caught.value.problems == (
+            f"{HOST}#[method]blob.read-at: missing",
+            f"{HOST}#[static]blob.merge: missing",
+        )
