@@ -10,7 +10,7 @@ from pathlib import Path
 from hlwasm.artifact.file_format import FORMAT_VERSION
 from hlwasm.artifact.options import CompileOptions
 from hlwasm.native import _abi
-from hlwasm.native.library import LIBRARY_PATH
+from hlwasm.native.library import LIBRARY_PATH, load_library
 
 # The guest's wasmtime loads artifacts of any release of its own major version.
 WASMTIME_MAJOR = 48
@@ -48,7 +48,13 @@ def native_fingerprint(path: Path = LIBRARY_PATH) -> str:
     The linker's build ID where there is one (it costs one small read), else a hash of
     the whole file.
     """
-    with path.open("rb") as file:
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        # Says what to do about it.
+        load_library()
+        raise
+    with file:
         head = file.read(1 << 16)
         found = build_id(head)
         if found is not None:

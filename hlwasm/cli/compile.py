@@ -1,0 +1,124 @@
+"""`hlwasm compile`: an artifact file that starts without a compiler."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from hlwasm.cli.exit_codes import OK
+from hlwasm.cli.failures import say
+from hlwasm.cli.options import (
+    file_argument,
+    no_cache_option,
+    quiet_option,
+    read_source,
+    transfer_memory_option,
+)
+from hlwasm.cli.progress import compile_progress
+from hlwasm.cli.session import set_up_logging
+from hlwasm.cli.text import size_text
+
+if TYPE_CHECKING:
+    from hlwasm.artifact import Artifact
+
+_EPILOG = """
+\b
+Examples:
+  hlwasm compile app.wasm                      writes app.cwasm
+  hlwasm compile app.wasm -o /srv/app.cwasm
+  hlwasm run /srv/app.cwasm
+
+An artifact holds machine code for x86-64 CPUs of level v3 (AVX2), and runs with the
+version of hlwasm that made it and others that say so. It is not a .cwasm file of
+wasmtime's own.
+"""
+
+
+@click.command(epilog=_EPILOG)
+@file_argument
+@click.option(
+    "-o",
+    "--output",
+    metavar="OUT",
+    help="Where to write; FILE with the suffix .cwasm unless given. - is standard output.",
+)
+@transfer_memory_option
+@no_cache_option
+@quiet_option
+def command(
+    file: str, output: str | None, transfer_memory: int | None, no_cache: bool, quiet: bool
+) -> int:
+    """Compile FILE to an artifact file, which then can be used in its place."""
+    import hlwasm
+
+    set_up_logging(quiet)
+    target = _target(file, output)
+    with compile_progress(file, quiet) as progress:
+        source, cache = read_source(file), not no_cache
+        if transfer_memory is None:
+            component = hlwasm.load(source, cache=cache, progress=progress)
+        else:
+            component = hlwasm.load(
+                source, cache=cache, progress=progress, transfer_memory=transfer_memory
+            )
+    artifact = component.artifact
+    if target is None:
+        _copy(artifact, sys.stdout.buffer.fileno())
+        return OK
+    _write(artifact, target)
+    if not quiet:
+        say(f"wrote {target}, {size_text(artifact.file_bytes)}")
+    return OK
+
+
+def _target(file: str, output: str | None) -> Path | None:
+    """Where to write; None is standard output."""
+    if output == "-" or (output is None and file == "-"):
+        if sys.stdout.isatty():
+            raise click.UsageError("an artifact is not for terminals: give a file with -o")
+        return None
+    if output is not None:
+        return Path(output)
+    target = Path(file).with_suffix(".cwasm")
+    if target == Path(file):
+        raise click.UsageError(f"{file} would be written over itself: give another file with -o")
+    return target
+
+
+def _copy(artifact: Artifact, target: int) -> None:
+    offset, size = 0, artifact.file_bytes
+    while offset < size:
+        # sendfile neither needs nor moves the source's position.
+        sent = os.sendfile(target, artifact.fd, offset, size - offset)
+        if sent == 0:
+            raise OSError("the artifact became shorter while it was copied")
+        offset += sent
+
+
+def _write(artifact: Artifact, target: Path) -> None:
+    """Puts the file there complete or not at all; a sandbox that runs the old one is safe."""
+    fd, name = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
+    staged = Path(name)
+    try:
+        try:
+            _copy(artifact, fd)
+            os.fchmod(fd, 0o666 & ~_umask())
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        staged.replace(target)
+    except BaseException:
+        staged.unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    # There is no way to ask without setting it.
+    current = os.umask(0o077)
+    os.umask(current)
+    return current

@@ -1,0 +1,173 @@
+"""`hlwasm inspect`: what a component is, wants and offers, without running it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hlwasm.cli.exit_codes import OK
+from hlwasm.cli.options import file_argument, json_option, quiet_option, read_source
+from hlwasm.cli.session import set_up_logging
+from hlwasm.cli.text import count_text, printable, size_text
+
+if TYPE_CHECKING:
+    from hlwasm.artifact import Outline
+    from hlwasm.wit.model import Description, Function
+
+_EPILOG = """
+\b
+Examples:
+  hlwasm inspect app.wasm
+  hlwasm inspect app.wasm --wit > world.wit
+  hlwasm inspect app.wasm --json | jq .imports
+
+Nothing is run and nothing is compiled. An import that is not marked as WASI must be
+given in Python: hlwasm.load(FILE).instantiate(imports={…}).
+"""
+
+# Who serves an import.
+_PROVIDERS = {
+    "wasi": "WASI, served by hlwasm",
+    "unsupported": "WASI, but not served yet: calling it ends the program",
+    "user": "to be given: imports={…}",
+}
+
+
+@click.command(epilog=_EPILOG)
+@file_argument
+@click.option("--wit", "only_wit", is_flag=True, help="Write the world as WIT and nothing else.")
+@json_option
+@quiet_option
+def command(file: str, only_wit: bool, as_json: bool, quiet: bool) -> int:
+    """Show what the component, core module or artifact FILE imports and exports."""
+    from hlwasm.artifact import Cache, describe
+    from hlwasm.errors import LoadError
+    from hlwasm.wit.model import Description
+
+    set_up_logging(quiet)
+    try:
+        outline = describe(read_source(file), cache=Cache())
+        description = Description.from_json(outline.description)
+    except LoadError as error:
+        error.args = (f"{file}: {error.args[0]}", *error.args[1:])
+        raise
+    if as_json:
+        json.dump(_as_json(file, outline, description), sys.stdout, indent=2)
+        click.echo()
+    elif only_wit:
+        click.echo(printable(description.wit.rstrip("\n")))
+    else:
+        for line in _report(file, outline, description):
+            click.echo(printable(line))
+    return OK
+
+
+def _provider(interface: str | None) -> str:
+    if interface is None or not interface.startswith(("wasi:", "hlwasm:")):
+        return "user"
+    from hlwasm.wasi import WasiHost
+    from hlwasm.wasi.interface import Interface
+
+    found = WasiHost().interface(interface)
+    if found is None:
+        return "user"
+    return "unsupported" if type(found) is Interface else "wasi"
+
+
+def _by_interface(functions: tuple[Function, ...]) -> dict[str | None, list[Function]]:
+    groups: dict[str | None, list[Function]] = {}
+    for function in functions:
+        groups.setdefault(function.interface, []).append(function)
+    return groups
+
+
+def _report(file: str, outline: Outline, description: Description) -> Iterator[str]:
+    from hlwasm.wit.type_text import function_text
+
+    yield f"{file}: {_kind_text(outline, description)}"
+    yield from (f"  {name:<10} {value}" for name, value in _facts(outline, description))
+    imports = _by_interface(description.imports)
+    yield ""
+    yield "imports" if imports else "imports nothing"
+    for interface, functions in imports.items():
+        provider = _provider(interface)
+        yield f"  {interface or 'the world itself'}  [{_PROVIDERS[provider]}]"
+        if provider == "user":
+            yield from (f"    {function_text(description, each)}" for each in functions)
+    exports = _by_interface(description.exports)
+    yield ""
+    yield "exports" if exports else "exports nothing"
+    for interface, functions in exports.items():
+        yield f"  {interface or 'the world itself'}"
+        yield from (f"    {function_text(description, each)}" for each in functions)
+    if description.skipped:
+        yield ""
+        yield "left out"
+        yield from (f"  {each.name}: {each.reason}" for each in description.skipped)
+    yield ""
+    yield description.wit.rstrip("\n")
+
+
+def _kind_text(outline: Outline, description: Description) -> str:
+    kinds = {
+        "component": "a component",
+        "command": "a WASI preview 1 program",
+        "reactor": "a WASI preview 1 library",
+        "module": "a core module",
+    }
+    kind = kinds[description.source_kind]
+    return f"an artifact of {kind}" if outline.is_artifact else kind
+
+
+def _facts(outline: Outline, description: Description) -> Iterator[tuple[str, str]]:
+    yield "input", f"{size_text(outline.source_bytes)}, SHA-256 {outline.source_sha256}"
+    if outline.code_bytes is None:
+        yield "compiled", "not yet"
+    else:
+        yield "compiled", size_text(outline.code_bytes)
+    if outline.metadata is not None:
+        yield "made by", f"{outline.metadata.native}, wasmtime {outline.metadata.wasmtime}"
+    starts = sum(memory.minimum_pages for memory in description.memories) << 16
+    yield (
+        "memory",
+        f"{count_text(len(description.memories), 'memory')}, {size_text(starts)} at the start",
+    )
+
+
+def _as_json(file: str, outline: Outline, description: Description) -> dict[str, Any]:
+    from hlwasm.wit.type_text import function_text
+
+    def groups(functions: tuple[Function, ...]) -> list[dict[str, Any]]:
+        return [
+            {
+                "interface": interface,
+                "functions": [
+                    {"name": each.name, "wit": function_text(description, each)} for each in members
+                ],
+            }
+            for interface, members in _by_interface(functions).items()
+        ]
+
+    imports = groups(description.imports)
+    for group in imports:
+        group["provider"] = _provider(group["interface"])
+    return {
+        "file": file,
+        "kind": description.source_kind,
+        "is_artifact": outline.is_artifact,
+        "world": description.world,
+        "wit": description.wit,
+        "source_bytes": outline.source_bytes,
+        "source_sha256": outline.source_sha256,
+        "code_bytes": outline.code_bytes,
+        "memories": [memory._asdict() for memory in description.memories],
+        "imports": imports,
+        "exports": groups(description.exports),
+        "skipped": [each._asdict() for each in description.skipped],
+        "artifact": None if outline.metadata is None else asdict(outline.metadata),
+    }

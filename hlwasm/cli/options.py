@@ -1,0 +1,103 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)(?:i?b)?", re.IGNORECASE)
+_FACTORS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+
+
+def parse_size(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
+    """``256M``, ``1.5GiB`` or a number of bytes; units are powers of 1024."""
+    if value is None:
+        return None
+    match = _SIZE.fullmatch(value.strip())
+    if match is None:
+        raise click.BadParameter(f"{value!r} is not a size such as 256M, 1.5G or 65536")
+    return int(float(match[1]) * _FACTORS[match[2].lower()])
+
+
+def parse_variables(
+    _: click.Context, __: click.Parameter, values: Sequence[str]
+) -> list[tuple[str, str | None]]:
+    """``NAME=VALUE``, or ``NAME`` for the value that this process has."""
+    found = []
+    for value in values:
+        name, equals, given = value.partition("=")
+        if not name:
+            raise click.BadParameter(f"{value!r} does not name a variable")
+        found.append((name, given if equals else os.environ.get(name)))
+    return found
+
+
+def environment_of(variables: Sequence[tuple[str, str | None]]) -> dict[str, str]:
+    """The program's environment; a variable to pass on that is not set is left out."""
+    return {name: value for name, value in variables if value is not None}
+
+
+def read_source(file: str) -> str | bytes:
+    """What ``hlwasm.load`` takes: the path, or for ``-`` all of standard input.
+
+    Raises:
+        UsageError: standard input is a terminal or closed.
+    """
+    if file != "-":
+        return file
+    if sys.stdin is None or sys.stdin.isatty():
+        raise click.UsageError("FILE is -, but nothing is piped into standard input")
+    return sys.stdin.buffer.read()
+
+
+file_argument = click.argument("file", metavar="FILE", type=click.Path(allow_dash=True))
+
+no_cache_option = click.option(
+    "--no-cache", is_flag=True, help="Compile anew, and keep nothing in the cache."
+)
+quiet_option = click.option(
+    "-q", "--quiet", is_flag=True, help="No progress and no warnings; errors are still told."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON, for programs.")
+transfer_memory_option = click.option(
+    "--transfer-memory",
+    metavar="SIZE",
+    callback=parse_size,
+    help="Room for the values of one call, each way; 64M unless given.",
+)
+
+
+def sandbox_options(function: F) -> F:
+    """Options of commands that run a component."""
+    for option in (
+        click.option(
+            "--timings", is_flag=True, help="Tell on stderr what took how long, from the start."
+        ),
+        quiet_option,
+        no_cache_option,
+        transfer_memory_option,
+        click.option(
+            "--memory",
+            metavar="SIZE",
+            callback=parse_size,
+            help="Largest size of each linear memory; 256M unless given.",
+        ),
+        click.option(
+            "-e",
+            "--env",
+            "variables",
+            metavar="NAME[=VALUE]",
+            multiple=True,
+            callback=parse_variables,
+            help="Set an environment variable of the program, or pass one on. Repeatable.",
+        ),
+    ):
+        function = option(function)
+    return function

@@ -1,0 +1,55 @@
+"""`hlwasm run`: a program in a micro-VM."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hlwasm.cli.exit_codes import help_text
+from hlwasm.cli.options import file_argument, sandbox_options
+from hlwasm.cli.session import Settings, load, sandbox_of
+from hlwasm.cli.timings import Timings
+
+_EPILOG = f"""
+\b
+Examples:
+  hlwasm run hello.wasm
+  hlwasm run grep.wasm -i error < app.log
+  hlwasm run -e TZ=UTC -e HOME --memory 1G python.wasm -c 'print(1 + 1)'
+  zcat app.wasm.gz | hlwasm run - --its-own-option
+
+The program reads and writes the standard streams of this process. It sees no files, no
+network, and of the environment only what --env grants.
+
+{help_text()}
+"""
+
+
+@click.command(
+    epilog=_EPILOG,
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
+@sandbox_options
+@file_argument
+@click.argument("arguments", metavar="[ARGS]...", nargs=-1, type=click.UNPROCESSED)
+def command(file: str, arguments: tuple[str, ...], **options: Any) -> int:
+    """Run the program FILE with ARGS, and end with its exit code.
+
+    FILE is a WASI program: a component that exports wasi:cli/run, or a WASI preview 1
+    core module with _start. Options of hlwasm go before FILE; whatever follows it is the
+    program's own and is not looked at.
+    """
+    settings = Settings(**options)
+    timings = Timings()
+    component = load(file, settings, timings)
+    wasi = settings.wasi([Path(file).name, *arguments])
+    try:
+        with sandbox_of(component, settings, wasi, timings) as sandbox:
+            return sandbox.run() & 0xFF
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()

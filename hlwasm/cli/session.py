@@ -1,0 +1,114 @@
+"""What `run` and `call` share: load with progress, instantiate, take the time."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, TextIO
+
+import click
+
+from hlwasm.cli.failures import say
+from hlwasm.cli.options import environment_of, read_source
+from hlwasm.cli.progress import compile_progress
+from hlwasm.cli.timings import Timings
+
+if TYPE_CHECKING:
+    from hlwasm import Component, Limits, Sandbox, Wasi
+
+
+class _SayHandler(logging.Handler):
+    """Log records of hlwasm as lines of the command line."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(f"{record.levelname.lower()}: {record.getMessage()}")
+
+
+def set_up_logging(quiet: bool) -> None:
+    """Warnings of hlwasm go to stderr, one line each."""
+    logger = logging.getLogger("hlwasm")
+    logger.handlers = [_SayHandler(logging.ERROR if quiet else logging.WARNING)]
+    logger.propagate = False
+
+
+def _binary(stream: TextIO | None) -> BinaryIO | None:
+    return None if stream is None else stream.buffer
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The options of :func:`hlwasm.cli.options.sandbox_options`."""
+
+    variables: Sequence[tuple[str, str | None]]
+    memory: int | None
+    transfer_memory: int | None
+    no_cache: bool
+    quiet: bool
+    timings: bool
+
+    def limits(self) -> Limits:
+        """What the sandbox may use."""
+        from hlwasm import Limits
+
+        if self.memory is None:
+            return Limits()
+        try:
+            return Limits(memory=self.memory)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="--memory") from error
+
+    def wasi(self, arguments: Sequence[str]) -> Wasi:
+        """Standard streams of this process, the given environment and arguments."""
+        from hlwasm import Wasi
+
+        try:
+            return Wasi(
+                args=arguments,
+                env=environment_of(self.variables),
+                # None where the process was started without the stream.
+                stdin=_binary(sys.stdin),
+                stdout=_binary(sys.stdout),
+                stderr=_binary(sys.stderr),
+            )
+        except ValueError as error:
+            raise click.UsageError(str(error)) from error
+
+
+def load(file: str, settings: Settings, timings: Timings) -> Component:
+    """Loads FILE, compiling it if need be."""
+    import hlwasm
+
+    set_up_logging(settings.quiet)
+    timings.step("import hlwasm")
+    with compile_progress(file, settings.quiet) as progress:
+        source = read_source(file)
+        if settings.transfer_memory is None:
+            component = hlwasm.load(source, cache=not settings.no_cache, progress=progress)
+        else:
+            component = hlwasm.load(
+                source,
+                cache=not settings.no_cache,
+                transfer_memory=settings.transfer_memory,
+                progress=progress,
+            )
+    timings.step("load (cached)" if component.artifact.cached else "load (compiled)")
+    return component
+
+
+@contextlib.contextmanager
+def sandbox_of(
+    component: Component, settings: Settings, wasi: Wasi, timings: Timings
+) -> Iterator[Sandbox]:
+    """A sandbox that runs the component; tells timings at its end, also after an error."""
+    try:
+        with component.instantiate(wasi=wasi, limits=settings.limits()) as sandbox:
+            timings.step("boot and instantiate")
+            yield sandbox
+            timings.step("run")
+        timings.step("close")
+    finally:
+        if settings.timings:
+            timings.tell()

@@ -1,0 +1,36 @@
+"""Text for people: sizes, times, and text that comes from a component."""
+
+from __future__ import annotations
+
+_UNITS = ("bytes", "KiB", "MiB", "GiB")
+
+
+def printable(text: str) -> str:
+    """Without what acts on a terminal; new lines and tabs stay.
+
+    Names, documentation and messages of a component are its author's.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
+
+
+def size_text(size: int) -> str:
+    """A size in the largest fitting unit: ``17.5 MiB``."""
+    value, unit = float(size), 0
+    while value >= 1024 and unit < len(_UNITS) - 1:
+        value, unit = value / 1024, unit + 1
+    return f"{size} bytes" if unit == 0 else f"{value:.1f} {_UNITS[unit]}"
+
+
+def milliseconds(seconds: float) -> str:
+    """A time in milliseconds: ``12.3 ms``."""
+    return f"{seconds * 1e3:.1f} ms"
+
+
+def count_text(count: int, thing: str) -> str:
+    """``1 entry``, ``2 entries``."""
+    if count == 1:
+        return f"1 {thing}"
+    plural = f"{thing[:-1]}ies" if thing.endswith("y") else f"{thing}s"
+    return f"{count} {plural}"
