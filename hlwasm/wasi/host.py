@@ -8,10 +8,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from hlwasm.wasi.config import Wasi
+from hlwasm.wasi.polling import Waiter
 
 if TYPE_CHECKING:
     from hlwasm.wasi.interface import Interface
-    from hlwasm.wasi.polling import Waiter
     from hlwasm.wasi.streams import InputStream, OutputStream
 
 # Interface → its module here and its class. Left out are those that have no functions but
@@ -45,14 +45,18 @@ _EXIT_CODE = re.compile(r"hlwasm:wasi/exit@0\.1\.[0-9]+")
 class WasiHost:
     """The WASI of one sandbox.
 
-    Used by one thread at a time, but for ``waiter.interrupt``.
+    Used by one thread at a time, but for :meth:`interrupt`.
 
     Args:
         config: what the program may use.
+
+    Attributes:
+        waiter: blocks on behalf of the guest.
     """
 
     def __init__(self, config: Wasi | None = None) -> None:
-        self.config = config or Wasi()
+        self.config = config = config or Wasi()
+        self.waiter = Waiter(config.monotonic_clock, config.sleep)
         self._interfaces: dict[str, Interface] = {}
 
     def interface(self, name: str) -> Interface | None:
@@ -71,13 +75,6 @@ class WasiHost:
                 return None
             known = self._interfaces[name] = found(self, name)
         return known
-
-    @cached_property
-    def waiter(self) -> Waiter:
-        """Blocks on behalf of the guest; ``waiter.interrupt`` ends that from any thread."""
-        from hlwasm.wasi.polling import Waiter
-
-        return Waiter(self.config.monotonic_clock, self.config.sleep)
 
     @cached_property
     def stdin(self) -> InputStream:
@@ -100,14 +97,23 @@ class WasiHost:
 
         return open_output(self.config.stderr, self.waiter)
 
+    def interrupt(self, error: BaseException) -> None:
+        """Raises ``error`` in the guest's wait for input or time: the present one, or else the
+        next. Any thread may call this.
+        """
+        self.waiter.interrupt(error)
+
+    def clear_interrupt(self) -> None:
+        """Forgets an interrupt that found no wait to end, as the call it was for has ended."""
+        self.waiter.clear_interrupt()
+
     def close(self) -> None:
         """Passes on what the guest wrote. The files of the config stay open. Idempotent."""
         opened = vars(self)
         for name in ("stdout", "stderr"):
             if name in opened:
                 opened[name].finish()
-        if "waiter" in opened:
-            opened["waiter"].close()
+        self.waiter.close()
 
 
 def _find(name: str) -> type[Interface] | None:

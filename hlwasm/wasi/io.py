@@ -18,7 +18,14 @@ class Poll(Interface):
 
         Raises:
             Trap: the list is empty.
+            TypeError: a host function of the user gave the guest a pollable of another kind.
         """
         if not in_:
             raise self._trap("poll", "the list of pollables is empty")
+        for pollable in in_:
+            if not isinstance(pollable, Pollable):
+                raise TypeError(
+                    f"{self._name}#poll: {type(pollable).__name__} is not a subclass of "
+                    "hlwasm.wasi.polling.Pollable"
+                )
         return self._host.waiter.wait(in_)

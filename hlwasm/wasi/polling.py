@@ -20,10 +20,12 @@ WRITABLE = select.POLLOUT
 _MILLISECOND = 1_000_000  # in nanoseconds
 # poll takes its timeout as a C int of milliseconds.
 _LONGEST_POLL = 3_600_000
+# How often to look at a pollable that cannot say what it waits for, in milliseconds.
+_LOOK_AGAIN = 10
 
 
 class Interest(NamedTuple):
-    """What a pollable waits for.
+    """What a pollable waits for: a descriptor, an instant, or nothing that can be named.
 
     Attributes:
         descriptor: file descriptor, None for a timer.
@@ -34,6 +36,9 @@ class Interest(NamedTuple):
     descriptor: int | None = None
     events: int = 0
     instant: int | None = None
+
+
+UNKNOWN = Interest()
 
 
 def descriptor_ready(descriptor: int, events: int) -> bool:
@@ -96,6 +101,8 @@ class Waiter:
         for descriptor, wanted in events.items():
             poller.register(descriptor, wanted)
         timeout = None if remaining is None else min(remaining // _MILLISECOND, _LONGEST_POLL)
+        if UNKNOWN in interests:
+            timeout = _LOOK_AGAIN if timeout is None else min(timeout, _LOOK_AGAIN)
         poller.poll(timeout)
         self._raise_pending()
 
@@ -143,7 +150,11 @@ class Waiter:
 
 
 class Pollable:
-    """``wasi:io/poll.pollable``: an event that is ready or not. This one always is."""
+    """``wasi:io/poll.pollable``: an event that is ready or not. This one always is.
+
+    Interfaces that replace those of WASI return it, or a subclass that defines ``ready``,
+    and ``interest`` where a descriptor or a time can make it ready.
+    """
 
     __slots__ = ()
 
@@ -153,10 +164,16 @@ class Pollable:
 
     def interest(self) -> Interest:
         """What can make it ready; asked only when it is not."""
-        return Interest()
+        return UNKNOWN
 
     def block(self) -> None:
         """Blocks until it is ready."""
+        if not self.ready():
+            waiter = Waiter()
+            try:
+                waiter.wait((self,))
+            finally:
+                waiter.close()
 
     def close(self) -> None:
         """The guest dropped it."""

@@ -106,7 +106,7 @@ def test_private_and_dunder_attributes_are_not_imports() -> None:
 
 def test_close_passes_output_on_and_leaves_files_open() -> None:
     out = io.BytesIO()
-    buffered = io.BufferedWriter(out, 1 << 20)  # type: ignore[type-var]
+    buffered = io.BufferedWriter(out, 1 << 20)
     host = WasiHost(Wasi(stdout=buffered))
     host.stdout.write(b"kept")
     assert out.getvalue() == b""

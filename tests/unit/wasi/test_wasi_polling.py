@@ -196,3 +196,48 @@ def test_a_clock_that_stands_still_keeps_the_guest_waiting_until_interrupted() -
     sender.join()
     waiter.close()
     assert watch.busy < 0.04
+
+
+class Flag(Pollable):
+    """A pollable as a user may write one: it knows whether, not when."""
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+
+    def ready(self) -> bool:
+        return self.event.is_set()
+
+
+def test_a_pollable_that_cannot_say_what_it_waits_for(make_host: MakeHost) -> None:
+    flag = Flag()
+    setter = threading.Timer(0.05, flag.event.set)
+    setter.start()
+    with Stopwatch() as watch:
+        assert poll(make_host(), flag) == [0]
+    setter.join()
+    assert watch.busy < 0.03
+
+    flag = Flag()
+    setter = threading.Timer(0.05, flag.event.set)
+    setter.start()
+    flag.block()
+    setter.join()
+    assert flag.ready()
+
+    host = make_host()
+    assert poll(host, Flag(), Timer(host.waiter, host.waiter.clock() + 2 * MS)) == [1]
+
+
+def test_a_foreign_pollable_is_refused(make_host: MakeHost) -> None:
+    with pytest.raises(TypeError, match=r"poll: object is not a subclass of hlwasm\.wasi"):
+        poll(make_host(), object())  # type: ignore[arg-type]
+
+
+def test_interrupt_through_the_host(make_host: MakeHost) -> None:
+    host = make_host()
+    host.interrupt(Cancelled("no"))
+    host.clear_interrupt()
+    Timer(host.waiter, host.waiter.clock() + 2 * MS).block()
+    host.interrupt(Cancelled("yes"))
+    with pytest.raises(Cancelled, match="yes"):
+        Timer(host.waiter, (1 << 64) - 1).block()

@@ -100,7 +100,7 @@ def test_output_arrives_in_order(make_host: MakeHost) -> None:
 
 def test_flush_passes_on_what_a_buffered_file_holds(make_host: MakeHost) -> None:
     raw = io.BytesIO()
-    stdout = make_host(stdout=io.BufferedWriter(raw, 1 << 20)).stdout  # type: ignore[type-var]
+    stdout = make_host(stdout=io.BufferedWriter(raw, 1 << 20)).stdout
     stdout.write(b"x")
     assert raw.getvalue() == b""
     stdout.flush()
