@@ -33,6 +33,12 @@ class Provider(Protocol):
     def interface(self, name: str) -> Any | None:
         """The implementation of the interface of this WIT name, None where there is none."""
 
+    def interrupt(self, error: BaseException) -> None:
+        """Raises ``error`` in a host function that waits; called from any thread."""
+
+    def close(self) -> None:
+        """The sandbox is closed."""
+
 
 def interface_keys(name: str) -> Iterator[str]:
     """The names under which an interface may be given, most exact first."""

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from hlwasm.codec.functions import bind_import
-from hlwasm.errors import Err, HlwasmError, ProgramExit
+from hlwasm.errors import Cancelled, Err, HlwasmError, ProgramExit
 from hlwasm.native.handles import Counters, NativeSandbox
 from hlwasm.sandbox.calls import CallLoop, Serve
 from hlwasm.sandbox.exports import Exports, ResourceClasses
@@ -44,6 +44,7 @@ class Sandbox:
         linked = Linker(description, imports, providers).link()
         self.component = component
         self.limits = limits
+        self._providers = providers
         native = NativeSandbox(
             window_bytes=window_bytes(description, limits),
             ram_bytes=limits.runtime_memory,
@@ -103,6 +104,9 @@ class Sandbox:
         """
         if self._loop.guard.status is not Status.CLOSED:
             self._loop.kick()
+            # A host function that waits for input or time ends then, too.
+            for provider in self._providers:
+                provider.interrupt(Cancelled("the call was cancelled"))
 
     def counters(self) -> Counters:
         """What the sandbox has done since it was made."""
@@ -117,7 +121,11 @@ class Sandbox:
             SandboxBusy, ReentrantCall: a call is running.
         """
         if self._loop.guard.close():
-            self._loop.close()
+            try:
+                self._loop.close()
+            finally:
+                for provider in self._providers:
+                    provider.close()
 
     def __enter__(self) -> Sandbox:
         return self
