@@ -11,7 +11,6 @@ import argparse
 import contextlib
 import hashlib
 import os
-import shlex
 import subprocess
 import sys
 import time
@@ -64,18 +63,17 @@ def build(name: str) -> Path:
 def run(line: str, output: Path) -> None:
     """Runs a build line as a shell would."""
     search = [str(Path(sys.executable).parent), str(NODE_PROGRAMS), os.environ.get("PATH", "")]
-    try:
-        done = subprocess.run(
-            [sys.executable if word == "python" else word for word in shlex.split(line)],
-            cwd=HERE,
-            env={**os.environ, "PATH": os.pathsep.join(search)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-        )
-    except OSError as error:
-        raise BuildFailed(f"{line}\n{error}") from error
+    done = subprocess.run(
+        line,
+        shell=True,
+        cwd=HERE,
+        env={**os.environ, "PATH": os.pathsep.join(search)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
     if done.returncode != 0:
         raise BuildFailed(f"{line}\n{done.stdout}")
     if not output.exists():

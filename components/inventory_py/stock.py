@@ -124,8 +124,3 @@ class Reservation(exports.stock.Reservation):
         pieces = sum(reservation.held.values())
         reservation.held = {}
         return pieces
-
-    def __del__(self) -> None:
-        # The host dropped its handle: what was not collected goes back.
-        for item_id, count in self.held.items():
-            ITEMS[item_id].count += count
