@@ -1,0 +1,3 @@
+//! Machine facts.
+
+pub mod x86_64;

@@ -1,0 +1,145 @@
+//! What the VMM needs of a hypervisor: a narrow trait with plain data, and its drivers.
+
+pub mod kvm;
+mod scripted;
+
+use std::io;
+use std::ptr::NonNull;
+use std::sync::atomic::AtomicU8;
+
+use host_guest_abi::exit::{PORT_EXCEPTION, PORT_REQUEST};
+
+pub use scripted::{Script, ScriptedMachine, Step};
+
+/// The drivers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Driver {
+    /// Linux KVM.
+    Kvm,
+    /// No hypervisor: exits come from a script. For tests.
+    Scripted,
+}
+
+/// What a hypervisor can refuse.
+#[derive(Debug, thiserror::Error)]
+pub enum HypervisorError {
+    /// There is none, it may not be used, or it lacks something that we need.
+    #[error("{0}")]
+    Unavailable(String),
+    /// It failed.
+    #[error("{what} failed: {error}")]
+    Failed {
+        /// The operation.
+        what: &'static str,
+        /// Why.
+        error: io::Error,
+    },
+}
+
+/// Host memory that appears in guest-physical space.
+#[derive(Debug, Clone, Copy)]
+pub struct Mapping {
+    /// Number of the mapping, 0 or 1.
+    pub slot: u32,
+    /// Guest-physical address.
+    pub physical: u64,
+    /// Host address.
+    pub host: *mut u8,
+    /// Bytes, whole pages.
+    pub bytes: u64,
+    /// Whether guest writes are refused.
+    pub readonly: bool,
+}
+
+/// The general registers that the VMM looks at or sets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are the registers'")]
+pub struct Registers {
+    pub rax: u64,
+    pub rcx: u64,
+    pub rdx: u64,
+    pub rsi: u64,
+    pub rdi: u64,
+    pub rbp: u64,
+    pub rsp: u64,
+    pub rip: u64,
+    pub rflags: u64,
+}
+
+/// Why the vCPU stopped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MachineExit {
+    /// A 32-bit `out` to the port of requests.
+    Request(u32),
+    /// A 32-bit `out` to the port of exceptions.
+    Exception,
+    /// A signal, or `immediate_exit`.
+    Interrupted,
+    /// The instruction touched memory that the host does not let it touch.
+    AccessFault,
+    /// A triple fault.
+    Shutdown,
+    /// Anything else; the guest broke the rules or the hypervisor cannot go on.
+    Unexpected(String),
+}
+
+impl MachineExit {
+    /// Sorts an `out`.
+    fn from_out(port: u16, data: &[u8]) -> Self {
+        match (u64::from(port), <[u8; 4]>::try_from(data)) {
+            (PORT_REQUEST, Ok(code)) => Self::Request(u32::from_le_bytes(code)),
+            (PORT_EXCEPTION, Ok(_)) => Self::Exception,
+            _ => Self::Unexpected(format!("`out` of {} bytes to port {port:#x}", data.len())),
+        }
+    }
+}
+
+/// A VM with one vCPU.
+pub trait Machine: Send {
+    /// Adds memory.
+    ///
+    /// # Safety
+    /// The host memory must stay mapped while the machine exists.
+    ///
+    /// # Errors
+    /// What the hypervisor refused.
+    unsafe fn map(&mut self, mapping: &Mapping) -> Result<(), HypervisorError>;
+
+    /// Puts the vCPU in ring 3 at `entry`, with paging on and the stack at `stack`.
+    ///
+    /// # Errors
+    /// What the hypervisor refused.
+    fn start(&mut self, entry: u64, stack: u64) -> Result<(), HypervisorError>;
+
+    /// Runs the vCPU until its next exit. The `out` of the previous exit completes first.
+    ///
+    /// # Errors
+    /// A failure of the hypervisor that says nothing about the guest.
+    fn run(&mut self) -> Result<MachineExit, HypervisorError>;
+
+    /// The registers at the last exit.
+    fn registers(&self) -> Registers;
+
+    /// Sets the registers for the next run.
+    fn set_registers(&mut self, registers: &Registers);
+
+    /// A flag that, while not 0, makes each run return at once as interrupted. Valid
+    /// while the machine exists, for any thread.
+    fn immediate_exit(&self) -> NonNull<AtomicU8>;
+
+    /// The script, if this is the scripted driver.
+    fn script(&mut self) -> Option<&mut Script> {
+        None
+    }
+}
+
+/// Makes an empty machine.
+///
+/// # Errors
+/// If there is no usable hypervisor.
+pub fn create(driver: Driver) -> Result<Box<dyn Machine>, HypervisorError> {
+    Ok(match driver {
+        Driver::Kvm => Box::new(kvm::KvmMachine::new()?),
+        Driver::Scripted => Box::new(ScriptedMachine::new()),
+    })
+}

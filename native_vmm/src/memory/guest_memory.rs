@@ -1,0 +1,124 @@
+//! All memory of one sandbox, prepared for a guest that is about to start.
+
+use std::io;
+use std::sync::atomic::Ordering;
+
+use host_guest_abi::layout::{ARTIFACT, BOOT_INFO};
+use host_guest_abi::mailbox::{BOOT_RAM_BYTES, BOOT_WINDOW_BYTES, BOOT_WINDOW_COUNT};
+
+use super::{Access, Answer, Artifact, Plan, Region, Windows};
+use crate::arch::x86_64::page_tables::TablesFull;
+use crate::arch::x86_64::{descriptors, page_tables, stubs};
+use crate::hypervisor::Mapping;
+use crate::loader::GuestImage;
+
+/// Why memory cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum MemoryError {
+    /// The kernel refused.
+    #[error("guest memory cannot be mapped: {0}")]
+    Map(#[from] io::Error),
+    /// The configuration is too large.
+    #[error(transparent)]
+    Tables(#[from] TablesFull),
+}
+
+/// RAM, arena and artifact.
+#[derive(Debug)]
+pub struct GuestMemory {
+    /// RAM and arena, by guest-physical address.
+    pub region: Region,
+    /// Where what lies.
+    pub plan: Plan,
+    artifact: Option<Artifact>,
+    windows: Windows,
+}
+
+impl GuestMemory {
+    /// Makes memory and writes into it what the guest finds when it starts: its image,
+    /// page tables, descriptors and boot info.
+    ///
+    /// # Errors
+    /// See [`MemoryError`].
+    pub fn new(
+        plan: Plan,
+        image: &GuestImage<'_>,
+        artifact: Option<Artifact>,
+    ) -> Result<Self, MemoryError> {
+        let region = Region::reserve(plan.total_bytes)?;
+        region.protect(0, plan.ram_bytes, Access::ReadWrite)?;
+        let windows = Windows::new(&plan, &region)?;
+        page_tables::write(&region, &plan, &image.segments, artifact.as_ref())?;
+        descriptors::write(&region);
+        stubs::write(&region);
+        image.load(&region);
+        write_boot_info(&region, &plan);
+        Ok(Self { region, plan, artifact, windows })
+    }
+
+    /// What the hypervisor is to map. One slot for RAM and arena: slots are costly.
+    pub fn mappings(&self) -> Vec<Mapping> {
+        let bytes = self.region.bytes();
+        let host = self.region.address(0, bytes);
+        let mut mappings = vec![Mapping { slot: 0, physical: 0, host, bytes, readonly: false }];
+        if let Some(artifact) = &self.artifact {
+            let (host, bytes) = (artifact.base(), artifact.mapped_bytes());
+            mappings.push(Mapping { slot: 1, physical: ARTIFACT, host, bytes, readonly: true });
+        }
+        mappings
+    }
+
+    /// Host address and size of a transfer window.
+    pub fn transfer_window(&self, index: usize) -> Option<(*mut u8, u64)> {
+        let window = self.plan.windows.get(index).filter(|_| Plan::is_transfer(index))?;
+        Some((self.region.address(window.physical, window.capacity), window.capacity))
+    }
+
+    /// Accessible bytes of any window.
+    pub fn accessible(&self, index: usize) -> u64 {
+        self.windows.accessible(index)
+    }
+
+    /// Makes window bytes accessible: (address, bytes, protection).
+    ///
+    /// # Errors
+    /// A violation.
+    pub fn protect(&mut self, request: (u64, u64, u64)) -> Answer {
+        self.windows.protect(&self.plan, &self.region, request)
+    }
+
+    /// Replaces window bytes by zero pages: (address, bytes, protection).
+    ///
+    /// # Errors
+    /// A violation.
+    pub fn remap(&mut self, request: (u64, u64, u64)) -> Answer {
+        self.windows.remap(&self.plan, &self.region, request)
+    }
+
+    /// Forgets a window.
+    ///
+    /// # Errors
+    /// A violation.
+    pub fn release(&mut self, index: u64) -> Answer {
+        self.windows.release(&self.plan, &self.region, index)
+    }
+
+    /// Maps artifact bytes over a window: (artifact address, window address, bytes).
+    ///
+    /// # Errors
+    /// A violation.
+    pub fn image(&mut self, request: (u64, u64, u64)) -> Answer {
+        self.windows.image(&self.plan, &self.region, self.artifact.as_ref(), request)
+    }
+}
+
+fn write_boot_info(region: &Region, plan: &Plan) {
+    let set = |index: u64, value: u64| {
+        region.word(BOOT_INFO + 8 * index).store(value, Ordering::Relaxed);
+    };
+    set(BOOT_RAM_BYTES, plan.ram_bytes);
+    set(BOOT_WINDOW_COUNT, plan.windows.len() as u64);
+    for (index, window) in (BOOT_WINDOW_BYTES..).zip(&plan.windows) {
+        set(index, window.capacity);
+    }
+}

@@ -1,0 +1,354 @@
+//! What the guest may do to its windows: make memory accessible, drop it, map images.
+//!
+//! A component window is accessible from its first byte up to one border, which only
+//! moves by whole requests. This shape, and a bound on images, keep the number of host
+//! mappings small whatever the guest asks: they are a resource of the whole process.
+//! A transfer window is accessible at all times, so that views of it never fault.
+
+use std::io;
+
+use host_guest_abi::exit::{PROTECT_READ, PROTECT_WRITE};
+use host_guest_abi::layout::ARTIFACT;
+
+use super::artifact::Artifact;
+use super::plan::{Plan, Window, WindowPlace};
+use super::region::{Access, Region};
+use super::units::{is_page_aligned, round_to_page};
+
+/// Images mapped into one window at a time; a linear memory has one.
+const IMAGES_MAX: u32 = 8;
+
+/// Memory that growth backs at once. More is left to faults: it may never be used.
+const POPULATE_MAX_BYTES: u64 = 4 << 20;
+
+/// What the guest is told, 0 or an errno, unless its request cannot come from an honest guest.
+pub type Answer = Result<i32, &'static str>;
+
+/// The border of one window.
+#[derive(Debug, Clone, Copy)]
+struct State {
+    accessible: u64,
+    images: u32,
+}
+
+/// The windows of one sandbox.
+#[derive(Debug)]
+pub struct Windows {
+    states: Vec<State>,
+}
+
+impl Windows {
+    /// Makes the transfer windows of a fresh region accessible, and no other.
+    ///
+    /// # Errors
+    /// The errno of `mprotect`.
+    pub fn new(plan: &Plan, region: &Region) -> io::Result<Self> {
+        let mut states = Vec::with_capacity(plan.windows.len());
+        for (index, window) in plan.windows.iter().enumerate() {
+            let accessible = if Plan::is_transfer(index) { window.capacity } else { 0 };
+            region.protect(window.physical, accessible, Access::ReadWrite)?;
+            states.push(State { accessible, images: 0 });
+        }
+        Ok(Self { states })
+    }
+
+    /// Accessible bytes of a window.
+    pub fn accessible(&self, index: usize) -> u64 {
+        self.states.get(index).map_or(0, |state| state.accessible)
+    }
+
+    /// Moves the border outwards, or with no access inwards; bytes inside it stay as they are.
+    ///
+    /// # Errors
+    /// A violation.
+    pub fn protect(
+        &mut self,
+        plan: &Plan,
+        region: &Region,
+        (address, bytes, protection): (u64, u64, u64),
+    ) -> Answer {
+        let Some((place, end)) = range(plan, address, bytes)? else { return Ok(libc::ENOMEM) };
+        let Some(access) = access(protection)? else { return Ok(libc::EINVAL) };
+        let WindowPlace { index, offset } = place;
+        if Plan::is_transfer(index) {
+            return Ok(0);
+        }
+        if access == Access::None {
+            return self.shrink(plan, region, place, end);
+        }
+        let (window, state) = (plan.windows[index], &mut self.states[index]);
+        if offset > state.accessible {
+            return Ok(libc::EINVAL);
+        }
+        let old = state.accessible;
+        if end > old {
+            let physical = window.physical + old;
+            if let Err(error) = region.protect(physical, end - old, access) {
+                return Ok(errno(&error));
+            }
+            state.accessible = end;
+            // Growth is asked for to be used; of the first memory much may never be.
+            if old > 0 {
+                region.populate(physical, (end - old).min(POPULATE_MAX_BYTES));
+            }
+        }
+        Ok(0)
+    }
+
+    /// Replaces bytes by zero pages, accessible or not.
+    ///
+    /// # Errors
+    /// A violation.
+    pub fn remap(
+        &mut self,
+        plan: &Plan,
+        region: &Region,
+        (address, bytes, protection): (u64, u64, u64),
+    ) -> Answer {
+        let Some((place, end)) = range(plan, address, bytes)? else { return Ok(libc::ENOMEM) };
+        let Some(access) = access(protection)? else { return Ok(libc::EINVAL) };
+        let WindowPlace { index, offset } = place;
+        if access == Access::None && !Plan::is_transfer(index) {
+            return self.shrink(plan, region, place, end);
+        }
+        let (window, state) = (plan.windows[index], &mut self.states[index]);
+        if offset > state.accessible {
+            return Ok(libc::EINVAL);
+        }
+        let physical = window.physical + offset;
+        match region.renew(physical, end - offset, Access::ReadWrite) {
+            Ok(()) => state.accessible = state.accessible.max(end),
+            Err(error) => return Ok(errno(&error)),
+        }
+        Ok(0)
+    }
+
+    /// Forgets a whole window.
+    ///
+    /// # Errors
+    /// A violation.
+    pub fn release(&mut self, plan: &Plan, region: &Region, index: u64) -> Answer {
+        let index = usize::try_from(index).unwrap_or(usize::MAX);
+        let Some(&Window { physical, .. }) = plan.windows.get(index) else {
+            return Err("no such window");
+        };
+        let state = &mut self.states[index];
+        let kept = if Plan::is_transfer(index) { Access::ReadWrite } else { Access::None };
+        if state.accessible > 0 && let Err(error) = region.renew(physical, state.accessible, kept) {
+            return Ok(errno(&error));
+        }
+        if kept == Access::None {
+            *state = State { accessible: 0, images: 0 };
+        }
+        Ok(0)
+    }
+
+    /// Maps artifact bytes copy-on-write over a component window.
+    ///
+    /// # Errors
+    /// A violation.
+    pub fn image(
+        &mut self,
+        plan: &Plan,
+        region: &Region,
+        artifact: Option<&Artifact>,
+        (source, address, bytes): (u64, u64, u64),
+    ) -> Answer {
+        let Some(artifact) = artifact else { return Err("an image without an artifact") };
+        let position = source.checked_sub(ARTIFACT).filter(|&position| is_page_aligned(position));
+        let Some(position) = position else { return Err("an image of no artifact page") };
+        if position.checked_add(bytes).is_none_or(|end| end > artifact.file_bytes()) {
+            return Err("an image beyond the artifact");
+        }
+        let padded = round_to_page(bytes).ok_or("an image beyond the artifact")?;
+        let Some((WindowPlace { index, offset }, end)) = range(plan, address, padded)? else {
+            return Ok(libc::ENOMEM);
+        };
+        if Plan::is_transfer(index) {
+            return Err("an image in a transfer window");
+        }
+        let (window, state) = (plan.windows[index], &mut self.states[index]);
+        if offset > state.accessible {
+            return Ok(libc::EINVAL);
+        }
+        if state.images == IMAGES_MAX {
+            return Ok(libc::ENOMEM);
+        }
+        state.images += 1;
+        match map_image(region, artifact, window.physical + offset, position, bytes) {
+            Ok(()) => state.accessible = state.accessible.max(end),
+            Err(error) => return Ok(errno(&error)),
+        }
+        Ok(0)
+    }
+
+    /// Takes the end of a component window away, with what is in it.
+    fn shrink(&mut self, plan: &Plan, region: &Region, place: WindowPlace, end: u64) -> Answer {
+        let (window, state) = (plan.windows[place.index], &mut self.states[place.index]);
+        if place.offset >= state.accessible {
+            return Ok(0);
+        }
+        if end < state.accessible {
+            return Ok(libc::EINVAL);
+        }
+        let (physical, bytes) = (window.physical + place.offset, state.accessible - place.offset);
+        match region.renew(physical, bytes, Access::None) {
+            Ok(()) => state.accessible = place.offset,
+            Err(error) => return Ok(errno(&error)),
+        }
+        Ok(0)
+    }
+}
+
+/// Whole pages become a mapping of the file; what is left is copied into a zero page.
+fn map_image(
+    region: &Region,
+    artifact: &Artifact,
+    physical: u64,
+    position: u64,
+    bytes: u64,
+) -> io::Result<()> {
+    let rest = bytes % host_guest_abi::layout::PAGE_BYTES;
+    let whole = bytes - rest;
+    if whole > 0 {
+        region.overlay(physical, whole, artifact.file(), position)?;
+    }
+    if rest > 0 {
+        let page = host_guest_abi::layout::PAGE_BYTES;
+        region.renew(physical + whole, page, Access::ReadWrite)?;
+        region.read_file(physical + whole, rest, artifact.file(), position + whole)?;
+    }
+    Ok(())
+}
+
+/// The place of whole pages of a window and the offset of their end; `None` if they do
+/// not fit its capacity, which an honest guest may ask for.
+fn range(
+    plan: &Plan,
+    address: u64,
+    bytes: u64,
+) -> Result<Option<(WindowPlace, u64)>, &'static str> {
+    let Some(place) = plan.locate(address) else { return Err("an address outside of all windows") };
+    if bytes == 0 || !is_page_aligned(address) || !is_page_aligned(bytes) {
+        return Err("a range that is not whole pages");
+    }
+    let Some(end) = place.offset.checked_add(bytes) else { return Err("a range without an end") };
+    Ok((end <= plan.windows[place.index].capacity).then_some((place, end)))
+}
+
+/// What the protection bits mean; `None` for one that we do not offer.
+fn access(protection: u64) -> Result<Option<Access>, &'static str> {
+    const READ_WRITE: u64 = PROTECT_READ | PROTECT_WRITE;
+    match protection {
+        0 => Ok(Some(Access::None)),
+        READ_WRITE => Ok(Some(Access::ReadWrite)),
+        PROTECT_READ | PROTECT_WRITE => Ok(None),
+        _ => Err("unknown protection bits"),
+    }
+}
+
+fn errno(error: &io::Error) -> i32 {
+    error.raw_os_error().unwrap_or(libc::EIO)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use host_guest_abi::layout::PAGE_BYTES;
+
+    const MIB: u64 = 1 << 20;
+    const BOTH: u64 = PROTECT_READ | PROTECT_WRITE;
+
+    struct Fixture {
+        plan: Plan,
+        region: Region,
+        windows: Windows,
+    }
+
+    impl Fixture {
+        fn new() -> Result<Self, Box<dyn std::error::Error>> {
+            let plan = Plan::new(32 * MIB, &[MIB, MIB, 4 * MIB])?;
+            let region = Region::reserve(plan.total_bytes)?;
+            let windows = Windows::new(&plan, &region)?;
+            Ok(Self { plan, region, windows })
+        }
+
+        fn protect(&mut self, offset: u64, bytes: u64, protection: u64) -> Answer {
+            let address = Plan::window_address(2) + offset;
+            self.windows.protect(&self.plan, &self.region, (address, bytes, protection))
+        }
+
+        fn remap(&mut self, window: usize, offset: u64, bytes: u64, protection: u64) -> Answer {
+            let address = Plan::window_address(window) + offset;
+            self.windows.remap(&self.plan, &self.region, (address, bytes, protection))
+        }
+
+        fn word(&self, window: usize, offset: u64) -> &std::sync::atomic::AtomicU64 {
+            self.region.word(self.plan.windows[window].physical + offset)
+        }
+    }
+
+    #[test]
+    fn the_border_moves_only_without_gaps() -> Result<(), Box<dyn std::error::Error>> {
+        let mut f = Fixture::new()?;
+        assert_eq!(f.protect(PAGE_BYTES, PAGE_BYTES, BOTH), Ok(libc::EINVAL));
+        assert_eq!(f.protect(0, MIB, BOTH), Ok(0));
+        assert_eq!(f.protect(MIB, MIB, BOTH), Ok(0));
+        assert_eq!(f.windows.accessible(2), 2 * MIB);
+        assert_eq!(f.protect(4 * MIB, PAGE_BYTES, BOTH), Ok(libc::ENOMEM));
+        assert_eq!(f.protect(2 * MIB, 2 * MIB + PAGE_BYTES, BOTH), Ok(libc::ENOMEM));
+        assert_eq!(f.protect(0, PAGE_BYTES, 0), Ok(libc::EINVAL));
+        assert_eq!(f.protect(MIB, 3 * MIB, 0), Ok(0));
+        assert_eq!(f.windows.accessible(2), MIB);
+        Ok(())
+    }
+
+    #[test]
+    fn violations_are_told_from_refusals() -> Result<(), Box<dyn std::error::Error>> {
+        let mut f = Fixture::new()?;
+        for (offset, bytes, protection) in [
+            (1, PAGE_BYTES, BOTH),
+            (0, 1, BOTH),
+            (0, 0, BOTH),
+            (0, u64::MAX - 0xfff, BOTH),
+            (0, PAGE_BYTES, 4),
+            (u64::MAX - Plan::window_address(2) - 0xfff, PAGE_BYTES, BOTH),
+            (0_u64.wrapping_sub(PAGE_BYTES), PAGE_BYTES, BOTH),
+        ] {
+            let address = Plan::window_address(2).wrapping_add(offset);
+            let answer = f.windows.protect(&f.plan, &f.region, (address, bytes, protection));
+            let beyond = bytes == u64::MAX - 0xfff && answer == Ok(libc::ENOMEM);
+            assert!(answer.is_err() || beyond, "{offset:#x} {bytes:#x}: {answer:?}");
+        }
+        assert!(f.windows.release(&f.plan, &f.region, 3).is_err());
+        assert!(f.windows.release(&f.plan, &f.region, u64::MAX).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn transfer_windows_stay_accessible() -> Result<(), Box<dyn std::error::Error>> {
+        use std::sync::atomic::Ordering::Relaxed;
+        let mut f = Fixture::new()?;
+        f.word(1, 8).store(7, Relaxed);
+        assert_eq!(f.remap(1, 0, MIB, 0), Ok(0));
+        assert_eq!(f.word(1, 8).load(Relaxed), 0);
+        f.word(1, 8).store(7, Relaxed);
+        assert_eq!(f.windows.release(&f.plan, &f.region, 1), Ok(0));
+        assert_eq!(f.word(1, 8).load(Relaxed), 0);
+        assert_eq!(f.windows.accessible(1), MIB);
+        Ok(())
+    }
+
+    #[test]
+    fn released_memory_comes_back_as_zeros() -> Result<(), Box<dyn std::error::Error>> {
+        use std::sync::atomic::Ordering::Relaxed;
+        let mut f = Fixture::new()?;
+        assert_eq!(f.protect(0, MIB, BOTH), Ok(0));
+        f.word(2, MIB - 8).store(7, Relaxed);
+        assert_eq!(f.windows.release(&f.plan, &f.region, 2), Ok(0));
+        assert_eq!(f.windows.accessible(2), 0);
+        assert_eq!(f.protect(0, MIB, BOTH), Ok(0));
+        assert_eq!(f.word(2, MIB - 8).load(Relaxed), 0);
+        Ok(())
+    }
+}

@@ -1,0 +1,20 @@
+//! What happened so far, counted.
+
+/// Counts since the sandbox was made, boot included.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Returns of the vCPU.
+    pub exits: u64,
+    /// Calls of host functions.
+    pub host_calls: u64,
+    /// CPU page faults that became traps.
+    pub page_faults: u64,
+    /// Faults on host protections that became traps.
+    pub access_faults: u64,
+    /// Other CPU exceptions that became traps.
+    pub exceptions: u64,
+    /// Protect, remap, release and image requests.
+    pub protects: u64,
+    /// Returns because of signals and kicks.
+    pub interrupts: u64,
+}

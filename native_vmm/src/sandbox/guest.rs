@@ -1,0 +1,168 @@
+//! One guest: its machine, its memory, and the loop that runs it.
+
+use host_guest_abi::layout::{STACK_TOP, TEXT_BYTES};
+
+use super::config::Config;
+use super::counters::Counters;
+use super::error::SandboxError;
+use super::exit::{Exit, State};
+use super::mailbox::ARGUMENTS_MAX;
+use super::requests::Violation;
+use crate::hypervisor::{self, Machine, MachineExit};
+use crate::kick::Kick;
+use crate::loader::GuestImage;
+use crate::memory::{GuestMemory, host_size};
+
+/// All that only one thread at a time may touch.
+pub(super) struct Guest {
+    // Dropped before the memory that it has mapped.
+    pub(super) machine: Box<dyn Machine>,
+    pub(super) memory: GuestMemory,
+    pub(super) state: State,
+    /// Number of the last command.
+    pub(super) sequence: u64,
+    /// Number of the last request.
+    pub(super) request_sequence: u64,
+    /// Where faults of wasm code resume, once the guest has said so.
+    pub(super) trap_entry: Option<u64>,
+    /// Whether the guest was sent to its trap entry and has asked for nothing since.
+    pub(super) trapping: bool,
+    pub(super) counters: Counters,
+    /// Text of the last exit. Never grows beyond the capacity that it starts with.
+    pub(super) text: Vec<u8>,
+}
+
+impl Guest {
+    /// Makes machine and memory; nothing has run yet.
+    pub(super) fn new(config: Config<'_>) -> Result<Self, SandboxError> {
+        let image = GuestImage::parse(config.image)?;
+        let memory = GuestMemory::new(config.plan, &image, config.artifact)?;
+        let mut machine = hypervisor::create(config.driver)?;
+        for mapping in memory.mappings() {
+            // SAFETY: `memory` outlives `machine`: fields drop in order.
+            unsafe { machine.map(&mapping)? };
+        }
+        machine.start(image.entry, STACK_TOP)?;
+        if let Some(script) = machine.script() {
+            script.boot();
+        }
+        Ok(Self {
+            machine,
+            memory,
+            state: State::Booting,
+            sequence: 0,
+            request_sequence: 0,
+            trap_entry: None,
+            trapping: false,
+            counters: Counters::default(),
+            text: Vec::with_capacity(host_size(TEXT_BYTES)),
+        })
+    }
+
+    /// Runs the guest to its first ready.
+    pub(super) fn boot(&mut self, kick: &Kick) -> Result<(), SandboxError> {
+        loop {
+            match self.run(kick)? {
+                Exit::Done { .. } => return Ok(()),
+                // There is nobody to tell yet.
+                Exit::Interrupted { .. } | Exit::Log { .. } => self.state = State::Booting,
+                Exit::Panic | Exit::Fault(_) | Exit::Failed { .. } | Exit::HostCall { .. } => {
+                    let text = String::from_utf8_lossy(&self.text).into_owned();
+                    return Err(SandboxError::Boot(text));
+                }
+            }
+        }
+    }
+
+    /// Gives a command and runs until the next exit.
+    pub(super) fn command(
+        &mut self,
+        kick: &Kick,
+        command: u64,
+        arguments: &[u64],
+    ) -> Result<Exit, SandboxError> {
+        if arguments.len() > ARGUMENTS_MAX {
+            return Err(SandboxError::Arguments(arguments.len()));
+        }
+        self.require(State::Ready, "a command")?;
+        self.sequence += 1;
+        self.mailbox().write_command(self.sequence, command, arguments);
+        self.run(kick)
+    }
+
+    /// Answers a host call and runs until the next exit.
+    pub(super) fn answer(
+        &mut self,
+        kick: &Kick,
+        status: u64,
+        value: u64,
+    ) -> Result<Exit, SandboxError> {
+        self.require(State::HostCall, "an answer")?;
+        self.answer_request(status, value);
+        self.run(kick)
+    }
+
+    /// Goes on after an interruption or a log record, until the next exit.
+    pub(super) fn resume(&mut self, kick: &Kick) -> Result<Exit, SandboxError> {
+        self.require(State::Suspended, "resuming")?;
+        self.run(kick)
+    }
+
+    fn require(&self, state: State, wanted: &'static str) -> Result<(), SandboxError> {
+        if self.state == state {
+            return Ok(());
+        }
+        let present = match self.state {
+            State::Booting => "has not booted",
+            State::Ready => "is waiting for a command",
+            State::HostCall => "is waiting for the answer to a host call",
+            State::Suspended => "was interrupted and has to be resumed",
+            State::Poisoned => "is poisoned",
+        };
+        Err(SandboxError::State { wanted, present })
+    }
+
+    fn run(&mut self, kick: &Kick) -> Result<Exit, SandboxError> {
+        self.text.clear();
+        loop {
+            let stopped = self.machine.run().inspect_err(|_| self.state = State::Poisoned)?;
+            self.counters.exits += 1;
+            if let Some(exit) = self.handle(stopped, kick) {
+                self.state = exit.state();
+                return Ok(exit);
+            }
+        }
+    }
+
+    /// `None` if the guest may go on at once.
+    fn handle(&mut self, stopped: MachineExit, kick: &Kick) -> Option<Exit> {
+        match stopped {
+            MachineExit::Request(code) => self.request(code).unwrap_or_else(|Violation(rule)| {
+                let rip = self.machine.registers().rip;
+                let what = format!("the guest broke the protocol by {rule} (request {code})");
+                Some(self.fault(&what, -1, rip, 0))
+            }),
+            MachineExit::Exception => self.exception(),
+            MachineExit::Interrupted => {
+                self.counters.interrupts += 1;
+                Some(Exit::Interrupted { kicked: kick.take() })
+            }
+            MachineExit::AccessFault => self.access_fault(),
+            MachineExit::Shutdown => {
+                let rip = self.machine.registers().rip;
+                Some(self.fault("triple fault", -1, rip, 0))
+            }
+            MachineExit::Unexpected(what) => {
+                let rip = self.machine.registers().rip;
+                Some(self.fault(&format!("unexpected exit: {what},"), -1, rip, 0))
+            }
+        }
+    }
+
+    /// Replaces the text, cut to its capacity.
+    pub(super) fn set_text(&mut self, text: &str) {
+        self.text.clear();
+        let end = text.floor_char_boundary(self.text.capacity());
+        self.text.extend_from_slice(&text.as_bytes()[..end]);
+    }
+}

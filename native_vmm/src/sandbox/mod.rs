@@ -1,0 +1,184 @@
+//! A sandbox: one micro-VM with its guest.
+//!
+//! It is entered and it exits; there are no callbacks:
+//!
+//! ```text
+//!            command                answer                resume
+//!   Ready ───────────► running ◄──────────── HostCall    ◄──────── Suspended
+//!     ▲                 │  │ ├──────────────────▲                      ▲
+//!     └─────────────────┘  │ └─────────────────────────────────────────┘
+//!        Done, Failed      └────► Poisoned       HostCall   Interrupted, Log
+//!                            Panic, Fault
+//! ```
+
+mod config;
+mod counters;
+mod error;
+mod exit;
+mod guest;
+mod mailbox;
+mod requests;
+mod traps;
+
+use std::cell::UnsafeCell;
+
+use guest::Guest;
+use host_guest_abi::command::COMMAND_CALL;
+
+pub use config::Config;
+pub use counters::Counters;
+pub use error::SandboxError;
+pub use exit::{Exit, Fault, State};
+
+use crate::hypervisor::Script;
+use crate::kick::Kick;
+
+/// A sandbox. Any thread may use it, one at a time; a second one is refused, not made
+/// to wait. Only [`Sandbox::kick`] is for other threads at all times.
+pub struct Sandbox {
+    // Dropped before the machine that its flag lies in.
+    kick: Kick,
+    guest: UnsafeCell<Guest>,
+}
+
+// SAFETY: `guest` is only reached through `enter`, which lets one thread in at a time.
+unsafe impl Sync for Sandbox {}
+
+impl Sandbox {
+    /// Makes a sandbox and boots its guest.
+    ///
+    /// # Errors
+    /// See [`SandboxError`].
+    pub fn new(config: Config<'_>) -> Result<Self, SandboxError> {
+        let guest = Guest::new(config)?;
+        // SAFETY: the flag is valid while the machine exists, which is as long as `kick`.
+        let kick = unsafe { Kick::new(guest.machine.immediate_exit())? };
+        let sandbox = Self { kick, guest: UnsafeCell::new(guest) };
+        sandbox.enter(|guest| guest.boot(&sandbox.kick))?;
+        Ok(sandbox)
+    }
+
+    /// Gives a command and runs until the next exit.
+    ///
+    /// # Errors
+    /// See [`SandboxError`].
+    pub fn command(&self, command: u64, arguments: &[u64]) -> Result<Exit, SandboxError> {
+        self.enter(|guest| guest.command(&self.kick, command, arguments))
+    }
+
+    /// Runs `call-k`, until the next exit.
+    ///
+    /// # Errors
+    /// See [`SandboxError`].
+    pub fn call(&self, index: u64) -> Result<Exit, SandboxError> {
+        self.enter(|guest| guest.command(&self.kick, COMMAND_CALL, &[index]))
+    }
+
+    /// Answers a host call and runs until the next exit.
+    ///
+    /// # Errors
+    /// See [`SandboxError`].
+    pub fn answer(&self, status: u64, value: u64) -> Result<Exit, SandboxError> {
+        self.enter(|guest| guest.answer(&self.kick, status, value))
+    }
+
+    /// Goes on after an interruption or a log record, until the next exit.
+    ///
+    /// # Errors
+    /// See [`SandboxError`].
+    pub fn resume(&self) -> Result<Exit, SandboxError> {
+        self.enter(|guest| guest.resume(&self.kick))
+    }
+
+    /// Makes the present run, or the next one, end as interrupted.
+    pub fn kick(&self) {
+        self.kick.ring();
+    }
+
+    /// What happened so far.
+    ///
+    /// # Errors
+    /// If another thread runs the sandbox.
+    pub fn counters(&self) -> Result<Counters, SandboxError> {
+        self.enter(|guest| Ok(guest.counters))
+    }
+
+    /// A copy of the text of the last exit.
+    ///
+    /// # Errors
+    /// If another thread runs the sandbox.
+    pub fn text(&self) -> Result<Vec<u8>, SandboxError> {
+        self.enter(|guest| Ok(guest.text.clone()))
+    }
+
+    /// Where the text of the last exit is, and its length. The place never changes.
+    ///
+    /// # Errors
+    /// If another thread runs the sandbox.
+    pub fn text_place(&self) -> Result<(*const u8, usize), SandboxError> {
+        self.enter(|guest| Ok((guest.text.as_ptr(), guest.text.len())))
+    }
+
+    /// Host address and size of a transfer window. Both never change.
+    ///
+    /// # Errors
+    /// If another thread runs the sandbox.
+    pub fn transfer_window(&self, index: usize) -> Result<Option<(*mut u8, u64)>, SandboxError> {
+        self.enter(|guest| Ok(guest.memory.transfer_window(index)))
+    }
+
+    /// Accessible bytes of any window.
+    ///
+    /// # Errors
+    /// If another thread runs the sandbox.
+    pub fn accessible(&self, window: usize) -> Result<u64, SandboxError> {
+        self.enter(|guest| Ok(guest.memory.accessible(window)))
+    }
+
+    /// Changes the script of the scripted driver.
+    ///
+    /// # Errors
+    /// If the driver is another one.
+    pub fn script<T>(&self, change: impl FnOnce(&mut Script) -> T) -> Result<T, SandboxError> {
+        self.enter(|guest| guest.machine.script().map(change).ok_or(SandboxError::NoScript))
+    }
+
+    /// Guest-physical address of `bytes` bytes at a guest-virtual one, in RAM or a window.
+    ///
+    /// # Errors
+    /// If there is no such memory.
+    pub fn physical(&self, address: u64, bytes: u64) -> Result<u64, SandboxError> {
+        let missing = SandboxError::NoMemory(address);
+        self.enter(|guest| guest.memory.plan.physical(address, bytes).ok_or(missing))
+    }
+
+    /// Lets the calling thread in, if it is alone.
+    fn enter<T>(
+        &self,
+        body: impl FnOnce(&mut Guest) -> Result<T, SandboxError>,
+    ) -> Result<T, SandboxError> {
+        if !self.kick.enter() {
+            return Err(SandboxError::Busy);
+        }
+        let inside = Inside { sandbox: self };
+        // SAFETY: `Kick::enter` succeeded, so no other reference exists until `inside` drops.
+        let result = body(unsafe { &mut *self.guest.get() });
+        drop(inside);
+        result
+    }
+}
+
+/// The right to touch the guest, given back when dropped.
+struct Inside<'s> {
+    sandbox: &'s Sandbox,
+}
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            // SAFETY: still the only one inside.
+            unsafe { (*self.sandbox.guest.get()).state = State::Poisoned };
+        }
+        self.sandbox.kick.leave();
+    }
+}

@@ -1,0 +1,50 @@
+//! What the integration tests share.
+#![allow(dead_code, reason = "each test file uses a part")]
+
+pub mod micro_guest;
+
+use std::error::Error;
+
+use native_vmm::hypervisor::{Driver, kvm};
+use native_vmm::sandbox::{Config, Exit, Sandbox};
+
+pub type TestResult = Result<(), Box<dyn Error>>;
+
+pub const MIB: u64 = 1 << 20;
+pub const PAGE: u64 = 4096;
+pub const READ_WRITE: u64 = 3;
+
+/// Windows of the test sandboxes: two transfer windows and two of the component.
+pub const WINDOWS: [u64; 4] = [MIB, 2 * MIB, 16 * MIB, 4 * MIB];
+
+/// Whether there is a hypervisor. If not, says so, or fails where one is demanded.
+pub fn hypervisor() -> bool {
+    let Err(reason) = kvm::System::shared() else { return true };
+    let demanded = std::env::var_os("HLWASM_REQUIRE_KVM").is_some_and(|value| value == "1");
+    assert!(!demanded, "HLWASM_REQUIRE_KVM=1, but {reason}");
+    eprintln!("SKIPPED, no hypervisor: {reason}");
+    false
+}
+
+/// A KVM sandbox with the micro guest; `None` without a hypervisor.
+pub fn micro_sandbox() -> Result<Option<Sandbox>, Box<dyn Error>> {
+    if !hypervisor() {
+        return Ok(None);
+    }
+    let image = micro_guest::image();
+    let config = Config::new(Driver::Kvm, 64 * MIB, &WINDOWS)?.with_image(&image);
+    Ok(Some(Sandbox::new(config)?))
+}
+
+/// The text of the last exit.
+pub fn text(sandbox: &Sandbox) -> String {
+    String::from_utf8_lossy(&sandbox.text().unwrap_or_default()).into_owned()
+}
+
+/// The two values of a command that ended well.
+pub fn done(exit: Exit) -> [u64; 2] {
+    match exit {
+        Exit::Done { values } => values,
+        other => panic!("{other:?} is not the end of the command"),
+    }
+}
