@@ -1,0 +1,81 @@
+//! wasmtime's configuration, and the CPU features that it asks about.
+//!
+//! Everything that influences compiled code stays at wasmtime's defaults, because that
+//! is what the host compiles with.
+
+use alloc::sync::Arc;
+use core::arch::asm;
+use core::arch::x86_64::{__cpuid, __cpuid_count};
+
+use host_guest_abi::layout::{STACK, STACK_TOP};
+use wasmtime::{Config, Engine, Result};
+
+use crate::log;
+use crate::platform::code::ArtifactCode;
+use crate::units::size;
+
+/// Stack that is left to wasmtime itself below wasm's frames.
+const RUNTIME_STACK: usize = 512 << 10;
+const WASM_STACK: usize = size(STACK_TOP - STACK) - RUNTIME_STACK;
+/// Frames in a report.
+const BACKTRACE_FRAMES: usize = 50;
+
+/// The engine. Made once, at boot.
+pub fn new() -> Result<Engine> {
+    let mut config = Config::new();
+    config
+        .max_wasm_stack(WASM_STACK)
+        .wasm_backtrace_max_frames(core::num::NonZeroUsize::new(BACKTRACE_FRAMES));
+    // SAFETY: the artifact's pages are executable for the whole life of the guest, and
+    // `has_feature` asks the CPU itself.
+    unsafe {
+        config
+            .with_custom_code_memory(Some(Arc::new(ArtifactCode)))
+            .detect_host_feature(has_feature);
+    }
+    Engine::new(&config)
+}
+
+fn has_feature(name: &str) -> Option<bool> {
+    let basic = __cpuid(1);
+    let extended = __cpuid_count(7, 0);
+    let amd = __cpuid(0x8000_0001);
+    let bit = |register: u32, index: u32| register >> index & 1 == 1;
+    // The CPU's word is not enough for AVX: the host must have enabled its registers.
+    let avx_state = bit(basic.ecx, 27) && enabled_state() & 0b110 == 0b110;
+    let avx512_state = avx_state && enabled_state() & 0b1110_0000 == 0b1110_0000;
+    let present = match name {
+        "sse3" => bit(basic.ecx, 0),
+        "ssse3" => bit(basic.ecx, 9),
+        "fma" => bit(basic.ecx, 12) && avx_state,
+        "cmpxchg16b" => bit(basic.ecx, 13),
+        "sse4.1" => bit(basic.ecx, 19),
+        "sse4.2" => bit(basic.ecx, 20),
+        "popcnt" => bit(basic.ecx, 23),
+        "avx" => bit(basic.ecx, 28) && avx_state,
+        "bmi1" => bit(extended.ebx, 3),
+        "avx2" => bit(extended.ebx, 5) && avx_state,
+        "bmi2" => bit(extended.ebx, 8),
+        "lzcnt" => bit(amd.ecx, 5),
+        "avx512f" => bit(extended.ebx, 16) && avx512_state,
+        "avx512dq" => bit(extended.ebx, 17) && avx512_state,
+        "avx512vl" => bit(extended.ebx, 31) && avx512_state,
+        "avx512vbmi" => bit(extended.ecx, 1) && avx512_state,
+        "avx512bitalg" => bit(extended.ecx, 12) && avx512_state,
+        _ => return None,
+    };
+    if !present {
+        log::error(format_args!("the guest's CPU lacks the feature {name}"));
+    }
+    Some(present)
+}
+
+/// XCR0: which register state is enabled. Call only if the CPU has OSXSAVE.
+fn enabled_state() -> u32 {
+    let low: u32;
+    // SAFETY: reads a control register that ring 3 may read.
+    unsafe {
+        asm!("xgetbv", in("ecx") 0, out("eax") low, out("edx") _, options(nomem, nostack));
+    }
+    low
+}

@@ -1,0 +1,183 @@
+//! Errors as the host wants them: status, trap code, and text with wasm frames.
+
+use alloc::string::ToString;
+use core::fmt::{self, Write};
+
+use host_guest_abi::status::*;
+use wasmtime::{Error, OutOfMemory, Trap, WasmBacktrace, WasmtimeBug};
+
+use crate::component::HostCallFailed;
+use crate::heap;
+use crate::mailbox::Outcome;
+use crate::text::TextWriter;
+use crate::windows::LimitReached;
+
+/// Frames of modules whose names start so belong to the bridges, not to the component.
+const OWN_MODULES: &str = "hlwasm ";
+const FIELD: char = '\u{1f}';
+
+/// Writes the report of a failed command into the text area.
+#[cold]
+pub fn failure(error: &Error) -> Outcome {
+    let mut text = TextWriter::new();
+    let (status, code) = classify(error);
+    // The writer never fails; a failing Display loses its own part only.
+    let _ = message(&mut text, error);
+    if let Some(trace) = error.downcast_ref::<WasmBacktrace>() {
+        let _ = frames(&mut text, trace);
+    }
+    Outcome {
+        status,
+        values: [code, 0],
+        text_bytes: text.len(),
+    }
+}
+
+fn classify(error: &Error) -> (u64, u64) {
+    if error.is::<HostCallFailed>() {
+        return (STATUS_HOST_FAILED, 0);
+    }
+    if error.is::<LimitReached>() || error.is::<OutOfMemory>() {
+        return (STATUS_LIMIT, 0);
+    }
+    if let Some(trap) = error.downcast_ref::<Trap>() {
+        return (STATUS_TRAP, trap_code(*trap));
+    }
+    match canonical_abi_code(error) {
+        Some(code) => (STATUS_TRAP, code),
+        None => (STATUS_ERROR, 0),
+    }
+}
+
+fn trap_code(trap: Trap) -> u64 {
+    match trap {
+        Trap::StackOverflow => TRAP_STACK_OVERFLOW,
+        Trap::MemoryOutOfBounds => TRAP_MEMORY_OUT_OF_BOUNDS,
+        Trap::HeapMisaligned => TRAP_HEAP_MISALIGNED,
+        Trap::TableOutOfBounds => TRAP_TABLE_OUT_OF_BOUNDS,
+        Trap::IndirectCallToNull => TRAP_INDIRECT_CALL_TO_NULL,
+        Trap::BadSignature => TRAP_BAD_SIGNATURE,
+        Trap::IntegerOverflow => TRAP_INTEGER_OVERFLOW,
+        Trap::IntegerDivisionByZero => TRAP_INTEGER_DIVISION_BY_ZERO,
+        Trap::BadConversionToInteger => TRAP_BAD_CONVERSION_TO_INTEGER,
+        Trap::UnreachableCodeReached => TRAP_UNREACHABLE,
+        Trap::Interrupt => TRAP_INTERRUPT,
+        Trap::OutOfFuel => TRAP_OUT_OF_FUEL,
+        Trap::NullReference => TRAP_NULL_REFERENCE,
+        Trap::ArrayOutOfBounds => TRAP_ARRAY_OUT_OF_BOUNDS,
+        Trap::AllocationTooLarge => TRAP_ALLOCATION_TOO_LARGE,
+        Trap::CastFailure => TRAP_CAST_FAILURE,
+        Trap::CannotEnterComponent => TRAP_CANNOT_ENTER_COMPONENT,
+        Trap::CannotLeaveComponent => TRAP_CANNOT_LEAVE_COMPONENT,
+        Trap::InvalidChar
+        | Trap::StringOutOfBounds
+        | Trap::ListOutOfBounds
+        | Trap::InvalidDiscriminant
+        | Trap::UnalignedPointer
+        | Trap::DebugAssertStringEncodingFinished
+        | Trap::DebugAssertEqualCodeUnits
+        | Trap::DebugAssertPointerAligned
+        | Trap::DebugAssertUpperBitsUnset => TRAP_CANONICAL_ABI,
+        // Atomics on shared memories, stack switching and asynchronous components, none of
+        // which hlwasm runs; and what later versions add.
+        _ => TRAP_OTHER,
+    }
+}
+
+/// What wasmtime reports as a plain error although the component is the cause: its
+/// string transcoders and its handle tables have no traps of their own.
+fn canonical_abi_code(error: &Error) -> Option<u64> {
+    // Only what happened while wasm ran has a backtrace.
+    if !error.is::<WasmBacktrace>() || error.is::<WasmtimeBug>() {
+        return None;
+    }
+    let cause = error.root_cause().to_string();
+    let names = |words: &[&str]| words.iter().any(|word| cause.contains(word));
+    let code = if names(&["utf8", "utf16"]) {
+        TRAP_INVALID_STRING
+    } else if names(&["handle", "resource", "borrow", "lend"]) {
+        TRAP_BAD_HANDLE
+    } else {
+        TRAP_CANONICAL_ABI
+    };
+    Some(code)
+}
+
+fn message(text: &mut TextWriter, error: &Error) -> fmt::Result {
+    let trap = error.downcast_ref::<Trap>();
+    if let Some(trap) = trap {
+        // The host says that it is a trap.
+        let name = trap.to_string();
+        writeln!(
+            text,
+            "{}",
+            name.strip_prefix("wasm trap: ").unwrap_or(&name)
+        )?;
+    }
+    let links = error.chain().count();
+    for (index, cause) in error.chain().enumerate() {
+        if trap.is_some() && index + 1 == links {
+            break;
+        }
+        let mark = text.len();
+        write!(text, "{cause}")?;
+        // The frames follow in a form of their own.
+        if text
+            .since(mark)
+            .starts_with(b"error while executing at wasm backtrace")
+        {
+            text.rewind(mark);
+        } else {
+            text.write_char('\n')?;
+        }
+    }
+    if error.is::<OutOfMemory>() {
+        writeln!(
+            text,
+            "the guest runtime has a heap of {} bytes",
+            heap::bytes()
+        )?;
+    }
+    Ok(())
+}
+
+fn frames(text: &mut TextWriter, trace: &WasmBacktrace) -> fmt::Result {
+    for frame in trace.frames() {
+        let module = frame.module().name().unwrap_or("");
+        if module.starts_with(OWN_MODULES) {
+            continue;
+        }
+        let mark = text.len();
+        writeln!(
+            text,
+            "{FIELD}{}{FIELD}{:x}{FIELD}{}{FIELD}{}",
+            frame.func_index(),
+            frame.module_offset().unwrap_or(0),
+            Clean(module),
+            Clean(frame.func_name().unwrap_or("")),
+        )?;
+        if !text.since(mark).ends_with(b"\n") {
+            // No room for the whole line.
+            text.rewind(mark);
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// A name from the component, without the characters that structure a report.
+struct Clean<'a>(&'a str);
+
+impl fmt::Display for Clean<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const LONGEST: usize = 512;
+        let name = &self.0[..self.0.floor_char_boundary(LONGEST)];
+        for part in name.split_inclusive(char::is_control) {
+            match part.strip_suffix(char::is_control) {
+                Some(clean) => write!(out, "{clean}\u{fffd}")?,
+                None => out.write_str(part)?,
+            }
+        }
+        Ok(())
+    }
+}

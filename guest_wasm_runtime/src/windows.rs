@@ -1,0 +1,257 @@
+//! Which linear memory lies in which window, and what does not fit.
+//!
+//! wasmtime announces each memory to the store's limiter and then reserves address space
+//! for it, without saying which memory it is. Order tells: the import bridge's memory is
+//! the first of an instantiation and the export bridge's the last. Their declared sizes
+//! confirm it.
+//!
+//! ```text
+//! window   0 (stride 8 GiB)                     1
+//!          | guard 32 MiB | memory, 4 GiB reserved | guard | … | guard | …
+//!                         | capacity | not present
+//! ```
+
+use core::cell::Cell;
+use core::fmt;
+
+use host_guest_abi::layout::{
+    WINDOW_BASE, WINDOW_COMPONENT, WINDOW_EXPORT_BRIDGE, WINDOW_GUARD, WINDOW_IMPORT_BRIDGE,
+    WINDOW_STRIDE, WINDOWS_MAX,
+};
+
+use crate::mailbox;
+use crate::units::{Single, size};
+
+/// Address space that wasmtime reserves for a 32-bit memory, without guards
+/// (its `memory_reservation`).
+pub const RESERVATION: u64 = 1 << 32;
+
+const WHOLE: u64 = WINDOW_GUARD + RESERVATION + WINDOW_GUARD;
+const _: () = assert!(WHOLE <= WINDOW_STRIDE);
+const _: () = assert!(WINDOWS_MAX <= u64::BITS as u64);
+
+/// What the instantiation will create.
+#[derive(Clone, Copy, Default)]
+pub struct Expected {
+    /// Bytes of the import bridge's memory, 0 if there is no import bridge.
+    pub import_bytes: u64,
+    /// Bytes of the export bridge's memory, 0 if there is no export bridge.
+    pub export_bytes: u64,
+    /// Linear memories in all, bridges included.
+    pub memories: u64,
+}
+
+impl Expected {
+    fn own_memories(&self) -> u64 {
+        let bridges = u64::from(self.import_bytes > 0) + u64::from(self.export_bytes > 0);
+        self.memories.saturating_sub(bridges)
+    }
+}
+
+/// A limit that the component does not fit.
+#[derive(Clone, Copy, Debug)]
+pub enum LimitReached {
+    /// A memory starts larger than its window.
+    Memory {
+        /// Bytes at its start.
+        needed: u64,
+        /// Bytes of the window.
+        allowed: u64,
+    },
+    /// More memories than windows.
+    MemoryCount {
+        /// Windows for memories of the component.
+        allowed: u64,
+    },
+    /// A table starts with too many elements.
+    Table {
+        /// Elements at its start.
+        needed: u64,
+        /// The limit.
+        allowed: u64,
+    },
+}
+
+impl fmt::Display for LimitReached {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory { needed, allowed } => write!(
+                out,
+                "a memory of the component starts with {needed} bytes, \
+                 and the limit `memory` allows {allowed}"
+            ),
+            Self::MemoryCount { allowed } => write!(
+                out,
+                "the component has more linear memories than the sandbox has room for \
+                 ({allowed})"
+            ),
+            Self::Table { needed, allowed } => write!(
+                out,
+                "a table of the component starts with {needed} elements, \
+                 and the limit `table_elements` allows {allowed}"
+            ),
+        }
+    }
+}
+
+impl core::error::Error for LimitReached {}
+
+/// What the limiter heard of the next memory.
+#[derive(Clone, Copy)]
+struct Announced {
+    minimum: u64,
+    maximum: Option<u64>,
+}
+
+impl Announced {
+    fn is_fixed_at(&self, bytes: u64) -> bool {
+        bytes > 0 && self.minimum == bytes && self.maximum == Some(bytes)
+    }
+
+    /// wasmtime makes its garbage-collected heap like a memory, empty and unbounded.
+    fn may_be_gc_heap(&self) -> bool {
+        self.minimum == 0 && self.maximum.is_none()
+    }
+}
+
+struct State {
+    expected: Cell<Expected>,
+    announced: Cell<Option<Announced>>,
+    /// Memories placed in this instantiation.
+    placed: Cell<u64>,
+    /// Bit i: window i is in use.
+    used: Cell<u64>,
+    refused: Cell<Option<LimitReached>>,
+}
+
+static STATE: Single<State> = Single::new(State {
+    expected: Cell::new(Expected {
+        import_bytes: 0,
+        export_bytes: 0,
+        memories: 0,
+    }),
+    announced: Cell::new(None),
+    placed: Cell::new(0),
+    used: Cell::new(0),
+    refused: Cell::new(None),
+});
+
+/// An instantiation begins. All windows are free.
+pub fn expect(expected: Expected) {
+    STATE.expected.set(expected);
+    STATE.announced.set(None);
+    STATE.placed.set(0);
+    STATE.refused.set(None);
+}
+
+/// The store's limiter heard of a memory: a new one, or one that grows.
+pub fn announce(minimum: usize, maximum: Option<usize>) {
+    STATE.announced.set(Some(Announced {
+        minimum: minimum as u64,
+        maximum: maximum.map(|bytes| bytes as u64),
+    }));
+}
+
+/// Notes why something was refused; wasmtime's own error does not say.
+pub fn refuse(limit: LimitReached) {
+    STATE.refused.set(Some(limit));
+}
+
+/// Why the instantiation failed, if it was a limit.
+pub fn take_refusal() -> Option<LimitReached> {
+    STATE.refused.take()
+}
+
+/// Whether the bridges' memories were found.
+pub fn bridges_found() -> bool {
+    let expected = STATE.expected.get();
+    let found = |bytes: u64, index: u64| bytes == 0 || STATE.used.get() & (1 << index) != 0;
+    found(expected.import_bytes, WINDOW_IMPORT_BRIDGE)
+        && found(expected.export_bytes, WINDOW_EXPORT_BRIDGE)
+}
+
+/// Address of a window for the memory announced last, guard included.
+pub fn place(reserved: usize) -> Option<usize> {
+    let announced = STATE.announced.take()?;
+    let index = choose(announced)?;
+    let allowed = mailbox::window_bytes(index);
+    if announced.minimum > allowed || reserved as u64 > WHOLE {
+        refuse(LimitReached::Memory {
+            needed: announced.minimum,
+            allowed,
+        });
+        return None;
+    }
+    STATE.placed.update(|placed| placed + 1);
+    STATE.used.update(|used| used | 1 << index);
+    Some(size(WINDOW_BASE + index * WINDOW_STRIDE))
+}
+
+fn choose(announced: Announced) -> Option<u64> {
+    let (expected, placed, used) = (STATE.expected.get(), STATE.placed.get(), STATE.used.get());
+    let is_free = |index: u64| used & (1 << index) == 0;
+    if placed == 0 && announced.is_fixed_at(expected.import_bytes) {
+        return Some(WINDOW_IMPORT_BRIDGE);
+    }
+    // One more memory than expected is made where there is a garbage-collected heap.
+    if placed + 1 >= expected.memories
+        && announced.is_fixed_at(expected.export_bytes)
+        && is_free(WINDOW_EXPORT_BRIDGE)
+    {
+        return Some(WINDOW_EXPORT_BRIDGE);
+    }
+    let count = mailbox::window_count().min(WINDOWS_MAX);
+    let own_end = (WINDOW_COMPONENT + expected.own_memories()).min(count);
+    // The host grants windows in the order of the component's memories; one that it adds
+    // behind them is for the garbage-collected heap.
+    if announced.may_be_gc_heap()
+        && let Some(spare) = (own_end..count).find(|&index| is_free(index))
+    {
+        return Some(spare);
+    }
+    let free = (WINDOW_COMPONENT..count).find(|&index| is_free(index));
+    if free.is_none() {
+        refuse(LimitReached::MemoryCount {
+            allowed: count.saturating_sub(WINDOW_COMPONENT),
+        });
+    }
+    free
+}
+
+/// Frees the window that starts at `address`; answers its index.
+pub fn release(address: usize) -> Option<u64> {
+    let offset = (address as u64).checked_sub(WINDOW_BASE)?;
+    let index = offset / WINDOW_STRIDE;
+    if !offset.is_multiple_of(WINDOW_STRIDE) || STATE.used.get() & (1 << index) == 0 {
+        return None;
+    }
+    STATE.used.update(|used| used & !(1 << index));
+    Some(index)
+}
+
+/// Whether an address belongs to the windows at all.
+pub fn contains(address: usize) -> bool {
+    (address as u64).wrapping_sub(WINDOW_BASE) < WINDOWS_MAX * WINDOW_STRIDE
+}
+
+/// The window in whose capacity the whole range lies.
+pub fn locate(address: usize, bytes: usize) -> Option<u64> {
+    if !contains(address) {
+        return None;
+    }
+    let offset = address as u64 - WINDOW_BASE;
+    let index = offset / WINDOW_STRIDE;
+    let start = (offset % WINDOW_STRIDE).checked_sub(WINDOW_GUARD)?;
+    let end = start.checked_add(bytes as u64)?;
+    (index < mailbox::window_count() && end <= mailbox::window_bytes(index)).then_some(index)
+}
+
+/// Whether the host keeps this window accessible for ever.
+pub fn is_bridge(index: u64) -> bool {
+    index < WINDOW_COMPONENT
+}
+
+/// First byte of a window's memory.
+pub const fn memory_start(index: u64) -> u64 {
+    WINDOW_BASE + index * WINDOW_STRIDE + WINDOW_GUARD
+}
