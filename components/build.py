@@ -18,11 +18,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-# The build also runs as `python components/build.py`, where `components` is no package.
-sys.path.insert(0, str(HERE))
+if not __package__:
+    # Run as `python components/build.py`.
+    sys.path[0] = str(HERE.parent)
 
-from samples import SAMPLES, Sample  # noqa: E402
-from toolchain.tools import NODE_PROGRAMS, ToolMissing, install, version  # noqa: E402
+from components.samples import SAMPLES, Sample  # noqa: E402
+from components.toolchain.tools import NODE_PROGRAMS, ToolMissing, install, version  # noqa: E402
 
 BUILD = HERE / "build"
 

@@ -90,8 +90,8 @@ class Stock(exports.Stock):
 
     def move_to(self, id: int, place: Place) -> Place:
         item = known(id)
-        if Handling.HEAVY in item.handling and isinstance(place, Place_Shelf):
-            if place.value.level > 1:
+        match place:
+            case Place_Shelf(shelf) if Handling.HEAVY in item.handling and shelf.level > 1:
                 raise Err(Problem_Invalid(f"{item.name} is too heavy for {words(place)}"))
         before, item.place = item.place, place
         note(journal.Level.INFO, f"{item.name} from {words(before)} to {words(place)}")

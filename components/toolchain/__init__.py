@@ -1,0 +1,1 @@
+"""What the build lines of the samples call."""

@@ -1,0 +1,1 @@
+"""Sample components; ``build.py`` builds them, ``samples.py`` lists them."""
