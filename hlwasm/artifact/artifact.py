@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from types import TracebackType
 
-from hlwasm.artifact.file_format import Metadata, Sections, read_sections, verify_code
+from hlwasm.artifact.file_format import ELF_MAGIC, Metadata, Sections, read_sections, verify_code
 from hlwasm.artifact.fingerprint import WASMTIME_MAJOR, abi_fingerprint
 from hlwasm.errors import ArtifactError
 
@@ -35,14 +35,23 @@ class Artifact:
         self.cached = cached
 
     @classmethod
-    def from_fd(cls, fd: int, path: Path | None, *, cached: bool) -> Artifact:
+    def from_fd(
+        cls, fd: int, path: Path | None, *, cached: bool, key: str | None = None
+    ) -> Artifact:
         """Takes over a descriptor; on failure it stays the caller's.
+
+        Args:
+            key: the key that it must have.
 
         Raises:
             ArtifactError: damaged, or made by another version.
         """
+        if os.pread(fd, len(ELF_MAGIC), 0) != ELF_MAGIC:
+            raise ArtifactError("the artifact is damaged: it does not start with code")
         sections = read_sections(fd)
         check_versions(sections.metadata)
+        if key not in (None, sections.metadata.key):
+            raise ArtifactError("the artifact is damaged: it belongs to another key")
         return cls(fd, sections, path, cached)
 
     @property

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hlwasm.artifact.artifact import Artifact
-from hlwasm.artifact.file_format import ELF_MAGIC, read_sections, verify_code
+from hlwasm.artifact.file_format import read_sections, verify_code
 from hlwasm.artifact.lock import key_lock
 from hlwasm.errors import ArtifactError
 
@@ -101,11 +101,7 @@ class Cache:
             return None
         try:
             self._check_owner(fd)
-            if os.pread(fd, len(ELF_MAGIC), 0) != ELF_MAGIC:
-                raise ArtifactError("the artifact is damaged: it does not start with code")
-            artifact = Artifact.from_fd(fd, path, cached=True)
-            if artifact.key != key:
-                raise ArtifactError("the artifact is damaged: it belongs to another key")
+            artifact = Artifact.from_fd(fd, path, cached=True, key=key)
         except (ArtifactError, OSError) as error:
             os.close(fd)
             logger.warning("ignored %s: %s", path, error)
