@@ -271,6 +271,9 @@ unsafe extern "C" {
     static END: u8;
 }
 
+/// Where its code ends, amply, counted from `IMAGE`.
+pub const IMAGE_END_OF_CODE: u64 = 0x1000;
+
 /// One segment of an image: address, flags, content, bytes in memory.
 pub type Segment<'s> = (u64, u32, &'s [u8], u64);
 

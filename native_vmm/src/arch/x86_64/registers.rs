@@ -1,7 +1,7 @@
 //! Register values: the state in which a guest starts.
 
 use host_guest_abi::layout::{GDT, IDT, PAGE_TABLES, TSS};
-use kvm_bindings::{CpuId, kvm_segment, kvm_sregs};
+use kvm_bindings::{kvm_segment, kvm_sregs};
 
 use super::descriptors::{
     GDT_LIMIT, IDT_LIMIT, TASK, TSS_LIMIT, USER_CODE, USER_DATA,
@@ -18,37 +18,16 @@ pub const RFLAGS: u64 = 0x2;
 /// Extended state that the guest may use: x87, SSE, AVX.
 pub const XCR0: u64 = 7;
 
-/// CPU features that the guest and its artifacts are compiled for: CPUID leaf, register
-/// (0 to 3: eax, ebx, ecx, edx), bit, name.
-const REQUIRED: &[(u32, u8, u8, &str)] = &[
-    (1, 2, 0, "sse3"),
-    (1, 2, 9, "ssse3"),
-    (1, 2, 12, "fma"),
-    (1, 2, 13, "cmpxchg16b"),
-    (1, 2, 19, "sse4.1"),
-    (1, 2, 20, "sse4.2"),
-    (1, 2, 22, "movbe"),
-    (1, 2, 23, "popcnt"),
-    (1, 2, 26, "xsave"),
-    (1, 2, 28, "avx"),
-    (1, 2, 29, "f16c"),
-    (7, 1, 3, "bmi1"),
-    (7, 1, 5, "avx2"),
-    (7, 1, 8, "bmi2"),
-    (0x8000_0001, 2, 5, "lzcnt"),
-    (0x8000_0001, 3, 20, "nx"),
-];
-
-/// The first CPU feature that the guest needs and the hypervisor does not offer.
-pub fn missing_feature(cpuid: &CpuId) -> Option<&'static str> {
-    REQUIRED.iter().find(|&&(leaf, register, bit, _)| !has(cpuid, leaf, register, bit)).map(|r| r.3)
-}
-
-fn has(cpuid: &CpuId, leaf: u32, register: u8, bit: u8) -> bool {
-    cpuid.as_slice().iter().any(|entry| {
-        let value = [entry.eax, entry.ebx, entry.ecx, entry.edx][usize::from(register)];
-        entry.function == leaf && entry.index == 0 && value >> bit & 1 == 1
-    })
+/// The first CPU feature that the guest and its artifacts are compiled for, and that
+/// this machine lacks. The CPU itself is asked, not the hypervisor: software KVM lists
+/// none of these and has them all.
+pub fn missing_feature() -> Option<&'static str> {
+    macro_rules! first_missing {
+        ($($name:tt)*) => { $(if !std::is_x86_feature_detected!($name) { return Some($name); })* };
+    }
+    first_missing!("sse3" "ssse3" "sse4.1" "sse4.2" "popcnt" "cmpxchg16b" "movbe" "lzcnt");
+    first_missing!("bmi1" "bmi2" "avx" "avx2" "f16c" "fma" "xsave");
+    None
 }
 
 /// Turns the system registers of a fresh vCPU into those of a guest about to start.

@@ -59,8 +59,8 @@ impl System {
         let cpuid = kvm
             .get_supported_cpuid(KVM_MAX_CPUID_ENTRIES)
             .map_err(failed("KVM_GET_SUPPORTED_CPUID"))?;
-        if let Some(feature) = registers::missing_feature(&cpuid) {
-            return unavailable(format!("the CPU that /dev/kvm offers lacks {feature}"));
+        if let Some(feature) = registers::missing_feature() {
+            return unavailable(format!("the CPU lacks {feature}"));
         }
         Ok(Self { kvm, cpuid })
     }
