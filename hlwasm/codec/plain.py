@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any
 
-from hlwasm.codec.checks import Path, bad_guest_data, memory_full
+from hlwasm.codec.checks import bad_guest_data, memory_full, wrong_type
 from hlwasm.codec.context import CallContext
 from hlwasm.codec.layout import align_up
 from hlwasm.codec.reference import Lifting, Lowering, Reference
-from hlwasm.errors import Err
+from hlwasm.errors import ArtifactError, Err, GuestDataError
 from hlwasm.wit.model import Function, Result
 from hlwasm.wit.names import (
     NotAWitName,
@@ -62,6 +62,20 @@ def python_name(name: str) -> str:
         return identifier(name)
 
 
+def parameter_names(function: Function) -> list[str]:
+    """The Python names of the parameters.
+
+    Raises:
+        ArtifactError: two are the same, so the names cannot be WIT's.
+    """
+    names = [python_name(each.name) for each in function.params]
+    # Names that start with an underscore belong to generated code.
+    names = ["p" + name if name.startswith("_") else name for name in names]
+    if len(set(names)) < len(names):
+        raise ArtifactError(f"{function.name}: two parameters have the same Python name")
+    return names
+
+
 class PlainFunction:
     """The plain codec of one function.
 
@@ -69,6 +83,7 @@ class PlainFunction:
         label: how messages name the function.
         names: Python names of the parameters.
         fallible: the result is a ``result``, whose error arm is an exception in Python.
+        first_free: exports: where payload of parameters starts.
     """
 
     def __init__(self, function: Function) -> None:
@@ -76,7 +91,7 @@ class PlainFunction:
         self.reference = reference_of(function)
         self.reference.layout.check(function)
         self.label = label_of(function)
-        self.names = [python_name(each.name) for each in function.params]
+        self.names = parameter_names(function)
         self.types = [each.type for each in function.params]
         self.offsets = self.reference.layout.record(self.types).offsets
         self.paths = [f"{self.label}: parameter {name}" for name in self.names]
@@ -84,22 +99,33 @@ class PlainFunction:
         result = function.result
         type_ = function.description.types[result] if isinstance(result, int) else None
         self.fallible = isinstance(type_, Result)
-        self.no_ok_payload = isinstance(type_, Result) and type_.ok is None
+        self.first_free = align_up(max(function.end_offset, DATA), BLOCK_ALIGN)
 
     # Exports
 
-    def lower_params(self, context: CallContext, arguments: Sequence[Any]) -> None:
-        """Writes the parameters' record at 64, payload behind it, and the cursor."""
+    def lower_params(
+        self,
+        context: CallContext,
+        arguments: Sequence[Any],
+        handles: Sequence[int | None] = (),
+    ) -> None:
+        """Writes the parameters' record at 64, payload behind it, and the cursor.
+
+        ``handles`` has, by position, those of owned resources that are converted already.
+        """
         memory = context.export_memory
-        start = align_up(max(self.function.end_offset, DATA), BLOCK_ALIGN)
+        start = self.first_free
         if start > len(memory):
             raise memory_full(self.label, len(memory))
         state = Lowering(memory, start, context.resources)
         memory[DATA : DATA + self.function.params_size] = bytes(self.function.params_size)
-        for ref, offset, value, path in zip(
-            self.types, self.offsets, arguments, self.paths, strict=True
-        ):
-            self.reference.lower(state, ref, DATA + offset, value, path)
+        for index, value in enumerate(arguments):
+            offset = DATA + self.offsets[index]
+            handle = handles[index] if handles else None
+            if handle is not None:
+                struct.pack_into("<I", memory, offset, handle)
+            else:
+                self.reference.lower(state, self.types[index], offset, value, self.paths[index])
         struct.pack_into("<I", memory, CURSOR, state.cursor)
 
     def lift_result(self, context: CallContext) -> Any:
@@ -107,14 +133,20 @@ class PlainFunction:
 
         Raises:
             Err: the function returned the error arm of its result.
-            GuestDataError: the bytes are no valid value.
+            GuestDataError: the bytes are no valid value; the context is poisoned.
         """
         result = self.function.result
         if result is None:
             return None
-        value = self._lift(
-            context, context.export_memory, result, self.function.result_offset, self.result_path
-        )
+        memory, offset, path = context.export_memory, self.function.result_offset, self.result_path
+        try:
+            if offset + self.reference.layout.shape(result).size > len(memory):
+                raise bad_guest_data(path, "it lies beyond the transfer memory")
+            state = Lifting(memory, len(memory), context.resources)
+            value = self.reference.lift(state, result, offset, path)
+        except GuestDataError as error:
+            context.poison(error)
+            raise
         if self.fallible:
             if isinstance(value, Err):
                 raise value
@@ -165,21 +197,4 @@ class PlainFunction:
     def check_no_result(self, value: Any) -> None:
         """A function without result must return None: anything else is a mistake."""
         if value is not None:
-            from hlwasm.codec.checks import wrong_type
-
             raise wrong_type(self.result_path, "None (the function has no result)", value)
-
-    # Shared
-
-    def _lift(
-        self, context: CallContext, memory: memoryview, ref: str | int, offset: int, path: Path
-    ) -> Any:
-        if offset + self.reference.layout.shape(ref).size > len(memory):
-            raise bad_guest_data(path, "it lies beyond the transfer memory")
-        return self.reference.lift(
-            Lifting(memory, len(memory), context.resources), ref, offset, path
-        )
-
-    def bad_call(self, message: str) -> NoReturn:
-        """Raises the TypeError for arguments that do not fit the signature."""
-        raise TypeError(f"{self.label}() {message}")

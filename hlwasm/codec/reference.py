@@ -112,7 +112,7 @@ class Reference:
         self.description = description
         self.layout = Layout(description)
         self._types = description.types
-        self._python = python_types(description)
+        self.python = python_types(description)
 
     def text(self, ref: TypeRef) -> str:
         return type_text(self.description, ref)
@@ -264,7 +264,7 @@ class Reference:
         if isinstance(type_, Option):
             if value is None:
                 return 0, None, ""
-            if not self._python.is_option(type_.some):
+            if not self.python.is_option(type_.some):
                 return 1, value.value if isinstance(value, Some) else value, ""
             if not isinstance(value, Some):
                 raise wrong_type(path, f"Some or None for {self.text(type_.index)}", value)
@@ -340,7 +340,7 @@ class Reference:
         if isinstance(type_, Record):
             refs = [each.type for each in type_.fields]
             steps = [snake_case(each.name) for each in type_.fields]
-            return self._python[ref](*self._lift_members(state, refs, offset, path, steps))
+            return self.python[ref](*self._lift_members(state, refs, offset, path, steps))
         if isinstance(type_, Tuple):
             return tuple(
                 self._lift_members(state, type_.types, offset, path, range(len(type_.types)))
@@ -352,10 +352,10 @@ class Reference:
             number = int.from_bytes(state.memory[offset : offset + size], "little")
             if number >= len(type_.cases):
                 raise bad_guest_data(path, f"{type_.name} has no case number {number}")
-            return cast(type[enum.Enum], self._python[ref])(type_.cases[number].name)
+            return cast(type[enum.Enum], self.python[ref])(type_.cases[number].name)
         if isinstance(type_, Flags):
             number = int.from_bytes(state.memory[offset : offset + size], "little")
-            return cast(type[WitFlags], self._python[ref]).from_bits(number)
+            return cast(type[WitFlags], self.python[ref]).from_bits(number)
         if isinstance(type_, (Own, Borrow)):
             (handle,) = struct.unpack_from("<I", state.memory, offset)
             resources = state.resources
@@ -424,12 +424,12 @@ class Reference:
             inner: Path = (path, step) if step else path
             payload = self.lift(state, case, offset + self.layout.payload(cases)[0], inner)
         if isinstance(type_, Variant):
-            cls = getattr(self._python[type_.index], upper_camel_case(step))
+            cls = getattr(self.python[type_.index], upper_camel_case(step))
             return cls() if case is None else cls(payload)
         if isinstance(type_, Result):
             return Err(payload) if number else Ok(payload)
         option = cast(Option, type_)
-        return Some(payload) if number and self._python.is_option(option.some) else payload
+        return Some(payload) if number and self.python.is_option(option.some) else payload
 
 
 def to_bool(value: Any, path: Path) -> bool:

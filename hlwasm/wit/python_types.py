@@ -95,6 +95,11 @@ class PythonTypes:
             return self.annotation(type_.resource)
         return upper_camel_case(type_.name) if type_.name else "Any"
 
+    def success(self, ref: TypeRef | None) -> TypeRef | None:
+        """The type that a function of this result type returns when it does not raise."""
+        type_ = self._description.types[ref] if isinstance(ref, int) else None
+        return type_.ok if isinstance(type_, Result) else ref
+
     def is_option(self, ref: TypeRef) -> bool:
         """Whether the type is an option, so that an option of it needs Some."""
         return isinstance(ref, int) and isinstance(self._description.types[ref], Option)
@@ -150,7 +155,7 @@ class PythonTypes:
         definition = definition_text(self._description, type_.index)
         wit_name = f"{type_.interface}#{type_.name}" if type_.interface else str(type_.name)
         docs = f"{type_.docs}\n\n{definition}" if type_.docs else definition
-        return {"__module__": "hlwasm.types", "__doc__": docs, "__wit_name__": wit_name}
+        return {"__module__": __name__, "__doc__": docs, "__wit_name__": wit_name}
 
     def _record(self, type_: Record) -> type:
         namespace = self._namespace(type_)
@@ -175,7 +180,7 @@ class PythonTypes:
     def _case(self, variant: type, name: str, case: Case) -> type:
         annotations = {} if case.type is None else {"value": self.annotation(case.type)}
         namespace = {
-            "__module__": "hlwasm.types",
+            "__module__": __name__,
             "__qualname__": f"{variant.__qualname__}.{name}",
             "__doc__": case.docs or f"Case {case.name} of {variant.__qualname__}.",
             "__annotations__": annotations,

@@ -1,0 +1,105 @@
+"""What generated code calls for values that one expression cannot convert.
+
+Each function knows the usual Python types only and raises :class:`Unusual` (or any
+other exception) for the rest, which sends the whole call to the plain codec. None
+consumes an iterator, so that the plain codec sees the same values again.
+"""
+
+from __future__ import annotations
+
+import struct
+from array import array
+from collections.abc import Callable, Mapping, Sequence
+from enum import Flag
+from typing import Any
+
+from hlwasm.codec.buffers import NUMBER_FORMAT, matching_buffer
+
+Buffer = bytes | memoryview
+
+_INTS: frozenset[type] = frozenset([int])
+_FLOATS: frozenset[type] = frozenset([float, int])
+_BOOLS: frozenset[type] = frozenset([bool])
+_ONE = frozenset([1])
+
+
+class Unusual(Exception):
+    """The fast path does not know this value; the plain codec decides about it."""
+
+
+def byte_data(value: Any) -> Buffer:
+    """A ``list<u8>`` as a byte buffer; ``bytes`` itself is handled inline."""
+    if type(value) is list or type(value) is tuple:
+        _only(_INTS, value)
+        return bytes(value)
+    data = matching_buffer("u8", value)
+    if data is None:
+        raise Unusual
+    return data
+
+
+def number_data(element: str) -> Callable[[Any], Buffer]:
+    """A function that packs a list of this number type, or passes a buffer of it on."""
+    code = NUMBER_FORMAT[element]
+    allowed = _FLOATS if element[0] == "f" else _INTS
+
+    def packed(value: Sequence[Any]) -> Buffer:
+        _only(allowed, value)
+        if code == "f":
+            # array("f") turns what is too large into infinity; struct refuses it.
+            return struct.pack(f"<{len(value)}f", *value)
+        return memoryview(array(code, value)).cast("B")
+
+    def data(value: Any) -> Buffer:
+        if type(value) is list or type(value) is tuple:
+            return packed(value)
+        found = matching_buffer(element, value)
+        if found is None:
+            raise Unusual
+        return found
+
+    return data
+
+
+def bool_data(value: Any) -> Buffer:
+    """A ``list<bool>``."""
+    if type(value) is list or type(value) is tuple:
+        _only(_BOOLS, value)
+        return bytes(value)
+    raise Unusual
+
+
+def char_data(value: Any) -> Buffer:
+    """A ``list<char>``."""
+    if (type(value) is list or type(value) is tuple) and set(map(len, value)) <= _ONE:
+        return "".join(value).encode("utf-32-le")
+    raise Unusual
+
+
+def flag_bits(value: Any, bits: Mapping[str, int]) -> int:
+    """Flags from an int or a collection of WIT names; ``enum.Flag`` is handled inline."""
+    kind = type(value)
+    if kind is int:
+        return int(value)
+    if kind is set or kind is frozenset or kind is list or kind is tuple:
+        total = 0
+        for name in value:
+            total |= name._value_ if isinstance(name, Flag) else bits[name]
+        return total
+    raise Unusual
+
+
+def numbers(code: str) -> Callable[[memoryview], list[Any]]:
+    """A function that turns flat memory into a list of numbers of this format."""
+
+    def unpacked(data: memoryview) -> list[Any]:
+        flat = array(code)
+        flat.frombytes(data)
+        return flat.tolist()
+
+    return unpacked
+
+
+def _only(allowed: frozenset[type], values: Sequence[Any]) -> None:
+    if not allowed.issuperset(map(type, values)):
+        raise Unusual

@@ -1,0 +1,435 @@
+"""Generated code that lowers: Python values to canonical-ABI bytes.
+
+A value is a few *leaves*: the scalars of its flat record. Emitting a value adds the
+statements that check it and copy its payload (strings and lists) to the cursor, and
+returns the leaves; whoever owns the record packs all of them by one ``pack_into``. An
+option is its discriminant and the leaves of its payload, zero where there is none; the
+payload of a variant with several payload types is packed into bytes first.
+
+The code knows the usual Python types only. Whatever else it meets, and everything that
+is wrong, raises some exception, and the call is done again by the plain codec. Names in
+generated code: ``_memory``, its length ``_size``, and ``_cursor``, the first free byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from enum import Flag
+
+from hlwasm.codec import fast_values
+from hlwasm.codec.buffers import NUMBER_FORMAT
+from hlwasm.codec.checks import INTEGER_RANGE
+from hlwasm.codec.complexity import FLAT_ELEMENTS, Complexity
+from hlwasm.codec.layout import Layout, align_up, discriminant_size
+from hlwasm.codec.reference import Reference
+from hlwasm.codec.source import Leaf, Source, packed_format
+from hlwasm.errors import Err
+from hlwasm.wit.model import (
+    Borrow,
+    Enum,
+    Flags,
+    List,
+    Option,
+    Record,
+    Result,
+    Tuple,
+    TypeRef,
+    Variant,
+)
+from hlwasm.wit.names import snake_case
+from hlwasm.wit.values import Ok, Some
+
+DISCRIMINANT_FORMAT = {1: "B", 2: "H", 4: "I"}
+_ZEROS = {"f": "0.0", "d": "0.0", "?": "False"}
+
+
+class LowerEmitter:
+    """Emits the lowering of values into a source.
+
+    Args:
+        source: where statements go.
+        reference: the plain codec of the same description.
+        complexity: its measures.
+        cursor: the cursor's value at the start: a number, or ``_cursor``.
+        check_ranges: compare integers with their range before anything is packed, so
+            that packing cannot fail any more.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        reference: Reference,
+        complexity: Complexity,
+        cursor: int | str,
+        check_ranges: bool = False,
+    ) -> None:
+        self._source = source
+        self._reference = reference
+        self._layout: Layout = reference.layout
+        self._types = reference.description.types
+        self._complexity = complexity
+        self._check_ranges = check_ranges
+        self._parts: str | None = None
+        self.cursor: int | str = cursor
+
+    def record(self, refs: Sequence[TypeRef], values: Sequence[str], offset: int) -> list[Leaf]:
+        """Lowers the members of a record that starts at ``offset``."""
+        leaves: list[Leaf] = []
+        offsets = self._layout.record(refs).offsets
+        for ref, value, each in zip(refs, values, offsets, strict=True):
+            leaves += self.value(ref, value, offset + each)
+        return leaves
+
+    def value(self, ref: TypeRef, value: str, offset: int) -> list[Leaf]:
+        """Lowers the value of the expression ``value``, a simple name."""
+        if isinstance(ref, str):
+            return self._primitive(ref, value, offset)
+        type_ = self._types[ref]
+        if isinstance(type_, Record):
+            return self._record(type_, value, offset)
+        if isinstance(type_, Tuple):
+            return self._tuple(type_, value, offset)
+        if isinstance(type_, List):
+            return self._list(type_, value, offset)
+        if isinstance(type_, Enum):
+            return [self._enum(type_, value, offset)]
+        if isinstance(type_, Flags):
+            return self._flags(type_, value, offset)
+        if isinstance(type_, Option):
+            return self._option(type_, value, offset)
+        if isinstance(type_, Result):
+            return self._result(type_, value, offset)
+        if isinstance(type_, Variant):
+            return self._variant(type_, value, offset)
+        if isinstance(type_, Borrow):
+            handle = self._source.fresh("handle")
+            self._source.line(f"{handle} = _lower_borrow({type_.resource}, {value})")
+            return [Leaf(offset, "I", handle)]
+        raise TypeError(f"{type(type_).__name__} is not lowered inline")
+
+    def _primitive(self, name: str, value: str, offset: int) -> list[Leaf]:
+        source = self._source
+        if name == "string":
+            return self._string(value, offset)
+        if name == "char":
+            code = source.fresh("code")
+            source.line(f"{code} = ord({value})")
+            source.require(f"type({value}) is not str or 0xD7FF < {code} < 0xE000")
+            return [Leaf(offset, "I", code)]
+        if name == "bool":
+            source.require(f"type({value}) is not bool")
+            return [Leaf(offset, "?", value)]
+        if name in ("f32", "f64"):
+            source.require(f"type({value}) is not float and type({value}) is not int")
+        else:
+            source.require(f"type({value}) is not int")
+            if self._check_ranges:
+                low, high = INTEGER_RANGE[name]
+                source.require(f"not {low} <= {value} <= {high}")
+        return [Leaf(offset, NUMBER_FORMAT[name], value)]
+
+    def _string(self, value: str, offset: int) -> list[Leaf]:
+        source = self._source
+        source.require(f"type({value}) is not str")
+        data = source.fresh("data")
+        source.line(f"{data} = {value}.encode()")
+        return self._bytes(data, offset, 1, 0)
+
+    def _bytes(self, data: str, offset: int, align: int, shift: int) -> list[Leaf]:
+        """Copies a byte buffer to the cursor; its elements have ``1 << shift`` bytes."""
+        source = self._source
+        length = source.fresh("length")
+        source.line(f"{length} = len({data})")
+        pointer = self._aligned(align)
+        source.line(f"_cursor = {pointer} + {length}")
+        if self._parts is not None:
+            source.line(f"{self._parts}({data})")
+        else:
+            source.line(f"_memory[{pointer}:_cursor] = {data}")
+        self.cursor = "_cursor"
+        count = f"{length} >> {shift}" if shift else length
+        return [Leaf(offset, "I", str(pointer)), Leaf(offset + 4, "I", count)]
+
+    def _aligned(self, align: int) -> int | str:
+        """The cursor, aligned: a number while it is known, else a new name."""
+        if isinstance(self.cursor, int):
+            return align_up(self.cursor, align)
+        pointer = self._source.fresh("pointer")
+        aligned = "_cursor" if align == 1 else f"(_cursor + {align - 1}) & {-align}"
+        self._source.line(f"{pointer} = {aligned}")
+        return pointer
+
+    def _variable_cursor(self) -> None:
+        """Makes the cursor a variable, where branches or loops may move it."""
+        if isinstance(self.cursor, int):
+            self._source.line(f"_cursor = {self.cursor}")
+            self.cursor = "_cursor"
+
+    def _record(self, type_: Record, value: str, offset: int) -> list[Leaf]:
+        source = self._source
+        names = [snake_case(each.name) for each in type_.fields]
+        fields = [source.fresh(name) for name in names]
+        with source.block(f"if type({value}) is dict:"):
+            source.require(f"len({value}) != {len(names)}")
+            for field, name in zip(fields, names, strict=True):
+                source.line(f"{field} = {value}[{name!r}]")
+        with source.block("else:"):
+            for field, name in zip(fields, names, strict=True):
+                source.line(f"{field} = {value}.{name}")
+        return self.record([each.type for each in type_.fields], fields, offset)
+
+    def _tuple(self, type_: Tuple, value: str, offset: int) -> list[Leaf]:
+        source = self._source
+        source.require(f"type({value}) is not tuple and type({value}) is not list")
+        if not type_.types:
+            source.require(f"len({value})")
+            return []
+        items = [source.fresh("item") for _ in type_.types]
+        source.line(f"{', '.join(items)}, = {value}")
+        return self.record(type_.types, items, offset)
+
+    def _enum(self, type_: Enum, value: str, offset: int) -> Leaf:
+        source = self._source
+        table = {case.name: index for index, case in enumerate(type_.cases)}
+        indices = source.constant("cases", table, (type_.index, "cases"))
+        index = source.fresh("case")
+        key = f"{value} if type({value}) is str else {value}._value_"
+        source.line(f"{index} = {indices}[{key}]")
+        return Leaf(offset, DISCRIMINANT_FORMAT[discriminant_size(len(type_.cases))], index)
+
+    def _flags(self, type_: Flags, value: str, offset: int) -> list[Leaf]:
+        source = self._source
+        flag = source.constant("Flag", Flag, Flag)
+        from_names = source.constant("flag_bits", fast_values.flag_bits, fast_values.flag_bits)
+        table = {each.name: 1 << index for index, each in enumerate(type_.flags)}
+        names = source.constant("flags", table, (type_.index, "flags"))
+        bits = source.fresh("bits")
+        source.line(
+            f"{bits} = {value}._value_ if isinstance({value}, {flag}) "
+            f"else {from_names}({value}, {names})"
+        )
+        source.require(f"type({bits}) is not int or {bits} & {-1 << len(type_.flags)}")
+        size = self._layout.shape(type_.index).size
+        if size <= 4:
+            return [Leaf(offset, DISCRIMINANT_FORMAT[size], bits)] if size else []
+        return [
+            Leaf(offset + at, "I", f"{bits} >> {8 * at} & 0xFFFFFFFF") for at in range(0, size, 4)
+        ]
+
+    # Lists
+
+    def _list(self, type_: List, value: str, offset: int) -> list[Leaf]:
+        if type_.element in FLAT_ELEMENTS:
+            return self._flat_list(str(type_.element), value, offset)
+        source = self._source
+        element = type_.element
+        size, align = self._layout.shape(element)
+        source.require(f"type({value}) is not list and type({value}) is not tuple")
+        self._variable_cursor()
+        pointer = self._aligned(align)
+        count, at = source.fresh("count"), source.fresh("at")
+        source.line(f"{count} = len({value})")
+        source.line(f"{at} = {pointer}")
+        source.line(f"_cursor = {at} + {count} * {size}")
+        source.require("_cursor > _size")
+        with self._collected_strings(element):
+            item = source.fresh("item")
+            with source.block(f"for {item} in {value}:"):
+                leaves = self.value(element, item, 0)
+                self.pack(leaves, 0, size, at)
+                source.line(f"{at} += {size}")
+        return [Leaf(offset, "I", str(pointer)), Leaf(offset + 4, "I", count)]
+
+    def _flat_list(self, element: str, value: str, offset: int) -> list[Leaf]:
+        source = self._source
+        data = source.fresh("data")
+        if element == "u8":
+            convert = source.constant("byte_data", fast_values.byte_data, fast_values.byte_data)
+            source.line(f"{data} = {value} if type({value}) is bytes else {convert}({value})")
+            return self._bytes(data, offset, 1, 0)
+        size = self._layout.shape(element).size
+        known: dict[str, Callable[..., object]] = {
+            "bool": fast_values.bool_data,
+            "char": fast_values.char_data,
+        }
+        function = known.get(element) or fast_values.number_data(element)
+        convert = source.constant(f"{element}_data", function, ("data", element))
+        source.line(f"{data} = {convert}({value})")
+        return self._bytes(data, offset, size, size.bit_length() - 1)
+
+    def _collected_strings(self, element: TypeRef) -> AbstractContextManager[None]:
+        """Strings of all elements are joined and copied at once, if nothing else is."""
+        return _CollectedStrings(
+            self,
+            self._parts is None
+            and self._complexity.has_payload(element)
+            and self._complexity.only_strings(element),
+        )
+
+    # Cases
+
+    def _option(self, type_: Option, value: str, offset: int) -> list[Leaf]:
+        cases = (None, type_.some)
+        return self._cases(type_.index, cases, offset, lambda: self._option_cases(type_, value))
+
+    def _option_cases(self, type_: Option, value: str) -> list[tuple[str, int, str | None]]:
+        payload: str = value
+        if self._reference.python.is_option(type_.some):
+            some = self._source.constant("Some", Some, Some)
+            payload = f"{value}.value if type({value}) is {some} else _unusual()"
+        return [(f"{value} is not None", 1, payload), ("", 0, None)]
+
+    def _result(self, type_: Result, value: str, offset: int) -> list[Leaf]:
+        return self._cases(
+            type_.index, (type_.ok, type_.err), offset, lambda: self._result_cases(value)
+        )
+
+    def _result_cases(self, value: str) -> list[tuple[str, int, str | None]]:
+        ok = self._source.constant("Ok", Ok, Ok)
+        err = self._source.constant("Err", Err, Err)
+        payload = f"{value}.value"
+        return [
+            (f"type({value}) is {ok}", 0, payload),
+            (f"type({value}) is {err}", 1, payload),
+            ("", -1, None),
+        ]
+
+    def _variant(self, type_: Variant, value: str, offset: int) -> list[Leaf]:
+        return self._cases(
+            type_.index,
+            tuple(case.type for case in type_.cases),
+            offset,
+            lambda: self._variant_cases(type_, value),
+        )
+
+    def _variant_cases(self, type_: Variant, value: str) -> list[tuple[str, int, str | None]]:
+        source = self._source
+        table = {case.name: index for index, case in enumerate(type_.cases)}
+        indices = source.constant("cases", table, (type_.index, "cases"))
+        index = source.fresh("case")
+        source.line(f"{index} = {indices}[{value}.wit_case]")
+        with_payload = [i for i, case in enumerate(type_.cases) if case.type is not None]
+        branches: list[tuple[str, int, str | None]] = [
+            (f"{index} == {each}", each, f"{value}.value") for each in with_payload
+        ]
+        # -2: the discriminant is what the expression says, without payload.
+        return [*branches, (f"={index}", -2, None)]
+
+    def _cases(
+        self,
+        ref: int,
+        cases: Sequence[TypeRef | None],
+        offset: int,
+        branches_of: Callable[[], list[tuple[str, int, str | None]]],
+    ) -> list[Leaf]:
+        """Lowers a value with cases: the discriminant and the payload's leaves.
+
+        A branch is (condition, discriminant, expression of the payload); the last one is
+        the else branch.
+        """
+        source = self._source
+        self._variable_cursor()
+        payload_offset, payload_size = self._layout.payload(cases)
+        tag_format = DISCRIMINANT_FORMAT[discriminant_size(len(cases))]
+        payloads = [case for case in cases if case is not None]
+        tag = source.fresh("tag")
+        branches = branches_of()
+        # One payload type: its leaves are the value's own. Several: bytes.
+        shared: list[Leaf] = []
+        packed = source.fresh("packed") if len(payloads) > 1 else None
+        empty_branches: list[int] = []
+        word = "if"
+        for condition, index, payload in branches:
+            last = condition == "" or condition[0] == "="
+            if last and word == "if":
+                # No case has a payload.
+                source.line(f"{tag} = {condition[1:] or index}")
+                break
+            with source.block("else:" if last else f"{word} {condition}:"):
+                word = "elif"
+                if index == -1:
+                    source.line("raise _Unusual")
+                    continue
+                source.line(f"{tag} = {condition[1:] if index == -2 else index}")
+                case = cases[index] if index >= 0 else None
+                if case is None:
+                    if payload is not None:
+                        source.require(f"{payload} is not None")
+                    if packed is not None:
+                        source.line(f"{packed} = b''")
+                    else:
+                        empty_branches.append(len(source.lines))
+                        source.line("")
+                    continue
+                leaves = self._payload(case, str(payload), offset + payload_offset, packed)
+                if packed is None:
+                    shared = leaves
+        self._fill_empty(empty_branches, shared)
+        result = [Leaf(offset, tag_format, tag), *shared]
+        if packed is not None and payload_size:
+            result.append(Leaf(offset + payload_offset, f"{payload_size}s", packed))
+        return result
+
+    def _payload(
+        self, case: TypeRef, expression: str, offset: int, packed: str | None
+    ) -> list[Leaf]:
+        """Lowers a payload, into bytes if ``packed`` names them."""
+        source = self._source
+        value = source.fresh("value")
+        source.line(f"{value} = {expression}")
+        if packed is not None:
+            leaves = self.value(case, value, 0)
+            pack = source.struct(packed_format(leaves, 0, self._layout.shape(case).size), "pack")
+            source.line(f"{packed} = {pack}({', '.join(leaf.expression for leaf in leaves)})")
+            return []
+        # Each leaf gets a name that the other branches can set to zero.
+        named = []
+        for leaf in self.value(case, value, offset):
+            if leaf.expression.isidentifier():
+                named.append(leaf)
+            else:
+                name = source.fresh("leaf")
+                source.line(f"{name} = {leaf.expression}")
+                named.append(Leaf(leaf.offset, leaf.format, name))
+        return named
+
+    def _fill_empty(self, lines: Sequence[int], leaves: Sequence[Leaf]) -> None:
+        """Branches without payload set the payload's leaves to zero."""
+        for number in lines:
+            zeros = "; ".join(f"{leaf.expression} = {_zero(leaf.format)}" for leaf in leaves)
+            # The line is there already, empty but for its indentation.
+            self._source.lines[number] += zeros or "pass"
+
+    def pack(self, leaves: Sequence[Leaf], start: int, end: int, at: int | str) -> None:
+        """Emits the ``pack_into`` of leaves whose record starts at ``at``."""
+        source = self._source
+        pack = source.struct(packed_format(leaves, start, end), "pack_into")
+        values = "".join(f", {leaf.expression}" for leaf in leaves)
+        source.line(f"{pack}(_memory, {at}{values})")
+
+
+class _CollectedStrings:
+    """While active, strings are appended to a list, and copied at the end."""
+
+    def __init__(self, emitter: LowerEmitter, active: bool) -> None:
+        self._emitter = emitter
+        self._active = active
+
+    def __enter__(self) -> None:
+        if self._active:
+            source = self._emitter._source
+            self._list, self._start = source.fresh("parts"), source.fresh("start")
+            append = source.fresh("append")
+            source.line(f"{self._list} = []; {append} = {self._list}.append")
+            source.line(f"{self._start} = _cursor")
+            self._emitter._parts = append
+
+    def __exit__(self, *_: object) -> None:
+        if self._active:
+            self._emitter._parts = None
+            self._emitter._source.line(f"_memory[{self._start}:_cursor] = b''.join({self._list})")
+
+
+def _zero(format: str) -> str:
+    return "b''" if format.endswith("s") else _ZEROS.get(format, "0")
