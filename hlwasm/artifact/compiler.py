@@ -13,8 +13,10 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import IO, Any
 
+import hlwasm
 from hlwasm.artifact.options import MIB, CompileLimits, CompileOptions, Phase
 from hlwasm.artifact.source import memory_file
 from hlwasm.artifact.worker import Request
@@ -28,12 +30,13 @@ _OUTPUT_LIMIT = _abi.ARTIFACT_MAX_BYTES + 64 * MIB
 _MESSAGE_LIMIT = 1 << 20
 _THREADS_MAX = 16
 
-# -I -S: no PYTHON* variables, no current directory, no user or site hooks. The parent's
-# own import path takes their place.
+# -I -S: no PYTHON* variables, no current directory, no user or site hooks. Behind the
+# standard library comes the parent's own import path.
 _BOOT = (
-    "import json,runpy,sys;sys.path[:]=json.loads(sys.argv.pop(1));"
+    "import json,runpy,sys;sys.path+=json.loads(sys.argv.pop(1));"
     "runpy.run_module('hlwasm.artifact.worker',run_name='__main__')"
 )
+_PACKAGE_PARENT = Path(hlwasm.__file__).resolve().parent.parent
 # What a Python may need to start at all; nothing else is passed on.
 _KEPT_VARIABLES = ("LD_LIBRARY_PATH",)
 
@@ -118,7 +121,9 @@ def _environment() -> dict[str, str]:
 def _start(request: Request, errors: int) -> subprocess.Popen[bytes]:
     if not sys.executable:
         raise CompileError("cannot start the compiler: this Python does not know its own path")
-    command = [sys.executable, "-I", "-S", "-c", _BOOT, json.dumps([p for p in sys.path if p])]
+    # Without the current directory, from which this package may nevertheless come.
+    path = [*filter(os.path.isabs, sys.path), str(_PACKAGE_PARENT)]
+    command = [sys.executable, "-I", "-S", "-c", _BOOT, json.dumps(path)]
     try:
         return subprocess.Popen(
             [*command, json.dumps(asdict(request))],

@@ -83,7 +83,7 @@ def _section(number: int, items: list[bytes]) -> bytes:
 
 
 def large_module(functions: int) -> bytes:
-    """A core module that takes about 0.2 ms per function to compile."""
+    """A core module that takes about 0.05 ms per function to compile."""
     # local.get 0, then many times: i32.const 77, i32.mul, local.get 0, i32.add.
     code = b"\x00\x20\x00" + b"\x41\xcd\x00\x6c\x20\x00\x6a" * 40 + b"\x0b"
     body = _leb(len(code)) + code
