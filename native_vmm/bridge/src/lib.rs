@@ -1,11 +1,51 @@
 //! Turns any component or core module into one whose interface knows no types.
+//!
+//! ```text
+//!            hlwasm:bridge/host                     hlwasm:bridge/guest
+//! host-call(f, p) -> p │                            ▲ call0, call1, …
+//!                      ▼                            │
+//!               import bridge ──► user's component ──► export bridge
+//!               exports what           │            imports what
+//!               the user imports       ▼            the user exports
+//! ```
+//! All typed copying is done by the adapters that the compiler puts between the three
+//! components. The host reads and writes canonical-ABI records in the two bridges' memories,
+//! guided by the description; see `host_guest_abi::transfer` for their layout.
+//!
+//! | module | subject |
+//! |---|---|
+//! | `input` | recognising, WAT, validation |
+//! | `preview1`, `bare_module` | core modules become components |
+//! | `world`, `unsupported`, `reserved`, `leftovers` | the user's world and what is refused in it |
+//! | `plan` | which function has which number |
+//! | `canonical`, `transfer`, `core_module` | code of the bridges |
+//! | `import_bridge`, `export_bridge`, `host_handles` | the bridges |
+//! | `compose` | the three components together |
+//! | `memories`, `description` | what the host must know |
 
-/// What may be chosen.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Usable bytes of each transfer memory.
-    pub transfer_bytes: u64,
-}
+mod canonical;
+mod compose;
+mod core_module;
+mod description;
+mod encode;
+mod error;
+mod export_bridge;
+mod host_handles;
+mod import_bridge;
+mod input;
+mod leftovers;
+mod memories;
+mod options;
+mod plan;
+mod reserved;
+mod resolve_items;
+mod source;
+mod transfer;
+mod unsupported;
+mod world;
+
+pub use error::BridgeError;
+pub use options::Options;
 
 /// What comes out.
 #[derive(Debug)]
@@ -16,24 +56,23 @@ pub struct Bridged {
     pub description: String,
 }
 
-/// Why it cannot be done.
-#[derive(Debug)]
-pub enum BridgeError {
-    /// The input is malformed.
-    Malformed(String),
-    /// The input has an item that cannot be bridged.
-    Unsupported {
-        /// WIT name of the item.
-        item: String,
-        /// One line for the user.
-        message: String,
-    },
-}
-
-/// Bridges `input`.
+/// Bridges a component, a core module or the text of one.
 ///
 /// # Errors
 /// See [`BridgeError`].
-pub fn bridge(_input: &[u8], _options: &Options) -> Result<Bridged, BridgeError> {
-    Err(BridgeError::Malformed(String::from("not built yet")))
+pub fn bridge(input: &[u8], options: &Options) -> Result<Bridged, BridgeError> {
+    let pages = options.transfer_pages()?;
+    let source = source::Source::of(input)?;
+    let component = input::validate(&source.component)?;
+    let mut world = world::World::of(&component)?;
+    let plan = plan::Plan::new(&world);
+    let memories = memories::of(component.bytes)?;
+    let description = description::describe(&source, &world, &plan, &memories, pages)?;
+    let handles = host_handles::HostHandles::add(&mut world, &plan);
+    let imports = import_bridge::build(&world, &plan, handles.as_ref(), pages)?;
+    let exports = export_bridge::build(&world, &plan, handles.as_ref(), pages)?;
+    Ok(Bridged {
+        component: compose::compose(imports.as_deref(), &component, &exports)?,
+        description,
+    })
 }

@@ -1,0 +1,137 @@
+//! Refuses worlds with items that the bridges cannot carry, by their WIT names.
+
+use std::collections::HashSet;
+
+use wasmparser::ComponentExternalKind;
+use wit_parser::{Function, Resolve, Type, TypeDefKind, TypeId, WorldId, WorldItem};
+
+use crate::error::{BridgeError, Result};
+use crate::input::Extern;
+
+/// Refuses top-level items that are not part of a world: modules, components, values, types.
+pub(crate) fn refuse_externs(imports: &[Extern], exports: &[Extern]) -> Result<()> {
+    let refuse = |item: &Extern, what: &str, direction: &str| {
+        Err(BridgeError::unsupported(
+            &item.name,
+            format!("{direction} of a {what} is not supported"),
+        ))
+    };
+    for import in imports {
+        match import.kind {
+            ComponentExternalKind::Module => return refuse(import, "core module", "import"),
+            ComponentExternalKind::Component => return refuse(import, "component", "import"),
+            ComponentExternalKind::Value => return refuse(import, "value", "import"),
+            ComponentExternalKind::Func
+            | ComponentExternalKind::Type
+            | ComponentExternalKind::Instance => {}
+        }
+    }
+    for export in exports {
+        match export.kind {
+            ComponentExternalKind::Module => return refuse(export, "core module", "export"),
+            ComponentExternalKind::Component => return refuse(export, "component", "export"),
+            ComponentExternalKind::Value => return refuse(export, "value", "export"),
+            ComponentExternalKind::Type => return refuse(export, "type at world level", "export"),
+            ComponentExternalKind::Func | ComponentExternalKind::Instance => {}
+        }
+    }
+    Ok(())
+}
+
+/// Refuses async functions and types that have no place in the description.
+pub(crate) fn refuse_types(resolve: &Resolve, world: WorldId) -> Result<()> {
+    let mut scan = Scan {
+        resolve,
+        seen: HashSet::new(),
+    };
+    let world = &resolve.worlds[world];
+    for (key, item) in world.imports.iter().chain(&world.exports) {
+        match item {
+            WorldItem::Function(function) => scan.function(&function.name, function)?,
+            WorldItem::Type { id, .. } => scan.type_id(&resolve.name_world_key(key), *id)?,
+            WorldItem::Interface { id, .. } => {
+                let interface = resolve.name_world_key(key);
+                for (name, id) in &resolve.interfaces[*id].types {
+                    scan.type_id(&format!("{interface}.{name}"), *id)?;
+                }
+                for (name, function) in &resolve.interfaces[*id].functions {
+                    scan.function(&format!("{interface}.{name}"), function)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+struct Scan<'a> {
+    resolve: &'a Resolve,
+    seen: HashSet<TypeId>,
+}
+
+impl Scan<'_> {
+    fn function(&mut self, item: &str, function: &Function) -> Result<()> {
+        if function.kind.is_async() {
+            return Err(BridgeError::unsupported(
+                item,
+                "async functions are not supported",
+            ));
+        }
+        for value_type in function.parameter_and_result_types() {
+            self.value_type(item, value_type)?;
+        }
+        Ok(())
+    }
+
+    fn value_type(&mut self, item: &str, value_type: Type) -> Result<()> {
+        match value_type {
+            Type::ErrorContext => Err(refusal(item, "error-context")),
+            Type::Id(id) => self.type_id(item, id),
+            _ => Ok(()),
+        }
+    }
+
+    fn type_id(&mut self, item: &str, id: TypeId) -> Result<()> {
+        if !self.seen.insert(id) {
+            return Ok(());
+        }
+        match &self.resolve.types[id].kind {
+            kind @ (TypeDefKind::Map(..)
+            | TypeDefKind::FixedLengthList(..)
+            | TypeDefKind::Future(_)
+            | TypeDefKind::Stream(_)
+            | TypeDefKind::Unknown) => return Err(refusal(item, kind.as_str())),
+            TypeDefKind::Type(value_type)
+            | TypeDefKind::List(value_type)
+            | TypeDefKind::Option(value_type) => self.value_type(item, *value_type)?,
+            TypeDefKind::Record(record) => {
+                for field in &record.fields {
+                    self.value_type(item, field.ty)?;
+                }
+            }
+            TypeDefKind::Tuple(tuple) => {
+                for value_type in &tuple.types {
+                    self.value_type(item, *value_type)?;
+                }
+            }
+            TypeDefKind::Variant(variant) => {
+                for value_type in variant.cases.iter().filter_map(|case| case.ty) {
+                    self.value_type(item, value_type)?;
+                }
+            }
+            TypeDefKind::Result(result) => {
+                for value_type in result.ok.into_iter().chain(result.err) {
+                    self.value_type(item, value_type)?;
+                }
+            }
+            TypeDefKind::Resource
+            | TypeDefKind::Handle(_)
+            | TypeDefKind::Flags(_)
+            | TypeDefKind::Enum(_) => {}
+        }
+        Ok(())
+    }
+}
+
+fn refusal(item: &str, what: &str) -> BridgeError {
+    BridgeError::unsupported(item, format!("values of type {what} are not supported"))
+}

@@ -1,0 +1,235 @@
+//! The world of the user's component, put into the form that the bridges are built from.
+
+use std::collections::HashSet;
+
+use wasmparser::component_types::{ComponentEntityType, ComponentItem};
+use wit_component::{DecodedWasm, WitPrinter};
+use wit_parser::{
+    Function, InterfaceId, PackageId, Resolve, TypeOwner, WorldId, WorldItem, WorldKey,
+};
+
+use crate::error::{BridgeError, Result};
+use crate::input::ValidComponent;
+use crate::resolve_items::{add_interface, add_package};
+use crate::source::Skipped;
+use crate::{leftovers, reserved, unsupported};
+
+/// A world as wit-component found it.
+pub(crate) struct Decoded {
+    pub(crate) resolve: Resolve,
+    pub(crate) world: WorldId,
+}
+
+/// A world in which an interface that is both imported and exported is two interfaces, and
+/// in which all that is imported outside any interface lies in one of our own.
+pub(crate) struct World {
+    pub(crate) resolve: Resolve,
+    /// The reserved package.
+    pub(crate) package: PackageId,
+    /// Such as `root:component/root`.
+    pub(crate) name: String,
+    /// The world as WIT text.
+    pub(crate) wit: String,
+    /// Dependencies first; the interface of items outside any interface is the last.
+    pub(crate) imports: Vec<Interface>,
+    pub(crate) exports: Vec<Export>,
+    /// Exports that are of no use after the component was built.
+    pub(crate) leftovers: Vec<Skipped>,
+}
+
+/// An imported or exported interface.
+#[derive(Clone)]
+pub(crate) struct Interface {
+    pub(crate) key: WorldKey,
+    pub(crate) id: InterfaceId,
+    /// Name in the user's world; none for imports outside any interface.
+    pub(crate) name: Option<String>,
+}
+
+/// An export of the user's component.
+pub(crate) enum Export {
+    Interface(Interface),
+    Function(Function),
+}
+
+/// Finds the world of a component.
+pub(crate) fn decode(bytes: &[u8]) -> Result<Decoded> {
+    match wit_component::decode(bytes) {
+        Ok(DecodedWasm::Component(resolve, world)) => Ok(Decoded { resolve, world }),
+        Ok(DecodedWasm::WitPackage(..)) => Err(BridgeError::unsupported(
+            "the input",
+            "this is a WIT package, not a component",
+        )),
+        Err(error) => Err(BridgeError::unsupported(
+            "the component",
+            format!("its world cannot be understood: {error:#}"),
+        )),
+    }
+}
+
+impl World {
+    /// Reads the world of a component.
+    ///
+    /// # Errors
+    /// `Unsupported` with the first item that cannot be bridged.
+    pub(crate) fn of(component: &ValidComponent<'_>) -> Result<Self> {
+        unsupported::refuse_externs(&component.imports, &component.exports)?;
+        let Decoded { mut resolve, world } = decode(component.bytes)?;
+        reserved::refuse(&resolve)?;
+        unsupported::refuse_types(&resolve, world)?;
+        let name = world_name(&resolve, world);
+        let wit = print(&resolve, world)?;
+        let leftovers = leftovers::remove(&mut resolve, world);
+        resolve.generate_nominal_type_ids(world);
+        prune(&mut resolve, world, component);
+
+        let package = add_package(&mut resolve, reserved::package_name());
+        let imports = gather_imports(&mut resolve, world, package);
+        let exports = gather_exports(&resolve, world);
+        Ok(Self {
+            resolve,
+            package,
+            name,
+            wit,
+            imports,
+            exports,
+            leftovers,
+        })
+    }
+
+    /// Exported interfaces.
+    pub(crate) fn exported_interfaces(&self) -> impl Iterator<Item = &Interface> {
+        self.exports.iter().filter_map(|export| match export {
+            Export::Interface(interface) => Some(interface),
+            Export::Function(_) => None,
+        })
+    }
+}
+
+fn world_name(resolve: &Resolve, world: WorldId) -> String {
+    let world = &resolve.worlds[world];
+    match world.package {
+        Some(package) => resolve.id_of_name(package, &world.name),
+        None => world.name.clone(),
+    }
+}
+
+fn print(resolve: &Resolve, world: WorldId) -> Result<String> {
+    let Some(package) = resolve.worlds[world].package else {
+        return Ok(String::new());
+    };
+    let others: Vec<PackageId> = resolve
+        .packages
+        .iter()
+        .map(|(id, _)| id)
+        .filter(|id| *id != package)
+        .collect();
+    let mut printer = WitPrinter::default();
+    printer
+        .print(resolve, package, &others)
+        .map_err(|error| BridgeError::internal("WIT text", format!("{error:#}")))?;
+    Ok(printer.output.to_string())
+}
+
+/// Takes out of each interface what the component itself does not import or export.
+///
+/// wit-component describes an interface that occurs on both sides once, with the items of
+/// both; a toolchain may have left out of the import what is not used.
+fn prune(resolve: &mut Resolve, world: WorldId, component: &ValidComponent<'_>) {
+    let sides = [
+        (&resolve.worlds[world].imports, true),
+        (&resolve.worlds[world].exports, false),
+    ];
+    let mut present = Vec::new();
+    for (items, imported) in sides {
+        for (key, item) in items {
+            let WorldItem::Interface { id, .. } = item else {
+                continue;
+            };
+            let name = resolve.name_world_key(key);
+            let item = if imported {
+                component.types.as_ref().component_item_for_import(&name)
+            } else {
+                component.types.as_ref().component_item_for_export(&name)
+            };
+            if let Some(names) = item.and_then(|item| item_names(component, item)) {
+                present.push((*id, names));
+            }
+        }
+    }
+    for (id, names) in present {
+        let interface = &mut resolve.interfaces[id];
+        interface
+            .types
+            .retain(|name, _| names.contains(name.as_str()));
+        interface
+            .functions
+            .retain(|name, _| names.contains(name.as_str()));
+    }
+}
+
+fn item_names<'a>(
+    component: &'a ValidComponent<'_>,
+    item: &ComponentItem,
+) -> Option<HashSet<&'a str>> {
+    let ComponentEntityType::Instance(id) = item.ty else {
+        return None;
+    };
+    let exports = &component.types[id].exports;
+    Some(exports.keys().map(String::as_str).collect())
+}
+
+/// The imported interfaces. Functions and types outside any interface are moved into one
+/// of the reserved package, so that the import bridge can export them together.
+fn gather_imports(resolve: &mut Resolve, world: WorldId, package: PackageId) -> Vec<Interface> {
+    let items = resolve.worlds[world].imports.clone();
+    let mut imports = Vec::new();
+    let mut root = None;
+    for (key, item) in items {
+        match item {
+            WorldItem::Interface { id, .. } => {
+                let name = Some(resolve.name_world_key(&key));
+                imports.push(Interface { key, id, name });
+                continue;
+            }
+            WorldItem::Function(_) | WorldItem::Type { .. } => {}
+        }
+        let root =
+            *root.get_or_insert_with(|| add_interface(resolve, package, Some(reserved::ROOT)));
+        match item {
+            WorldItem::Function(function) => {
+                let name = function.name.clone();
+                resolve.interfaces[root].functions.insert(name, function);
+            }
+            WorldItem::Type { id, .. } => {
+                resolve.types[id].owner = TypeOwner::Interface(root);
+                let name = resolve.name_world_key(&key);
+                resolve.interfaces[root].types.insert(name, id);
+            }
+            WorldItem::Interface { .. } => {}
+        }
+    }
+    imports.extend(root.map(|id| Interface {
+        key: WorldKey::Interface(id),
+        id,
+        name: None,
+    }));
+    imports
+}
+
+fn gather_exports(resolve: &Resolve, world: WorldId) -> Vec<Export> {
+    let items = &resolve.worlds[world].exports;
+    items
+        .iter()
+        .filter_map(|(key, item)| match item {
+            WorldItem::Interface { id, .. } => Some(Export::Interface(Interface {
+                key: key.clone(),
+                id: *id,
+                name: Some(resolve.name_world_key(key)),
+            })),
+            WorldItem::Function(function) => Some(Export::Function(function.clone())),
+            // Refused before.
+            WorldItem::Type { .. } => None,
+        })
+        .collect()
+}
