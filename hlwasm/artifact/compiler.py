@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import IO, Any
 
 import hlwasm
+from hlwasm.artifact.files import memory_file
 from hlwasm.artifact.options import MIB, CompileLimits, CompileOptions, Phase
-from hlwasm.artifact.source import memory_file
 from hlwasm.artifact.worker import Request
 from hlwasm.errors import ArtifactError, CompileError, InvalidWasm, LoadError, UnsupportedItem
 from hlwasm.native import _abi
@@ -229,7 +229,7 @@ def _result(
 
 def _error(error: dict[str, Any], limits: CompileLimits) -> Exception:
     kind, message = str(error.get("kind")), str(error.get("message"))
-    if kind == "OSError" and isinstance(error.get("errno"), int):
+    if kind == "OutputError" and isinstance(error.get("errno"), int):
         code = int(error["errno"])
         if code == errno.EFBIG:
             return CompileError("the compiled code is larger than 1 GiB")

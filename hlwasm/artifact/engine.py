@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import re
 from importlib.metadata import PackageNotFoundError, version
 
 import wasmtime
 from wasmtime import _ffi as ffi
 
+from hlwasm.artifact.files import write_at
 from hlwasm.artifact.fingerprint import CPU_FEATURES, TARGET, WASMTIME_MAJOR
 from hlwasm.errors import CompileError, InvalidWasm, LoadError, UnsupportedItem
 
@@ -78,11 +78,7 @@ def compile_component(component: bytes, *, fuel: bool, output: int) -> int:
         raise classify(str(wasmtime.WasmtimeError._from_ptr(error)))
     length = int(serialized.size)
     code = (ctypes.c_uint8 * length).from_address(ctypes.addressof(serialized.data.contents))
-    rest, offset = memoryview(code).cast("B"), 0
-    while rest:
-        written = os.pwrite(output, rest[: 1 << 24], offset)
-        rest, offset = rest[written:], offset + written
-    return length
+    return write_at(output, memoryview(code).cast("B"), 0)
 
 
 _CAUSE = re.compile(r"^\s*(?:\d+:\s*)?(.*\S)\s*$")

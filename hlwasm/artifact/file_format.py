@@ -22,6 +22,7 @@ import struct
 import zlib
 from dataclasses import asdict, dataclass, fields
 
+from hlwasm.artifact.files import write_at
 from hlwasm.errors import ArtifactError
 from hlwasm.native import _abi
 
@@ -121,12 +122,7 @@ def write_trailer(fd: int, code_bytes: int, description: str, metadata: Metadata
         code_bytes, len(text), len(encoded), code_crc32, trailer_crc32, 0, 0, b""
     )[:_CHECKED_BYTES]
     footer = checked + struct.pack("<I", zlib.crc32(checked)) + _TAIL.pack(FORMAT_VERSION, MAGIC)
-    rest = memoryview(text + encoded + footer)
-    offset = code_bytes
-    while rest:
-        written = os.pwrite(fd, rest, offset)
-        rest, offset = rest[written:], offset + written
-    os.ftruncate(fd, offset)
+    os.ftruncate(fd, write_at(fd, text + encoded + footer, code_bytes))
     return Sections(code_bytes, code_crc32, description, metadata)
 
 

@@ -9,6 +9,7 @@ import stat
 from pathlib import Path
 
 from hlwasm.artifact.file_format import ELF_MAGIC, is_artifact
+from hlwasm.artifact.files import memory_file
 from hlwasm.errors import ArtifactError, InvalidWasm, LoadError
 
 SOURCE_LIMIT_BYTES = 1 << 30
@@ -167,17 +168,3 @@ def _looks_like_text(head: bytes) -> bool:
     """Whether it may be WAT: text that starts with a parenthesis or a comment."""
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n")
     return text.startswith((b"(", b";;")) and b"\0" not in head
-
-
-def memory_file(name: str, data: bytes) -> int:
-    """An anonymous file that holds ``data``; the caller's to close."""
-    fd = os.memfd_create(name, os.MFD_CLOEXEC)
-    try:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(fd, rest) :]
-    except BaseException:
-        os.close(fd)
-        raise
-    os.lseek(fd, 0, os.SEEK_SET)
-    return fd

@@ -15,13 +15,16 @@ bytes in a file and lines of JSON::
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from hlwasm.artifact.confinement import die_with_parent, limit_resources
+from hlwasm.artifact.confinement import close_doors, die_with_parent, limit_resources
+from hlwasm.artifact.files import write_at
 from hlwasm.errors import CompileError, HlwasmError, LoadError, UnsupportedItem
 
 
@@ -54,39 +57,42 @@ def _read(fd: int, length: int) -> bytes:
         return file.read(length)
 
 
-def _write(fd: int, data: bytes, offset: int) -> None:
-    rest = memoryview(data)
-    while rest:
-        written = os.pwrite(fd, rest, offset)
-        rest, offset = rest[written:], offset + written
+class _OutputError(Exception):
+    """The output cannot be written, which is nothing about the input."""
 
 
-def _wasmtime() -> str:
+@contextlib.contextmanager
+def _writing() -> Iterator[None]:
     try:
-        from hlwasm.artifact.engine import check_wasmtime
-    except ImportError as error:
-        raise CompileError(f"the compiler is not installed: {error}") from error
-    return check_wasmtime()
+        yield
+    except OSError as error:
+        raise _OutputError from error
 
 
 def work(request: Request) -> None:
     """Bridges and compiles the input; the result is in the output file and on stdout."""
-    from hlwasm.native.library import bridge, native_version
+    # All imports first: later there are no files to import from.
+    from hlwasm.native.library import bridge, load_library, native_version
 
-    # First, because a wrong compiler is worth saying before anything about the input.
-    wasmtime = _wasmtime() if request.compile else ""
+    load_library()
+    wasmtime = ""
+    if request.compile:
+        try:
+            from hlwasm.artifact.engine import check_wasmtime, compile_component
+        except ImportError as error:
+            raise CompileError(f"the compiler is not installed: {error}") from error
+        wasmtime = check_wasmtime()
+    close_doors()
     source = _read(request.input, request.input_bytes)
     _say(phase="BRIDGING")
     component, description = bridge(source, request.transfer_bytes)
     del source
-    code_bytes = 0
-    if request.compile:
-        from hlwasm.artifact.engine import compile_component
-
-        _say(phase="COMPILING")
-        code_bytes = compile_component(component, fuel=request.fuel, output=request.output)
-    text = description.encode()
-    _write(request.output, text, code_bytes)
+    text, code_bytes = description.encode(), 0
+    with _writing():
+        if request.compile:
+            _say(phase="COMPILING")
+            code_bytes = compile_component(component, fuel=request.fuel, output=request.output)
+        write_at(request.output, text, code_bytes)
     _say(
         done={
             "code_bytes": code_bytes,
@@ -110,8 +116,10 @@ def main(argument: str) -> int:
         work(request)
     except MemoryError:
         _say(error={"kind": "MemoryError", "message": "", "item": ""})
-    except OSError as error:
-        _say(error={"kind": "OSError", "message": str(error), "item": "", "errno": error.errno})
+    except _OutputError as error:
+        cause = error.__cause__
+        number = cause.errno if isinstance(cause, OSError) else None
+        _say(error={"kind": "OutputError", "message": str(cause), "item": "", "errno": number})
     except (LoadError, HlwasmError) as error:
         kind = type(error).__name__ if isinstance(error, LoadError) else CompileError.__name__
         item = error.item if isinstance(error, UnsupportedItem) else ""

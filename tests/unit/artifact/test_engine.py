@@ -9,7 +9,7 @@ import wasmtime
 
 from hlwasm.artifact import engine
 from hlwasm.artifact.engine import check_wasmtime, classify, compile_component, one_line
-from hlwasm.artifact.source import memory_file
+from hlwasm.artifact.files import memory_file
 from hlwasm.errors import CompileError, InvalidWasm, LoadError, UnsupportedItem
 
 from .files import ADD

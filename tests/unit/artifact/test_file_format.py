@@ -20,7 +20,7 @@ from hlwasm.artifact.file_format import (
     verify_code,
     write_trailer,
 )
-from hlwasm.artifact.source import memory_file
+from hlwasm.artifact.files import memory_file
 from hlwasm.errors import ArtifactError
 
 from .files import artifact_file, code_of, metadata
