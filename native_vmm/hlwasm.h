@@ -16,8 +16,10 @@ enum hlw_status {
     HLW_ERROR_SYSTEM = -3,          /* a system call failed; the message has its errno */
     HLW_ERROR_STATE = -4,           /* not possible in the sandbox's present state */
     HLW_ERROR_PANIC = -5,           /* a Rust panic was caught; the sandbox is unusable */
-    HLW_ERROR_INPUT = -6,           /* hlw_bridge: the input is malformed */
-    HLW_ERROR_UNSUPPORTED = -7      /* hlw_bridge: the input has an item that cannot be bridged */
+    HLW_ERROR_INPUT = -6,           /* hlw_bridge: the input is malformed;
+                                       hlw_sandbox_new: the artifact is */
+    HLW_ERROR_UNSUPPORTED = -7      /* hlw_bridge: the input has an item that cannot be bridged;
+                                       the message is its WIT name, U+001F, one line of text */
 };
 
 enum hlw_driver { HLW_DRIVER_KVM = 1, HLW_DRIVER_SCRIPTED = 2 };
@@ -31,7 +33,8 @@ enum hlw_exit_kind {
     HLW_EXIT_LOG = 4,          /* value0 level; text; go on with hlw_resume() */
     HLW_EXIT_PANIC = 5,        /* the guest runtime panicked; text. Only close or restore */
     HLW_EXIT_FAULT = 6         /* a fault outside wasm, or a violation of the protocol; text.
-                                  Only close or restore */
+                                  Only close or restore. code CPU exception or -1,
+                                  value0 instruction, value1 address of a page fault */
 };
 
 typedef struct {
@@ -47,7 +50,8 @@ typedef struct {
     uint32_t window_count;        /* at least 2: import bridge, export bridge, component's memories */
     const uint64_t *window_bytes; /* capacity of each, multiples of 64 KiB; 0 leaves one out */
     uint64_t ram_bytes;           /* multiple of 2 MiB */
-    int32_t artifact_fd;          /* stays the caller's; may be closed after hlw_sandbox_new */
+    int32_t artifact_fd;          /* stays the caller's; may be closed after hlw_sandbox_new;
+                                     -1 for none */
     uint64_t artifact_bytes;      /* as far as the file is used */
 } hlw_config;
 
@@ -82,6 +86,9 @@ const char *hlw_abi_constants(void);
 /* Copies the calling thread's last message, NUL-terminated; returns its full length. */
 size_t hlw_last_error(char *buffer, size_t size);
 int32_t hlw_hypervisor_query(hlw_hypervisor_info *info);
+/* Chooses the real-time signal behind hlw_kick (SIGRTMIN + 11 otherwise), before the
+ * first sandbox is made. Its handler calls the one that was there before. */
+int32_t hlw_kick_signal(int32_t signal);
 
 /* Makes the VM, loads the embedded guest and boots it to its first ready. */
 int32_t hlw_sandbox_new(const hlw_config *config, hlw_sandbox **sandbox);
@@ -96,11 +103,13 @@ int32_t hlw_call(hlw_sandbox *sandbox, uint64_t index);
 int32_t hlw_answer(hlw_sandbox *sandbox, uint64_t status, uint64_t value);
 int32_t hlw_resume(hlw_sandbox *sandbox);
 
-/* Makes a running hlw_command/call/answer/resume, or the next one, return HLW_EXIT_INTERRUPTED. */
+/* Makes a running hlw_command/call/answer/resume, or the next one, return HLW_EXIT_INTERRUPTED.
+ * A kick that comes too late for one run ends the next: resume it if it was not meant. */
 int32_t hlw_kick(const hlw_sandbox *sandbox);
 /* Usable memory of a transfer window (0 or 1): valid, readable and writable until
  * hlw_sandbox_free, whatever the guest does. */
 uint8_t *hlw_window(const hlw_sandbox *sandbox, uint32_t index, uint64_t *bytes);
+/* Zeros while another thread runs the sandbox. */
 void hlw_counters_read(const hlw_sandbox *sandbox, hlw_counters *counters);
 
 /* Scripted driver, for tests: each step applies its writes, then ends the next run.

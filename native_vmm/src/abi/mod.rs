@@ -1,1 +1,43 @@
-//! x
+//! The C ABI of `hlwasm.h`: thin entries that check pointers and never unwind.
+//!
+//! | file | entries |
+//! |---|---|
+//! | `library.rs` | version, constants, last error, hypervisor query, kick signal |
+//! | `sandbox.rs` | making, running and looking at sandboxes |
+//! | `script.rs` | the scripted driver |
+//! | `bridge.rs` | bridge generation |
+//! | `error.rs` | the one place where errors become statuses |
+
+mod bridge;
+mod error;
+mod library;
+mod sandbox;
+mod script;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+pub use bridge::{HlwBuffer, hlw_bridge, hlw_buffer_free};
+pub use error::{AbiError, Status, hlw_last_error};
+pub use library::{
+    HlwHypervisorInfo, hlw_abi_constants, hlw_hypervisor_query, hlw_kick_signal, hlw_version,
+};
+pub use sandbox::{
+    HlwConfig, HlwCounters, HlwExit, HlwSandbox, hlw_answer, hlw_call, hlw_command,
+    hlw_counters_read, hlw_kick, hlw_last_exit, hlw_resume, hlw_sandbox_free, hlw_sandbox_new,
+    hlw_text, hlw_window,
+};
+pub use script::{hlw_script_step, hlw_script_write};
+
+/// Runs the body of an entry that returns 0 or more, or a negative status.
+fn entry(body: impl FnOnce() -> Result<i32, AbiError>) -> i32 {
+    match catch_unwind(AssertUnwindSafe(body)) {
+        Ok(Ok(value)) => value,
+        Ok(Err(failure)) => error::report(&failure),
+        Err(panic) => error::report(&AbiError::from_panic(panic.as_ref())),
+    }
+}
+
+/// Runs the body of an entry that cannot report a failure.
+fn quiet<T>(fallback: T, body: impl FnOnce() -> Option<T>) -> T {
+    catch_unwind(AssertUnwindSafe(body)).ok().flatten().unwrap_or(fallback)
+}

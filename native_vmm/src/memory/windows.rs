@@ -116,6 +116,9 @@ impl Windows {
             return Ok(libc::EINVAL);
         }
         let physical = window.physical + offset;
+        if end == offset {
+            return Ok(0);
+        }
         match region.renew(physical, end - offset, Access::ReadWrite) {
             Ok(()) => state.accessible = state.accessible.max(end),
             Err(error) => return Ok(errno(&error)),
@@ -229,7 +232,7 @@ fn range(
     bytes: u64,
 ) -> Result<Option<(WindowPlace, u64)>, &'static str> {
     let Some(place) = plan.locate(address) else { return Err("an address outside of all windows") };
-    if bytes == 0 || !is_page_aligned(address) || !is_page_aligned(bytes) {
+    if !is_page_aligned(address) || !is_page_aligned(bytes) {
         return Err("a range that is not whole pages");
     }
     let Some(end) = place.offset.checked_add(bytes) else { return Err("a range without an end") };
@@ -309,7 +312,6 @@ mod tests {
         for (offset, bytes, protection) in [
             (1, PAGE_BYTES, BOTH),
             (0, 1, BOTH),
-            (0, 0, BOTH),
             (0, u64::MAX - 0xfff, BOTH),
             (0, PAGE_BYTES, 4),
             (u64::MAX - Plan::window_address(2) - 0xfff, PAGE_BYTES, BOTH),

@@ -1,0 +1,92 @@
+//! Entries about bridge generation, and the buffers that it returns.
+
+use std::ffi::{CStr, c_char};
+use std::ptr;
+use std::slice;
+
+use component_bridge::{BridgeError, Options, bridge};
+
+use super::{AbiError, entry, quiet};
+
+/// `hlw_buffer`: bytes that belong to the caller until it frees them.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+#[allow(missing_docs, reason = "documented in hlwasm.h")]
+pub struct HlwBuffer {
+    pub data: *mut u8,
+    pub length: usize,
+}
+
+impl HlwBuffer {
+    const EMPTY: Self = Self { data: ptr::null_mut(), length: 0 };
+
+    fn new(bytes: Vec<u8>) -> Self {
+        let bytes = Box::leak(bytes.into_boxed_slice());
+        Self { data: bytes.as_mut_ptr(), length: bytes.len() }
+    }
+}
+
+/// Turns a component, a core module or WAT text into a composed component and its
+/// description in JSON.
+///
+/// # Safety
+/// `length` bytes of `input` are readable, `options` is a string, the buffers are
+/// writable; any of them may be null.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hlw_bridge(
+    input: *const u8,
+    length: usize,
+    options: *const c_char,
+    component: *mut HlwBuffer,
+    description: *mut HlwBuffer,
+) -> i32 {
+    entry(|| {
+        // SAFETY: valid or null, as the caller promised.
+        let (component, description) = unsafe { (component.as_mut(), description.as_mut()) };
+        let component = component.ok_or(AbiError::Null("component"))?;
+        let description = description.ok_or(AbiError::Null("description"))?;
+        (*component, *description) = (HlwBuffer::EMPTY, HlwBuffer::EMPTY);
+        if input.is_null() {
+            return Err(AbiError::Null("input"));
+        }
+        // SAFETY: as the caller promised.
+        let (input, options) = unsafe {
+            let options = (!options.is_null()).then(|| CStr::from_ptr(options));
+            (slice::from_raw_parts(input, length), options)
+        };
+        let bridged = bridge(input, &read_options(options)?)?;
+        *component = HlwBuffer::new(bridged.component);
+        *description = HlwBuffer::new(bridged.description.into_bytes());
+        Ok(0)
+    })
+}
+
+/// Frees what a buffer holds; nothing if it is empty.
+///
+/// # Safety
+/// The buffer came from this library and was not freed yet.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hlw_buffer_free(buffer: HlwBuffer) {
+    quiet((), || {
+        if !buffer.data.is_null() {
+            let bytes = ptr::slice_from_raw_parts_mut(buffer.data, buffer.length);
+            // SAFETY: made by `HlwBuffer::new` from such a box.
+            drop(unsafe { Box::from_raw(bytes) });
+        }
+        Some(())
+    });
+}
+
+fn read_options(json: Option<&CStr>) -> Result<Options, AbiError> {
+    let json = json.unwrap_or_default().to_string_lossy();
+    Options::from_json(&json).map_err(|error| AbiError::Argument(error.to_string()))
+}
+
+impl From<BridgeError> for AbiError {
+    fn from(error: BridgeError) -> Self {
+        match error {
+            BridgeError::Malformed(message) => Self::Input(message),
+            BridgeError::Unsupported { item, message } => Self::Unsupported { item, message },
+        }
+    }
+}

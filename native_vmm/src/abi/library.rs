@@ -1,0 +1,78 @@
+//! Entries about the library and the machine.
+
+use std::ffi::{CStr, CString, c_char};
+use std::sync::OnceLock;
+
+use super::{AbiError, entry, quiet};
+use crate::hypervisor::kvm;
+use crate::kick;
+
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\0");
+
+/// `hlw_hypervisor_info`.
+#[derive(Debug, Clone, Copy, Default)]
+#[repr(C)]
+#[allow(missing_docs, reason = "documented in hlwasm.h")]
+pub struct HlwHypervisorInfo {
+    pub device: i32,
+    pub api_version: i32,
+    pub vcpu_mmap_bytes: u32,
+    pub memslots_max: u32,
+    pub sync_regs: i32,
+    pub readonly_mem: i32,
+    pub immediate_exit: i32,
+}
+
+/// Version of the library.
+#[unsafe(no_mangle)]
+pub extern "C" fn hlw_version() -> *const c_char {
+    CStr::from_bytes_until_nul(VERSION.as_bytes()).unwrap_or_default().as_ptr()
+}
+
+/// Python source of the constants shared by host and guest.
+#[unsafe(no_mangle)]
+pub extern "C" fn hlw_abi_constants() -> *const c_char {
+    static SOURCE: OnceLock<CString> = OnceLock::new();
+    quiet(c"".as_ptr(), || {
+        let make = || {
+            let mut source = String::new();
+            host_guest_abi::export::python_source(&mut source)
+                .ok()
+                .and_then(|()| CString::new(source).ok())
+                .unwrap_or_default()
+        };
+        Some(SOURCE.get_or_init(make).as_ptr())
+    })
+}
+
+/// Asks the hypervisor about itself. Never fails because there is none.
+///
+/// # Safety
+/// `info` points to room for the answer, or is null.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hlw_hypervisor_query(info: *mut HlwHypervisorInfo) -> i32 {
+    entry(|| {
+        // SAFETY: valid or null, as the caller promised.
+        let info = unsafe { info.as_mut() }.ok_or(AbiError::Null("info"))?;
+        let answer = kvm::query();
+        *info = HlwHypervisorInfo {
+            device: answer.device,
+            api_version: answer.api_version,
+            vcpu_mmap_bytes: u32::try_from(answer.vcpu_mmap_bytes).unwrap_or(u32::MAX),
+            memslots_max: u32::try_from(answer.memslots_max).unwrap_or(u32::MAX),
+            sync_regs: i32::from(answer.sync_regs),
+            readonly_mem: i32::from(answer.readonly_mem),
+            immediate_exit: i32::from(answer.immediate_exit),
+        };
+        Ok(0)
+    })
+}
+
+/// Chooses the real-time signal behind kicks.
+#[unsafe(no_mangle)]
+pub extern "C" fn hlw_kick_signal(signal: i32) -> i32 {
+    entry(|| {
+        kick::choose(signal)?;
+        Ok(0)
+    })
+}
