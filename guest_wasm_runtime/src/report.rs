@@ -4,7 +4,7 @@ use alloc::string::ToString;
 use core::fmt::{self, Write};
 
 use host_guest_abi::status::*;
-use wasmtime::{Error, OutOfMemory, Trap, WasmBacktrace, WasmtimeBug};
+use wasmtime::{Error, GcHeapOutOfMemory, Module, OutOfMemory, Trap, WasmBacktrace, WasmtimeBug};
 
 use crate::component::HostCallFailed;
 use crate::heap;
@@ -12,7 +12,7 @@ use crate::mailbox::Outcome;
 use crate::text::TextWriter;
 use crate::windows::LimitReached;
 
-/// Frames of modules whose names start so belong to the bridges, not to the component.
+/// How names of the bridges' modules start.
 const OWN_MODULES: &str = "hlwasm ";
 const FIELD: char = '\u{1f}';
 
@@ -37,7 +37,10 @@ fn classify(error: &Error) -> (u64, u64) {
     if error.is::<HostCallFailed>() {
         return (STATUS_HOST_FAILED, 0);
     }
-    if error.is::<LimitReached>() || error.is::<OutOfMemory>() {
+    if error.is::<LimitReached>()
+        || error.is::<OutOfMemory>()
+        || error.is::<GcHeapOutOfMemory<()>>()
+    {
         return (STATUS_LIMIT, 0);
     }
     if let Some(trap) = error.downcast_ref::<Trap>() {
@@ -143,10 +146,10 @@ fn message(text: &mut TextWriter, error: &Error) -> fmt::Result {
 
 fn frames(text: &mut TextWriter, trace: &WasmBacktrace) -> fmt::Result {
     for frame in trace.frames() {
-        let module = frame.module().name().unwrap_or("");
-        if module.starts_with(OWN_MODULES) {
+        if is_ours(frame.module()) {
             continue;
         }
+        let module = frame.module().name().unwrap_or("");
         let mark = text.len();
         writeln!(
             text,
@@ -163,6 +166,18 @@ fn frames(text: &mut TextWriter, trace: &WasmBacktrace) -> fmt::Result {
         }
     }
     Ok(())
+}
+
+/// Whether a module is not the component's: a bridge, or an adapter that the compiler made
+/// for calls between components, which has no name and exports nothing but adapters.
+fn is_ours(module: &Module) -> bool {
+    match module.name() {
+        Some(name) => name.starts_with(OWN_MODULES),
+        None => {
+            let mut exports = module.exports().peekable();
+            exports.peek().is_some() && exports.all(|export| export.name().starts_with("adapter"))
+        }
+    }
 }
 
 /// A name from the component, without the characters that structure a report.

@@ -63,6 +63,8 @@ pub enum LimitReached {
         /// Windows for memories of the component.
         allowed: u64,
     },
+    /// No window for the garbage-collected heap.
+    GcHeap,
     /// A table starts with too many elements.
     Table {
         /// Elements at its start.
@@ -84,6 +86,10 @@ impl fmt::Display for LimitReached {
                 out,
                 "the component has more linear memories than the sandbox has room for \
                  ({allowed})"
+            ),
+            Self::GcHeap => out.write_str(
+                "the component uses garbage-collected objects, \
+                 and the sandbox has no memory for them",
             ),
             Self::Table { needed, allowed } => write!(
                 out,
@@ -110,7 +116,7 @@ impl Announced {
 
     /// wasmtime makes its garbage-collected heap like a memory, empty and unbounded.
     fn may_be_gc_heap(&self) -> bool {
-        self.minimum == 0 && self.maximum.is_none()
+        self.minimum == 0 && self.maximum.is_none_or(|bytes| bytes >= RESERVATION)
     }
 }
 
@@ -119,6 +125,8 @@ struct State {
     announced: Cell<Option<Announced>>,
     /// Memories placed in this instantiation.
     placed: Cell<u64>,
+    /// 1 if one more memory is made than expected, the garbage-collected heap.
+    extra: Cell<u64>,
     /// Bit i: window i is in use.
     used: Cell<u64>,
     refused: Cell<Option<LimitReached>>,
@@ -132,6 +140,7 @@ static STATE: Single<State> = Single::new(State {
     }),
     announced: Cell::new(None),
     placed: Cell::new(0),
+    extra: Cell::new(0),
     used: Cell::new(0),
     refused: Cell::new(None),
 });
@@ -141,6 +150,7 @@ pub fn expect(expected: Expected) {
     STATE.expected.set(expected);
     STATE.announced.set(None);
     STATE.placed.set(0);
+    STATE.extra.set(0);
     STATE.refused.set(None);
 }
 
@@ -188,28 +198,37 @@ pub fn place(reserved: usize) -> Option<usize> {
 }
 
 fn choose(announced: Announced) -> Option<u64> {
-    let (expected, placed, used) = (STATE.expected.get(), STATE.placed.get(), STATE.used.get());
-    let is_free = |index: u64| used & (1 << index) == 0;
-    if placed == 0 && announced.is_fixed_at(expected.import_bytes) {
+    let (expected, placed) = (STATE.expected.get(), STATE.placed.get());
+    let used = STATE.used.get();
+    let is_free = |index: &u64| used & (1 << index) == 0;
+    let count = mailbox::window_count().min(WINDOWS_MAX);
+    if announced.may_be_gc_heap() {
+        // Where code uses such a heap it comes before all memories. It may also come later,
+        // and then looks like a memory that starts empty.
+        let is_certain = placed == 0 && expected.import_bytes > 0;
+        STATE.extra.update(|extra| extra + u64::from(is_certain));
+        // The host grants windows in the order of the component's memories; one behind
+        // them is for the heap.
+        let own_end = (WINDOW_COMPONENT + expected.own_memories()).min(count);
+        if let Some(spare) = (own_end..count).find(is_free) {
+            return Some(spare);
+        }
+        if is_certain {
+            refuse(LimitReached::GcHeap);
+            return None;
+        }
+    }
+    let extra = STATE.extra.get();
+    if placed == extra && announced.is_fixed_at(expected.import_bytes) {
         return Some(WINDOW_IMPORT_BRIDGE);
     }
-    // One more memory than expected is made where there is a garbage-collected heap.
-    if placed + 1 >= expected.memories
+    if placed + 1 >= expected.memories + extra
         && announced.is_fixed_at(expected.export_bytes)
-        && is_free(WINDOW_EXPORT_BRIDGE)
+        && is_free(&WINDOW_EXPORT_BRIDGE)
     {
         return Some(WINDOW_EXPORT_BRIDGE);
     }
-    let count = mailbox::window_count().min(WINDOWS_MAX);
-    let own_end = (WINDOW_COMPONENT + expected.own_memories()).min(count);
-    // The host grants windows in the order of the component's memories; one that it adds
-    // behind them is for the garbage-collected heap.
-    if announced.may_be_gc_heap()
-        && let Some(spare) = (own_end..count).find(|&index| is_free(index))
-    {
-        return Some(spare);
-    }
-    let free = (WINDOW_COMPONENT..count).find(|&index| is_free(index));
+    let free = (WINDOW_COMPONENT..count).find(is_free);
     if free.is_none() {
         refuse(LimitReached::MemoryCount {
             allowed: count.saturating_sub(WINDOW_COMPONENT),
