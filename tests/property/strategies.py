@@ -1,0 +1,109 @@
+"""Random WIT types, and values of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from hlwasm.codec.checks import INTEGER_RANGE
+from hlwasm.wit import model
+from hlwasm.wit.names import upper_camel_case
+from hlwasm.wit.python_types import python_types
+from hlwasm.wit.values import Err, Ok, Some
+from tests.unit.codec.worlds import World
+
+PRIMITIVES = sorted(model.PRIMITIVES)
+# No surrogates: they are no Unicode scalar values.
+CHARACTERS = st.characters(exclude_categories=["Cs"])
+
+
+@st.composite
+def types(draw: st.DrawFn, world: World, depth: int = 3) -> Any:
+    """A random type, added to ``world``; returns its reference."""
+    kinds = ["primitive", "primitive", "enum", "flags"]
+    if depth > 0:
+        kinds += ["record", "tuple", "list", "list", "option", "result", "variant"]
+    kind = draw(st.sampled_from(kinds))
+    number = len(world.types)
+
+    def inner() -> Any:
+        return draw(types(world, depth - 1))
+
+    def inner_or_none() -> Any:
+        return draw(st.none() | types(world, depth - 1))
+
+    count = draw(st.integers(1, 4))
+    if kind == "primitive":
+        return draw(st.sampled_from(PRIMITIVES))
+    if kind == "enum":
+        return world.enum(f"e{number}", *[f"case-{i}" for i in range(count)])
+    if kind == "flags":
+        count = draw(st.sampled_from([1, 7, 8, 9, 16, 17, 32]))
+        return world.flags(f"f{number}", *[f"flag-{i}" for i in range(count)])
+    if kind == "record":
+        fields = {f"field_{i}": inner() for i in range(count)}
+        return world.record(f"r{number}-{len(world.types)}", **fields)
+    if kind == "tuple":
+        return world.tuple(*[inner() for _ in range(count)])
+    if kind == "list":
+        return world.list(inner())
+    if kind == "option":
+        return world.option(inner())
+    if kind == "result":
+        return world.result(inner_or_none(), inner_or_none())
+    # Many cases without payload take another form in generated code.
+    cases = {f"case-{i}": inner_or_none() for i in range(count)}
+    cases.update({f"empty-{i}": None for i in range(draw(st.sampled_from([0, 1, 6])))})
+    return world.variant(f"v{number}-{len(world.types)}", cases)
+
+
+def values(description: model.Description, ref: Any) -> st.SearchStrategy[Any]:
+    """Values of a type as codecs lift them."""
+    if isinstance(ref, str):
+        return _primitives(ref)
+    type_ = description.types[ref]
+
+    def of(inner: Any) -> st.SearchStrategy[Any]:
+        return st.none() if inner is None else values(description, inner)
+
+    if isinstance(type_, model.Record):
+        cls = description.python_type(ref)
+        return st.tuples(*[of(each.type) for each in type_.fields]).map(lambda v: cls(*v))
+    if isinstance(type_, model.Tuple):
+        return st.tuples(*[of(each) for each in type_.types])
+    if isinstance(type_, model.List):
+        if type_.element == "u8":
+            return st.binary(max_size=20)
+        return st.lists(of(type_.element), max_size=4)
+    if isinstance(type_, model.Option):
+        some = of(type_.some)
+        if python_types(description).is_option(type_.some):
+            some = some.map(Some)
+        return st.none() | some
+    if isinstance(type_, model.Result):
+        return of(type_.ok).map(Ok) | of(type_.err).map(Err)
+    if isinstance(type_, model.Enum):
+        return st.sampled_from(list(description.python_type(ref)))  # type: ignore[call-overload]
+    if isinstance(type_, model.Flags):
+        bits = st.integers(0, (1 << len(type_.flags)) - 1)
+        return bits.map(description.python_type(ref).from_bits)  # type: ignore[attr-defined]
+    assert isinstance(type_, model.Variant)
+    cases = []
+    for case in type_.cases:
+        cls = getattr(description.python_type(ref), upper_camel_case(case.name))
+        cases.append(st.builds(cls) if case.type is None else of(case.type).map(cls))
+    return st.one_of(cases)
+
+
+def _primitives(name: str) -> st.SearchStrategy[Any]:
+    if name == "bool":
+        return st.booleans()
+    if name == "char":
+        return CHARACTERS
+    if name == "string":
+        return st.text(CHARACTERS, max_size=12)
+    if name in ("f32", "f64"):
+        return st.floats(width=int(name[1:]), allow_nan=False)  # type: ignore[arg-type]
+    low, high = INTEGER_RANGE[name]
+    return st.integers(low, high) | st.sampled_from([low, high])

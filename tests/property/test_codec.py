@@ -1,0 +1,163 @@
+"""Generated codecs against the plain one: same bytes, same values, same refusals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hlwasm.codec.functions import bind_export
+from hlwasm.codec.generated import FunctionGenerator
+from hlwasm.codec.plain import PlainFunction
+from hlwasm.errors import Err, GuestDataError
+from hlwasm.wit.model import Function
+from tests.property.strategies import types, values
+from tests.unit.codec.worlds import EchoContext, World, echo
+
+MANY = settings(max_examples=300, deadline=None)
+
+
+@st.composite
+def functions_and_values(draw: st.DrawFn) -> tuple[Function, Any]:
+    """A function that takes and returns one random type, and a value of it."""
+    world = World()
+    ref = draw(types(world))
+    world.function("echo", {"value": ref}, ref)
+    description = world.description()
+    return description.exports[0], draw(values(description, ref))
+
+
+def without_fallback(call: Any) -> Any:
+    """Makes a bound function fail where it would fall back to the plain codec."""
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("the fast path did not take a usual value")
+
+    if "_generate" in call.__globals__:
+        call.__globals__["_generate"]()
+    for name in ("_lower_plain", "_lift_plain", "_lift_params_plain", "_lower_result_plain"):
+        call.__globals__[name] = refuse
+    return call
+
+
+def serve_of(function: Function, context: EchoContext, implementation: Any) -> Any:
+    code = FunctionGenerator(PlainFunction(function)).import_()
+    return code.bind({**code.namespace(context), "_implementation": implementation})
+
+
+def outcome(lift: Any) -> Any:
+    """The value, or the kind of refusal."""
+    try:
+        return lift()
+    except Err as error:
+        return error
+    except GuestDataError:
+        return GuestDataError
+
+
+class Stop(Exception):
+    """Ends a call before there is a result."""
+
+
+def stop(*_: object) -> None:
+    raise Stop
+
+
+@MANY
+@given(functions_and_values())
+def test_parameters_have_the_bytes_of_the_plain_codec(case: tuple[Function, Any]) -> None:
+    function, value = case
+    fast, slow = EchoContext(), EchoContext()
+    PlainFunction(function).lower_params(slow, (value,))
+    fast.guest = stop
+    with pytest.raises(Stop):
+        without_fallback(bind_export(function, fast))(value)
+    assert bytes(fast.export_memory) == bytes(slow.export_memory)
+
+
+@MANY
+@given(functions_and_values())
+def test_a_value_comes_back_as_it_went(case: tuple[Function, Any]) -> None:
+    function, value = case
+    context = EchoContext()
+    echo(function, context)
+    call = without_fallback(bind_export(function, context))
+    if PlainFunction(function).fallible:
+        assert outcome(lambda: call(value)) == (value if isinstance(value, Err) else value.value)
+    else:
+        assert call(value) == value
+
+
+@MANY
+@given(functions_and_values())
+def test_host_functions_echo(case: tuple[Function, Any]) -> None:
+    function, value = case
+    context, slow = EchoContext(), EchoContext()
+    plain = PlainFunction(function)
+    # An export call's parameters, taken as those of a host call at the same place.
+    plain.lower_params(context, (value,))
+    context.import_memory[:] = context.export_memory
+    slow.import_memory[:] = context.export_memory
+    seen: list[Any] = []
+
+    def implementation(argument: Any) -> Any:
+        seen.append(argument)
+        return argument
+
+    serve = without_fallback(serve_of(function, context, implementation))
+    pointer = serve(64)
+    assert seen == [value]
+    assert plain.lift_params(slow, 64) == [value]
+    assert plain.lower_result(slow, value) == pointer
+    assert bytes(context.import_memory) == bytes(slow.import_memory)
+
+
+@MANY
+@given(
+    functions_and_values(),
+    st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), min_size=1, max_size=12),
+)
+def test_hostile_bytes_are_refused_or_are_values(
+    case: tuple[Function, Any], changes: list[tuple[int, int]]
+) -> None:
+    function, value = case
+    plain = PlainFunction(function)
+    context = EchoContext(4096)
+    plain.lower_params(context, (value,))
+    for offset, byte in changes:
+        context.export_memory[64 + offset % 400] = byte
+    context.import_memory[:] = context.export_memory
+    seen: list[Any] = []
+
+    def implementation(argument: Any) -> None:
+        seen.append(argument)
+        raise Stop
+
+    expected = outcome(lambda: plain.lift_params(context, 64))
+    with pytest.raises((GuestDataError, Stop)):
+        serve_of(function, context, implementation)(64)
+    # By their text: a NaN is not equal to itself.
+    assert repr(seen) == repr([] if expected is GuestDataError else expected)
+
+
+@MANY
+@given(functions_and_values(), st.binary(min_size=128, max_size=128))
+def test_a_hostile_result_never_raises_anything_else(
+    case: tuple[Function, Any], junk: bytes
+) -> None:
+    function, value = case
+    context = EchoContext(2048)
+    call = bind_export(function, context)
+
+    def guest(_: int) -> None:
+        context.export_memory[64:] = (junk * 16)[: 2048 - 64]
+
+    context.guest = guest
+    result = outcome(lambda: call(value))
+    assert context.depth == 0
+    assert (result is GuestDataError) == (context.poisoned_by is not None)
+    context.begin()
+    plain = PlainFunction(function)
+    assert repr(result) == repr(outcome(lambda: plain.lift_result(context)))
