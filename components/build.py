@@ -121,7 +121,7 @@ def main() -> int:
         parser.error(f"no such sample: {', '.join(unknown)}; there are: {', '.join(SAMPLES)}")
     if options.list:
         for name in options.names or SAMPLES:
-            print(f"{name}: {SAMPLES[name].line}")
+            print(SAMPLES[name].line)
         return 0
     status = 0
     for name in options.names or SAMPLES:

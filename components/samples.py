@@ -87,4 +87,21 @@ SAMPLES = {
         tools=("node",),
     ),
     "traps": wat("traps"),
+    "kitchen_sink": Sample(
+        line=(
+            "python -m kitchen_sink.generate kitchen_sink/wit build/kitchen_sink.core.wasm"
+            f" && {EMBED_WIT} build/kitchen_sink.core.wasm build/kitchen_sink.wasm"
+            " kitchen_sink/wit kitchen-sink"
+        ),
+        sources=("kitchen_sink", "toolchain/embed_wit"),
+        tools=("wasmtime", "cargo"),
+    ),
+    "kitchen_sink_py": Sample(
+        line=(
+            "componentize-py -d kitchen_sink/wit -w kitchen-sink-python componentize"
+            " -p kitchen_sink/py app -o build/kitchen_sink_py.wasm"
+        ),
+        sources=("kitchen_sink/wit", "kitchen_sink/py"),
+        tools=("componentize-py",),
+    ),
 }

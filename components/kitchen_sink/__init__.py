@@ -1,0 +1,1 @@
+"""A component of every WIT type, and what writes it; tests read the catalogue."""
