@@ -32,5 +32,6 @@ def count_text(count: int, thing: str) -> str:
     """``1 entry``, ``2 entries``."""
     if count == 1:
         return f"1 {thing}"
-    plural = f"{thing[:-1]}ies" if thing.endswith("y") else f"{thing}s"
+    consonant_y = thing.endswith("y") and thing[-2] not in "aeiou"
+    plural = f"{thing[:-1]}ies" if consonant_y else f"{thing}s"
     return f"{count} {plural}"
