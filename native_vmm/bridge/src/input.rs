@@ -99,9 +99,10 @@ pub(crate) fn validate(bytes: &[u8]) -> Result<ValidComponent<'_>> {
 }
 
 /// Validates a core module for the features that we support; errors as in [`validate`].
-pub(crate) fn validate_module(bytes: &[u8]) -> Result<()> {
-    let Err(lacking) = run_validator(bytes, supported_features()) else {
-        return Ok(());
+pub(crate) fn validate_module(bytes: &[u8]) -> Result<Types> {
+    let lacking = match run_validator(bytes, supported_features()) {
+        Ok((types, ..)) => return Ok(types),
+        Err(error) => error,
     };
     if run_validator(bytes, WasmFeatures::all()).is_ok() {
         return Err(BridgeError::unsupported("the module", lacking));

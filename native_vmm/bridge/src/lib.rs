@@ -15,7 +15,7 @@
 //! | module | subject |
 //! |---|---|
 //! | `input` | recognising, WAT, validation |
-//! | `preview1`, `bare_module` | core modules become components |
+//! | `source`, `core_source` | core modules become components |
 //! | `world`, `unsupported`, `reserved`, `leftovers` | the user's world and what is refused in it |
 //! | `plan` | which function has which number |
 //! | `canonical`, `transfer`, `core_module` | code of the bridges |
@@ -26,6 +26,7 @@
 mod canonical;
 mod compose;
 mod core_module;
+mod core_source;
 mod description;
 mod encode;
 mod error;

@@ -49,7 +49,7 @@ enum Step {
     Module(Rc<Vec<Memory>>),
     Component(Rc<Definition>),
     Import(String, Sort),
-    AliasExport(Sort, u32, String),
+    AliasExport(u32, String),
     AliasOuter(Sort, u32, u32),
     InstantiateModule(u32),
     InstantiateComponent(u32, Vec<(String, Sort, u32)>),
@@ -163,7 +163,7 @@ impl Walk {
                     (None, Sort::Instance) => Item::Instance(Rc::default()),
                     (None, Sort::Module | Sort::Component) => return Err(lost(name)),
                 }),
-                Step::AliasExport(_, instance, name) => {
+                Step::AliasExport(instance, name) => {
                     let Item::Instance(items) = scope.get(Sort::Instance, *instance)? else {
                         return Err(lost(name));
                     };
@@ -322,7 +322,7 @@ fn alias_step(alias: &ComponentAlias<'_>) -> Option<Step> {
             kind,
             instance_index,
             name,
-        } => Sort::of(kind).map(|sort| Step::AliasExport(sort, instance_index, name.into())),
+        } => Sort::of(kind).map(|_| Step::AliasExport(instance_index, name.into())),
         ComponentAlias::Outer { kind, count, index } => match kind {
             ComponentOuterAliasKind::CoreModule => {
                 Some(Step::AliasOuter(Sort::Module, count, index))

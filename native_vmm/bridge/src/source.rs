@@ -56,10 +56,7 @@ impl<'a> Source<'a> {
                 skipped: Vec::new(),
                 core_names: CoreNames::default(),
             }),
-            Input::Module(_) => Err(crate::error::BridgeError::unsupported(
-                "the module",
-                "core modules are not bridged yet",
-            )),
+            Input::Module(module) => crate::core_source::componentize(&module),
         }
     }
 
