@@ -14,6 +14,8 @@ from hlwasm.wit.wave.parser import Parser
 # Everything up to the opening parenthesis, but the parentheses of nothing else.
 _CALLEE = re.compile(r"\s*([^\s(){}\"',]+)\s*(?=\()")
 
+_TRAILING_VERSION = re.compile(r"@\d+\.\d+\.\d+(?:[-+][0-9A-Za-z.+-]+)?\Z")
+
 
 class Call(NamedTuple):
     """An exported function and the arguments for it."""
@@ -97,8 +99,12 @@ def _split(name: str) -> tuple[str, str]:
     interface, bracket, last = name.partition("[")
     if bracket:
         return interface.rstrip("."), bracket + last
+    version = _TRAILING_VERSION.search(name)
+    if version is not None:
+        # The version may also stand behind the function, as in ``a:b/ops.add@1.0.0``.
+        name = name[: version.start()]
     interface, _, last = name.rpartition(".")
-    return interface, last
+    return (f"{interface}{version[0]}" if version else interface), last
 
 
 def _same(wit_name: str, given: str) -> bool:

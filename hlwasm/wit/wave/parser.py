@@ -176,6 +176,8 @@ class Parser:
             self.take()
             self.expect("}", what)
         else:
+            if self.at("}"):
+                raise self.error(f"the {what} without fields is written {{:}}")
             while not self.at("}"):
                 label = self._label(f"a field of {what}", keywords=True)
                 if label.value not in refs:
