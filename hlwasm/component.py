@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hlwasm.errors import LoadError
-from hlwasm.sandbox.limits import Limits
+from hlwasm.sandbox.limits import WASM_PAGE, Limits
 from hlwasm.sandbox.sandbox import Sandbox
 from hlwasm.wit.model import Description
 
@@ -128,7 +128,9 @@ class Component:
             return []
         from hlwasm.wasi import Wasi, WasiHost
 
-        return [WasiHost(wasi or Wasi())]
+        # One write may fill a quarter of the memory that carries it.
+        permit = max(4096, self.description.import_pages * WASM_PAGE // 4)
+        return [WasiHost(wasi or Wasi(), write_permit=permit)]
 
     def __repr__(self) -> str:
         return f"<Component {self.name}: {self.description.world}>"

@@ -7,7 +7,7 @@ from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from hlwasm.wasi.config import Wasi
+from hlwasm.wasi.config import Output, Wasi
 from hlwasm.wasi.polling import Waiter
 
 if TYPE_CHECKING:
@@ -49,14 +49,17 @@ class WasiHost:
 
     Args:
         config: what the program may use.
+        write_permit: most bytes of one write to a stream, None for a moderate number. The
+            larger, the fewer host calls; it must leave room in the transfer memory.
 
     Attributes:
         waiter: blocks on behalf of the guest.
     """
 
-    def __init__(self, config: Wasi | None = None) -> None:
+    def __init__(self, config: Wasi | None = None, write_permit: int | None = None) -> None:
         self.config = config = config or Wasi()
         self.waiter = Waiter(config.monotonic_clock, config.sleep)
+        self._write_permit = write_permit
         self._interfaces: dict[str, Interface] = {}
 
     def interface(self, name: str) -> Interface | None:
@@ -86,16 +89,18 @@ class WasiHost:
     @cached_property
     def stdout(self) -> OutputStream:
         """Standard output, the same stream for every handle of the guest."""
-        from hlwasm.wasi.stdio import open_output
-
-        return open_output(self.config.stdout, self.waiter)
+        return self._open_output(self.config.stdout)
 
     @cached_property
     def stderr(self) -> OutputStream:
         """Standard error, the same stream for every handle of the guest."""
-        from hlwasm.wasi.stdio import open_output
+        return self._open_output(self.config.stderr)
 
-        return open_output(self.config.stderr, self.waiter)
+    def _open_output(self, grant: Output) -> OutputStream:
+        from hlwasm.wasi.stdio import open_output
+        from hlwasm.wasi.streams import WRITE_PERMIT
+
+        return open_output(grant, self.waiter, self._write_permit or WRITE_PERMIT)
 
     def interrupt(self, error: BaseException) -> None:
         """Raises ``error`` in the guest's wait for input or time: the present one, or else the

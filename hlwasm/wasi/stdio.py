@@ -19,7 +19,7 @@ from hlwasm.wasi.polling import (
     Waiter,
     descriptor_ready,
 )
-from hlwasm.wasi.streams import InputStream, OutputStream
+from hlwasm.wasi.streams import WRITE_PERMIT, InputStream, OutputStream
 
 # A line of the guest that is longer becomes several log records.
 LINE_LIMIT = 16 * 1024
@@ -41,15 +41,15 @@ def open_input(value: Input, waiter: Waiter) -> InputStream:
     return DescriptorInput(value, descriptor, waiter)
 
 
-def open_output(value: Output, waiter: Waiter) -> OutputStream:
-    """The stream for a grant of :class:`~hlwasm.wasi.Wasi`."""
+def open_output(value: Output, waiter: Waiter, permit: int = WRITE_PERMIT) -> OutputStream:
+    """The stream for a grant of :class:`~hlwasm.wasi.Wasi`; ``permit`` is for one write."""
     if value is None:
-        return OutputStream()
+        return OutputStream(permit)
     if isinstance(value, LogLines):
-        return LogOutput(value)
+        return LogOutput(value, permit)
     if isinstance(value, BinaryWriter):
-        return FileOutput(value, waiter)
-    return CallableOutput(value)
+        return FileOutput(value, waiter, permit)
+    return CallableOutput(value, permit)
 
 
 def is_terminal(value: object) -> bool:
@@ -182,8 +182,8 @@ class FileOutput(OutputStream):
 
     __slots__ = ("_file", "_waiter")
 
-    def __init__(self, file: BinaryWriter, waiter: Waiter) -> None:
-        super().__init__()
+    def __init__(self, file: BinaryWriter, waiter: Waiter, permit: int = WRITE_PERMIT) -> None:
+        super().__init__(permit)
         self._file = file
         self._waiter = waiter
 
@@ -244,8 +244,8 @@ class CallableOutput(OutputStream):
 
     __slots__ = ("_take",)
 
-    def __init__(self, take: Callable[[bytes], object]) -> None:
-        super().__init__()
+    def __init__(self, take: Callable[[bytes], object], permit: int = WRITE_PERMIT) -> None:
+        super().__init__(permit)
         self._take = take
 
     def _put(self, data: bytes) -> None:
@@ -257,8 +257,8 @@ class LogOutput(OutputStream):
 
     __slots__ = ("_level", "_logger", "_partial")
 
-    def __init__(self, target: LogLines) -> None:
-        super().__init__()
+    def __init__(self, target: LogLines, permit: int = WRITE_PERMIT) -> None:
+        super().__init__(permit)
         self._logger = logging.getLogger(target.logger)
         self._level = target.level
         self._partial = b""
@@ -266,6 +266,11 @@ class LogOutput(OutputStream):
     def _send(self, data: bytes) -> None:
         if not self._logger.isEnabledFor(self._level):
             return
+        # In parts, because a list of empty lines takes more memory than they do.
+        for start in range(0, len(data), LINE_LIMIT):
+            self._send_part(data[start : start + LINE_LIMIT])
+
+    def _send_part(self, data: bytes) -> None:
         *lines, self._partial = (self._partial + data).split(b"\n")
         for line in lines:
             self._log(_pieces(line.removesuffix(b"\r")))

@@ -14,11 +14,15 @@ from hlwasm.wasi.polling import Pollable
 
 logger = logging.getLogger(__name__)
 
-# Most bytes that one read returns or one write takes, whatever the guest asks for: what a
-# guest can make the host allocate. Large, because each call is an exit from the VM.
+# Most bytes that one read returns, whatever the guest asks for: what a guest can make the
+# host allocate. Large, because each call is an exit from the VM.
 CHUNK = 256 * 1024
+# Most bytes of one write, where nothing else is said. Larger, because some programs lose
+# what is not taken at once: CPython without buffering prints as much as one write takes.
+WRITE_PERMIT = 1 << 20
 
-_ZEROES = bytes(4096)
+_ZEROES = bytes(CHUNK)
+_BLOCKING_LIMIT = 4096
 
 
 class Error:
@@ -150,14 +154,21 @@ class OutputStream(_Stream):
 
     Every method but ``subscribe`` raises ``Err`` with :class:`Closed` once the receiver is
     gone, and with :class:`LastOperationFailed` at the error that ends the stream.
+
+    Args:
+        permit: most bytes of one write.
     """
 
-    __slots__ = ()
+    __slots__ = ("_permit",)
+
+    def __init__(self, permit: int = WRITE_PERMIT) -> None:
+        super().__init__()
+        self._permit = permit
 
     def check_write(self) -> int:
         """How many bytes the next write may have."""
         self._check_open()
-        return self._permit()
+        return self._room()
 
     def write(self, contents: bytes) -> None:
         """Writes up to as many bytes as :meth:`check_write` permits.
@@ -166,18 +177,18 @@ class OutputStream(_Stream):
             Trap: more.
         """
         self._check_open()
-        if len(contents) > self._permit():
+        if len(contents) > self._room():
             raise _write_trap("write", len(contents))
         self._put(contents)
 
     def blocking_write_and_flush(self, contents: bytes) -> None:
         """Writes and flushes; WASI promises guests 4096 bytes, and more is taken here."""
-        view = memoryview(contents)
-        for start in range(0, len(view), CHUNK):
+        while contents:
             self._block()
             self._check_open()
-            part = view[start : start + CHUNK]
-            self._put(contents if len(part) == len(view) else bytes(part))
+            room = self._room()
+            self._put(contents[:room])
+            contents = contents[room:]
         self.blocking_flush()
 
     def flush(self) -> None:
@@ -200,9 +211,10 @@ class OutputStream(_Stream):
             Trap: more than :meth:`check_write` permits.
         """
         self._check_open()
-        if length > self._permit():
+        if length > self._room():
             raise _write_trap("write-zeroes", length)
-        self._put(bytes(length))
+        for start in range(0, length, CHUNK):
+            self._put(_ZEROES[: length - start])
 
     def blocking_write_zeroes_and_flush(self, length: int) -> None:
         """Writes up to 4096 zero bytes and flushes.
@@ -210,7 +222,7 @@ class OutputStream(_Stream):
         Raises:
             Trap: more.
         """
-        if length > len(_ZEROES):
+        if length > _BLOCKING_LIMIT:
             raise _write_trap("blocking-write-zeroes-and-flush", length)
         self.blocking_write_and_flush(_ZEROES[:length])
 
@@ -257,12 +269,12 @@ class OutputStream(_Stream):
     def _drain(self) -> None:
         """Passes on what :meth:`_send` took."""
 
-    def _permit(self) -> int:
+    def _room(self) -> int:
         """How many bytes :meth:`_send` can take now."""
-        return CHUNK
+        return self._permit
 
     def _block(self) -> None:
-        """Returns when :meth:`_permit` is not 0, or the stream is closed."""
+        """Returns when :meth:`_room` is not 0, or the stream is closed."""
         if not self._closed:
             self.subscribe().block()
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from hlwasm.errors import Err, Trap
-from hlwasm.wasi import WasiHost
-from hlwasm.wasi.streams import CHUNK, InputStream, OutputStream
+from hlwasm.wasi import Wasi, WasiHost
+from hlwasm.wasi.streams import CHUNK, WRITE_PERMIT, InputStream, OutputStream
 
 MakeHost = Callable[..., WasiHost]
 U64_MAX = (1 << 64) - 1
@@ -126,12 +126,27 @@ def test_write_takes_all_that_was_permitted_and_traps_beyond(make_host: MakeHost
     assert len(out.getvalue()) == 2 * permit
 
 
-@pytest.mark.parametrize("size", [0, 1, 4096, 4097, CHUNK, CHUNK + 1, 3 * CHUNK])
+@pytest.mark.parametrize("size", [0, 1, 4096, 4097, WRITE_PERMIT, 2 * WRITE_PERMIT + 1])
 def test_blocking_write_takes_any_size(make_host: MakeHost, size: int) -> None:
     out = io.BytesIO()
     content = bytes(range(251)) * (size // 251 + 1)
     make_host(stdout=out).stdout.blocking_write_and_flush(content[:size])
     assert out.getvalue() == content[:size]
+
+
+@pytest.mark.parametrize("permit", [5, 7_000_000])
+def test_the_permit_follows_the_transfer_memory(permit: int) -> None:
+    chunks: list[bytes] = []
+    host = WasiHost(Wasi(stdout=chunks.append), write_permit=permit)
+    assert host.stdout.check_write() == permit
+    host.stdout.write_zeroes(permit)
+    assert sum(map(len, chunks)) == permit
+    chunks.clear()
+    host.stdout.blocking_write_and_flush(b"123456789")
+    assert b"".join(chunks) == b"123456789"
+    assert max(map(len, chunks)) <= permit
+    with pytest.raises(Trap):
+        host.stdout.write(bytes(permit + 1))
 
 
 def test_output_is_always_ready(make_host: MakeHost) -> None:
