@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! kicker                              runner
-//! 1  kicked = true                    1  runner = own thread
+//! 1  kicked = true, stop if it was     1  runner = own thread
 //! 2  immediate_exit = 1               2  KVM_RUN (the kernel reads immediate_exit)
 //! 3  signal the runner, if any        3  on EINTR: immediate_exit = 0, then take `kicked`
 //! ```
@@ -60,7 +60,11 @@ impl Kick {
 
     /// Ends the present run, or the next one. Any thread may do this.
     pub fn ring(&self) {
-        self.kicked.store(true, SeqCst);
+        if self.kicked.swap(true, SeqCst) {
+            // An earlier kick is on its way. Real-time signals queue: a flood of them
+            // would keep the runner from its work.
+            return;
+        }
         self.flag().store(1, SeqCst);
         let runner = self.runner.load(SeqCst);
         if runner != 0 {
