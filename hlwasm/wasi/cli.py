@@ -1,4 +1,4 @@
-"""The package ``wasi:cli``, and exit codes beyond success and failure."""
+"""The package ``wasi:cli``."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Environment(Interface):
 
 
 class Exit(Interface):
-    """``wasi:cli/exit``, and ``hlwasm:wasi/exit`` for programs of preview 1."""
+    """``wasi:cli/exit``."""
 
     __slots__ = ()
 
@@ -38,7 +38,7 @@ class Exit(Interface):
         raise ProgramExit(1 if isinstance(status, Err) else 0)
 
     def exit_with_code(self, status_code: int) -> NoReturn:
-        """Ends the program with an exit code of its own."""
+        """Ends the program with an exit code of its own; so do programs of preview 1."""
         raise ProgramExit(status_code)
 
 

@@ -38,8 +38,6 @@ _INTERFACES = {
 
 # Every release 0.2.x can serve a component made for another one, but no pre-release can.
 _WASI = re.compile(r"(?P<interface>wasi:[a-z0-9-]+/[a-z0-9-]+)@0\.2\.[0-9]+")
-# Our own interface, by which preview 1 programs exit with any code.
-_EXIT_CODE = re.compile(r"hlwasm:wasi/exit@0\.1\.[0-9]+")
 
 
 class WasiHost:
@@ -123,11 +121,8 @@ class WasiHost:
 
 def _find(name: str) -> type[Interface] | None:
     match = _WASI.fullmatch(name)
-    if match is not None:
-        module, class_name = _INTERFACES.get(match["interface"], ("interface", "Interface"))
-    elif _EXIT_CODE.fullmatch(name):
-        module, class_name = "cli", "Exit"
-    else:
+    if match is None:
         return None
+    module, class_name = _INTERFACES.get(match["interface"], ("interface", "Interface"))
     found: type[Interface] = getattr(import_module(f"hlwasm.wasi.{module}"), class_name)
     return found
