@@ -7,6 +7,7 @@ consumes an iterator, so that the plain codec sees the same values again.
 
 from __future__ import annotations
 
+import ctypes
 import struct
 from array import array
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +18,14 @@ from hlwasm.codec.buffers import NUMBER_FORMAT, matching_buffer
 
 Buffer = bytes | memoryview
 
+#: Strings of more characters are copied by :func:`copy_text`; below, encoding is faster.
+LONG_TEXT = 1 << 17
+
+# Every CPython has it; for ASCII it is a pointer to the string's own bytes.
+_text_address = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)(
+    ("PyUnicode_AsUTF8AndSize", ctypes.pythonapi)
+)
+
 _INTS: frozenset[type] = frozenset([int])
 _FLOATS: frozenset[type] = frozenset([float, int])
 _BOOLS: frozenset[type] = frozenset([bool])
@@ -25,6 +34,24 @@ _ONE = frozenset([1])
 
 class Unusual(Exception):
     """The fast path does not know this value; the plain codec decides about it."""
+
+
+def copy_text(memory: memoryview, offset: int, text: str) -> int:
+    """Writes a long string as UTF-8; returns the number of bytes.
+
+    ASCII is copied straight from the string, without a temporary object of its size.
+    """
+    if not text.isascii():
+        # The C function would keep the UTF-8 inside the string for as long as it lives.
+        data = text.encode()
+        memory[offset : offset + len(data)] = data
+        return len(data)
+    size = len(text)
+    if offset + size > len(memory):
+        raise Unusual
+    target = ctypes.addressof(ctypes.c_char.from_buffer(memory, offset))
+    ctypes.memmove(target, _text_address(text, None), size)
+    return size
 
 
 def byte_data(value: Any) -> Buffer:

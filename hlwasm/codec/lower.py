@@ -70,7 +70,9 @@ class LowerEmitter:
         self._types = reference.description.types
         self._complexity = complexity
         self._check_ranges = check_ranges
+        # Inside a loop: the append method that collects strings, if they are joined.
         self._parts: str | None = None
+        self._loops = 0
         self.cursor: int | str = cursor
 
     def record(self, refs: Sequence[TypeRef], values: Sequence[str], offset: int) -> list[Leaf]:
@@ -133,8 +135,21 @@ class LowerEmitter:
         source = self._source
         source.require(f"type({value}) is not str")
         data = source.fresh("data")
-        source.line(f"{data} = {value}.encode()")
-        return self._bytes(data, offset, 1, 0)
+        if self._loops:
+            source.line(f"{data} = {value}.encode()")
+            return self._bytes(data, offset, 1, 0)
+        length, pointer = source.fresh("length"), self._aligned(1)
+        copy = source.constant("copy_text", fast_values.copy_text, fast_values.copy_text)
+        with source.block(f"if len({value}) > {fast_values.LONG_TEXT}:"):
+            source.line(f"{length} = {copy}(_memory, {pointer}, {value})")
+            source.line(f"_cursor = {pointer} + {length}")
+        with source.block("else:"):
+            source.line(f"{data} = {value}.encode()")
+            source.line(f"{length} = len({data})")
+            source.line(f"_cursor = {pointer} + {length}")
+            source.line(f"_memory[{pointer}:_cursor] = {data}")
+        self.cursor = "_cursor"
+        return [Leaf(offset, "I", str(pointer)), Leaf(offset + 4, "I", length)]
 
     def _bytes(self, data: str, offset: int, align: int, shift: int) -> list[Leaf]:
         """Copies a byte buffer to the cursor; its elements have ``1 << shift`` bytes."""
@@ -235,10 +250,12 @@ class LowerEmitter:
         source.require("_cursor > _size")
         with self._collected_strings(element):
             item = source.fresh("item")
+            self._loops += 1
             with source.block(f"for {item} in {value}:"):
                 leaves = self.value(element, item, 0)
                 self.pack(leaves, 0, size, at)
                 source.line(f"{at} += {size}")
+            self._loops -= 1
         return [Leaf(offset, "I", str(pointer)), Leaf(offset + 4, "I", count)]
 
     def _flat_list(self, element: str, value: str, offset: int) -> list[Leaf]:
