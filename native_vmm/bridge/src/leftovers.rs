@@ -16,12 +16,20 @@ struct Initialiser {
     reason: &'static str,
 }
 
-const INITIALISERS: &[Initialiser] = &[Initialiser {
-    interface: Some("exports"),
-    function: "init",
-    parameters: &["app-name", "symbols", "stub-wasi"],
-    reason: "componentize-py ran it when it built the component",
-}];
+const INITIALISERS: &[Initialiser] = &[
+    Initialiser {
+        interface: Some("exports"),
+        function: "init",
+        parameters: &["app-name", "symbols", "stub-wasi"],
+        reason: "componentize-py ran it when it built the component",
+    },
+    Initialiser {
+        interface: None,
+        function: "init",
+        parameters: &["shim", "script", "entry-path", "disable-gc"],
+        reason: "componentize-qjs ran it when it built the component",
+    },
+];
 
 /// Takes such exports out of a world.
 pub(crate) fn remove(resolve: &mut Resolve, world: WorldId) -> Vec<Skipped> {

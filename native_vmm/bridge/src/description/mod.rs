@@ -33,7 +33,7 @@ struct Description<'a> {
     /// Each refers to earlier ones only.
     types: Vec<TypeEntry>,
     interfaces: Vec<InterfaceEntry>,
-    world_types: IndexMap<String, TypeReference>,
+    world_types: IndexMap<String, usize>,
     imports: Vec<FunctionEntry>,
     exports: Vec<FunctionEntry>,
     resource_drops: Vec<ResourceDrop>,
@@ -52,8 +52,8 @@ struct TransferPages {
 struct InterfaceEntry {
     name: String,
     direction: Direction,
-    /// Every name, also of aliases and of types used from elsewhere.
-    types: IndexMap<String, TypeReference>,
+    /// By name, also under names of aliases and of types used from elsewhere.
+    types: IndexMap<String, usize>,
     docs: Option<String>,
     /// The import module's name where the world was made up for a core module.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -149,14 +149,18 @@ pub(crate) fn describe(
     serde_json::to_string(&description).map_err(|error| BridgeError::internal("description", error))
 }
 
+/// Indices of an interface's types by name. Names of primitive types are left out: they
+/// have no index, and stand for nothing but the primitive.
 fn names(
     world: &World,
     interface: &Interface,
     types: &mut TypeTable<'_>,
-) -> Result<IndexMap<String, TypeReference>> {
-    world.resolve.interfaces[interface.id]
-        .types
-        .iter()
-        .map(|(name, id)| Ok((name.clone(), types.reference_id(*id)?)))
-        .collect()
+) -> Result<IndexMap<String, usize>> {
+    let mut names = IndexMap::new();
+    for (name, id) in &world.resolve.interfaces[interface.id].types {
+        if let TypeReference::Index(index) = types.reference_id(*id)? {
+            names.insert(name.clone(), index);
+        }
+    }
+    Ok(names)
 }
