@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from hlwasm.codec.buffers import NUMBER_FORMAT
 from hlwasm.codec.reference import Reference
-from hlwasm.wit.model import Flags, List, Own, Record, Tuple, TypeRef, Variant
+from hlwasm.wit.model import Flags, List, TypeRef, Variant
 
 # Generated code grows with the flattened type, which a small description can make huge.
 _LARGEST = 600
@@ -22,9 +22,9 @@ class Complexity:
     def __init__(self, reference: Reference) -> None:
         self._reference = reference
         self._types = reference.description.types
+        self._parts = reference.layout.parts
         self._weights: dict[TypeRef, int] = {}
         self._list_depths: dict[TypeRef, int] = {}
-        self._owns: dict[TypeRef, bool] = {}
         self._string_only: dict[TypeRef, bool] = {}
 
     def generated(self, refs: Iterable[TypeRef]) -> bool:
@@ -37,28 +37,11 @@ class Complexity:
             and max([self.list_depth(ref) for ref in known], default=0) <= _DEEPEST_LISTS
         )
 
-    def parts(self, ref: TypeRef) -> tuple[TypeRef, ...]:
-        """The types that a type is made of."""
-        if isinstance(ref, str):
-            return ()
-        type_ = self._types[ref]
-        if isinstance(type_, Record):
-            return tuple(each.type for each in type_.fields)
-        if isinstance(type_, Tuple):
-            return type_.types
-        if isinstance(type_, List):
-            return (type_.element,)
-        try:
-            cases = self._reference.layout.cases(ref)
-        except TypeError:
-            return ()
-        return tuple(case for case in cases if case is not None)
-
     def weight(self, ref: TypeRef) -> int:
         """How many values the type flattens to; lists count as one element."""
         found = self._weights.get(ref)
         if found is None:
-            found = 1 + sum(self.weight(each) for each in self.parts(ref))
+            found = 1 + sum(self.weight(each) for each in self._parts(ref))
             if isinstance(ref, int):
                 type_ = self._types[ref]
                 if isinstance(type_, Variant):
@@ -72,24 +55,16 @@ class Complexity:
         """How many lists are nested in each other."""
         found = self._list_depths.get(ref)
         if found is None:
-            inner = max([self.list_depth(each) for each in self.parts(ref)], default=0)
+            inner = max([self.list_depth(each) for each in self._parts(ref)], default=0)
             is_list = isinstance(ref, int) and isinstance(self._types[ref], List)
             found = self._list_depths[ref] = inner + is_list
-        return found
-
-    def owns(self, ref: TypeRef) -> bool:
-        """Whether the type contains an owned handle."""
-        found = self._owns.get(ref)
-        if found is None:
-            is_own = isinstance(ref, int) and isinstance(self._types[ref], Own)
-            found = self._owns[ref] = is_own or any(self.owns(each) for each in self.parts(ref))
         return found
 
     def has_payload(self, ref: TypeRef) -> bool:
         """Whether values have bytes outside of their own record."""
         if ref == "string" or (isinstance(ref, int) and isinstance(self._types[ref], List)):
             return True
-        return any(self.has_payload(each) for each in self.parts(ref))
+        return any(self.has_payload(each) for each in self._parts(ref))
 
     def only_strings(self, ref: TypeRef) -> bool:
         """Whether all payload is strings, which need no alignment."""
@@ -97,6 +72,6 @@ class Complexity:
         if found is None:
             is_list = isinstance(ref, int) and isinstance(self._types[ref], List)
             found = self._string_only[ref] = not is_list and all(
-                self.only_strings(each) for each in self.parts(ref)
+                self.only_strings(each) for each in self._parts(ref)
             )
         return found

@@ -323,7 +323,7 @@ class FunctionGenerator:
         """Whether these are for generated code, as members of one record."""
         inline = [ref for ref in refs if not self._is_own(ref)]
         return self._complexity.generated(inline) and not any(
-            self._complexity.owns(ref) for ref in inline
+            self._reference.owns(ref) for ref in inline
         )
 
     def _size_if_lists(self, refs: Sequence[TypeRef]) -> None:

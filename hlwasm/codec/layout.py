@@ -113,6 +113,19 @@ class Layout:
             return (type_.ok, type_.err)
         raise TypeError(f"{ref!r} has no cases")
 
+    def parts(self, ref: TypeRef) -> tuple[TypeRef, ...]:
+        """The types that a type is made of; none for handles."""
+        type_ = self._types[ref] if isinstance(ref, int) else None
+        if isinstance(type_, Record):
+            return tuple(each.type for each in type_.fields)
+        if isinstance(type_, Tuple):
+            return type_.types
+        if isinstance(type_, List):
+            return (type_.element,)
+        if isinstance(type_, (Variant, Option, Result)):
+            return tuple(case for case in self.cases(ref) if case is not None)
+        return ()
+
     def check(self, function: Function) -> None:
         """Compares the generator's numbers for a function with this module's.
 

@@ -93,6 +93,9 @@ class PlainFunction:
         self.label = label_of(function)
         self.names = parameter_names(function)
         self.types = [each.type for each in function.params]
+        # What is given away comes last: nothing is, when another argument does not fit.
+        owns = [self.reference.owns(ref) for ref in self.types]
+        self._owning_last = sorted(range(len(owns)), key=owns.__getitem__)
         self.offsets = self.reference.layout.record(self.types).offsets
         self.paths = [f"{self.label}: parameter {name}" for name in self.names]
         self.result_path = f"{self.label}: result"
@@ -119,7 +122,8 @@ class PlainFunction:
             raise memory_full(self.label, len(memory))
         state = Lowering(memory, start, context.resources)
         memory[DATA : DATA + self.function.params_size] = bytes(self.function.params_size)
-        for index, value in enumerate(arguments):
+        for index in self._owning_last:
+            value = arguments[index]
             offset = DATA + self.offsets[index]
             handle = handles[index] if handles else None
             if handle is not None:

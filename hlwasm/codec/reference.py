@@ -113,9 +113,21 @@ class Reference:
         self.layout = Layout(description)
         self._types = description.types
         self.python = python_types(description)
+        self._owns: dict[TypeRef, bool] = {}
 
     def text(self, ref: TypeRef) -> str:
+        """The type as WIT writes it, for messages."""
         return type_text(self.description, ref)
+
+    def owns(self, ref: TypeRef) -> bool:
+        """Whether values of the type contain an owned handle."""
+        found = self._owns.get(ref)
+        if found is None:
+            self.layout.shape(ref)  # raises for cyclic types
+            found = isinstance(ref, int) and isinstance(self._types[ref], Own)
+            found = found or any(self.owns(each) for each in self.layout.parts(ref))
+            self._owns[ref] = found
+        return found
 
     # Lower
 

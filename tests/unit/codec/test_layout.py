@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hlwasm.codec.layout import Layout, discriminant_size, flags_shape
+from hlwasm.codec.plain import PlainFunction
+from hlwasm.errors import ArtifactError
+from tests.unit.codec.worlds import World
+
+
+def test_sizes_and_alignments_are_the_canonical_abi_s() -> None:
+    world = World()
+    shapes: dict[Any, tuple[int, int]] = {
+        "bool": (1, 1),
+        "char": (4, 4),
+        "u64": (8, 8),
+        "string": (8, 4),
+        world.list("u64"): (8, 4),
+        world.record("r", a="u8", b="u32", c="u8"): (12, 4),
+        world.record("s", a="u8", b="u64", c="u16"): (24, 8),
+        world.tuple("u8", "u8", "u16"): (4, 2),
+        world.option("u8"): (2, 1),
+        world.option("u64"): (16, 8),
+        world.option("string"): (12, 4),
+        world.result(): (1, 1),
+        world.result("u8", "u32"): (8, 4),
+        world.result(None, "u64"): (16, 8),
+        world.variant("v", {"a": "u64", "b": "u8", "c": None}): (16, 8),
+        world.enum("few", *[f"c{i}" for i in range(256)]): (1, 1),
+        world.enum("more", *[f"c{i}" for i in range(257)]): (2, 2),
+        world.flags("f8", *[f"f{i}" for i in range(8)]): (1, 1),
+        world.flags("f9", *[f"f{i}" for i in range(9)]): (2, 2),
+        world.flags("f17", *[f"f{i}" for i in range(17)]): (4, 4),
+        world.own(world.resource("r")): (4, 4),
+    }
+    layout = Layout(world.description())
+    for ref, shape in shapes.items():
+        assert layout.shape(ref) == shape, ref
+    assert layout.record(["u8", "u32", "u8", "u16"]).offsets == (0, 4, 8, 10)
+    assert layout.record([]).shape == (0, 1)
+
+
+def test_big_discriminants() -> None:
+    assert [discriminant_size(n) for n in (1, 256, 257, 65536, 65537)] == [1, 1, 2, 2, 4]
+    assert [flags_shape(n) for n in (32, 33, 65)] == [(4, 4), (8, 4), (12, 4)]
+
+
+@pytest.mark.parametrize(
+    "change", [{"params_size": 4}, {"params_align": 8}, {"result_offset": 73}, {"end_offset": 72}]
+)
+def test_numbers_of_the_generator_that_differ_are_refused(change: dict[str, int]) -> None:
+    world = World()
+    world.function("add", {"a": "u32", "b": "u32"}, "u32", **change)
+    with pytest.raises(ArtifactError):
+        PlainFunction(world.description().exports[0])
+
+
+def test_cyclic_and_bottomless_types_are_refused() -> None:
+    world = World()
+    cyclic = world.option(0)
+    resource = world.resource("r")
+    deep: Any = "u8"
+    for _ in range(200):
+        deep = world.option(deep)
+    layout = Layout(world.description())
+    for ref in (cyclic, resource, deep):
+        with pytest.raises(ArtifactError):
+            layout.shape(ref)
