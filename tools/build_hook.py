@@ -12,7 +12,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 
 class NativeBuildHook(BuildHookInterface):  # type: ignore[type-arg]
@@ -21,7 +21,7 @@ class NativeBuildHook(BuildHookInterface):  # type: ignore[type-arg]
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         if self.target_name != "wheel":
             return
-        import build_native
+        from tools import build_native
 
         build_native.main()
         platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")

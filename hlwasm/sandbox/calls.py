@@ -203,7 +203,8 @@ class CallLoop:
             self._host_error = error
             kind: int = self._answer(self._pointer, 1, 0)
             return kind
-        return self._answer(self._pointer, 0, result)
+        kind = self._answer(self._pointer, 0, result)
+        return kind
 
     def _bind(self, function: int) -> Serve:
         try:

@@ -55,7 +55,8 @@ def _capacity(memory: MemoryPlan, limit: int) -> int:
         )
     declared = memory.maximum_pages
     capacity = limit if declared is None else min(limit, declared * WASM_PAGE)
-    return max(capacity, needed) // WASM_PAGE * WASM_PAGE
+    pages = max(capacity, needed) // WASM_PAGE
+    return pages * WASM_PAGE
 
 
 def window_bytes(description: Description, limits: Limits) -> Sequence[int]:

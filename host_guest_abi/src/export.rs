@@ -2,9 +2,12 @@
 
 use core::fmt::{self, Write};
 
+/// Names and values of one module.
+type Table = &'static [(&'static str, u64)];
+
 /// The modules in the order in which they are exported.
 /// A prefix is for modules whose names mean nothing without the module's.
-const MODULES: &[(&str, &str, &[(&str, u64)])] = &[
+const MODULES: &[(&str, &str, Table)] = &[
     ("layout", "", crate::layout::ALL),
     ("mailbox", "", crate::mailbox::ALL),
     ("command", "", crate::command::ALL),
