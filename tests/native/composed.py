@@ -24,10 +24,10 @@ _IMPORT_BRIDGE = """
 
 
 def _export_bridge(source: str, calls: int) -> str:
-    functions = "".join(
-        f'(import "user" "f{k}" (func $f{k})) ' for k in range(calls)
-    ) + f"(memory {BRIDGE_PAGES} {BRIDGE_PAGES}) " + "".join(
-        f'(func $run{k} (export "call{k}") (call $f{k})) ' for k in range(calls)
+    functions = (
+        "".join(f'(import "user" "f{k}" (func $f{k})) ' for k in range(calls))
+        + f"(memory {BRIDGE_PAGES} {BRIDGE_PAGES}) "
+        + "".join(f'(func $run{k} (export "call{k}") (call $f{k})) ' for k in range(calls))
     )
     lifted = "".join(
         f'(func $call{k} (canon lift (core func $exports "call{k}")))\n' for k in range(calls)
