@@ -1,11 +1,20 @@
-//! Loads the guest image, an ELF program for one fixed address range.
+//! The guest image: an ELF program for one fixed address range.
+//!
+//! It is checked and laid out once, in a sealed memory file. Sandboxes map that file
+//! copy-on-write, so that code and constants exist once per process, and making a
+//! sandbox copies none of them.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::unix::fs::FileExt;
 
 use host_guest_abi::layout::{IMAGE, IMAGE_END, PAGE_BYTES};
 
-use crate::elf::{Elf, ElfError, PF_W, PF_X, PT_LOAD};
-use crate::memory::{Region, host_size, is_page_aligned, round_to_page};
+use crate::elf::{Elf, ElfError, PF_W, PF_X, PT_LOAD, ProgramHeader};
+use crate::memory::{Region, host_size, round_to_page};
 
-/// Why an image cannot be loaded. Images are ours, so each of these is a broken build.
+/// Why an image cannot be loaded. Images are ours, so the first three are broken builds.
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
     /// Not an ELF file.
@@ -17,6 +26,9 @@ pub enum ImageError {
     /// The entry point is not in an executable segment.
     #[error("the guest image starts at {0:#x}, where it has no code")]
     Entry(u64),
+    /// There is no memory for it.
+    #[error("the guest image cannot be laid out: {0}")]
+    Layout(#[from] io::Error),
 }
 
 /// One loadable segment, whole pages in memory.
@@ -30,29 +42,27 @@ pub struct Segment {
     pub writable: bool,
     /// Whether the guest may execute it.
     pub executable: bool,
-    /// Where its content lies in the file, and where it goes.
-    source: (usize, usize),
-    target: u64,
 }
 
-/// A checked image.
+/// A checked image, ready to be mapped.
 #[derive(Debug)]
-pub struct GuestImage<'f> {
-    file: &'f [u8],
+pub struct GuestImage {
     /// Address of the first instruction.
     pub entry: u64,
     /// The segments, in ascending order and without a common page.
     pub segments: Vec<Segment>,
+    /// What is in memory from `IMAGE` to the end of the last segment.
+    content: File,
 }
 
-impl<'f> GuestImage<'f> {
-    /// Checks an image.
+impl GuestImage {
+    /// Checks an ELF file and lays it out.
     ///
     /// # Errors
     /// See [`ImageError`].
-    pub fn parse(file: &'f [u8]) -> Result<Self, ImageError> {
+    pub fn new(file: &[u8]) -> Result<Self, ImageError> {
         let elf = Elf::new(file)?;
-        let entry = elf.entry();
+        let (entry, content) = (elf.entry(), memory_file()?);
         let mut segments = Vec::new();
         let mut free = IMAGE;
         for header in elf.program_headers()? {
@@ -60,39 +70,58 @@ impl<'f> GuestImage<'f> {
                 continue;
             }
             let bad = || ImageError::Segment(header.address);
-            let address = header.address - header.address % PAGE_BYTES;
-            let end = header.address.checked_add(header.memory_bytes).and_then(round_to_page);
-            let end = end.filter(|&end| end <= IMAGE_END).ok_or_else(bad)?;
-            let (writable, executable) = (header.flags & PF_W != 0, header.flags & PF_X != 0);
-            let content_end = header.offset.checked_add(header.file_bytes);
-            let in_file = content_end.is_some_and(|end| end <= file.len() as u64);
-            let fits = header.file_bytes <= header.memory_bytes && in_file;
-            if address < free || !fits || (writable && executable) {
-                return Err(bad());
-            }
-            free = end;
-            segments.push(Segment {
-                address,
-                bytes: end - address,
-                writable,
-                executable,
-                source: (host_size(header.offset), host_size(header.file_bytes)),
-                target: header.address,
-            });
+            let segment = place(&header, free).ok_or_else(bad)?;
+            let start = host_size(header.offset);
+            let end = start.checked_add(host_size(header.file_bytes)).ok_or_else(bad)?;
+            let bytes = file.get(start..end).ok_or_else(bad)?;
+            content.write_all_at(bytes, header.address - IMAGE)?;
+            free = segment.address + segment.bytes;
+            segments.push(segment);
         }
         let inside = |s: &Segment| s.executable && (s.address..s.address + s.bytes).contains(&entry);
         if !segments.iter().any(inside) {
             return Err(ImageError::Entry(entry));
         }
-        Ok(Self { file, entry, segments })
+        content.set_len(free - IMAGE)?;
+        seal(&content)?;
+        Ok(Self { entry, segments, content })
     }
 
-    /// Copies the segments into fresh memory, where guest-physical is guest-virtual.
-    pub fn load(&self, memory: &Region) {
-        for segment in &self.segments {
-            debug_assert!(is_page_aligned(segment.address));
-            let (offset, bytes) = segment.source;
-            memory.write(segment.target, &self.file[offset..offset + bytes]);
-        }
+    /// Maps the image into memory, where guest-physical is guest-virtual.
+    ///
+    /// # Errors
+    /// The errno of `mmap`.
+    pub fn map(&self, memory: &Region) -> io::Result<()> {
+        let end = self.segments.last().map_or(IMAGE, |last| last.address + last.bytes);
+        memory.overlay(IMAGE, end - IMAGE, &self.content, 0)
     }
+}
+
+/// The pages of a segment; `None` if they are out of place or the segment has bad rights.
+fn place(header: &ProgramHeader, free: u64) -> Option<Segment> {
+    let address = header.address - header.address % PAGE_BYTES;
+    let end = header.address.checked_add(header.memory_bytes).and_then(round_to_page)?;
+    let (writable, executable) = (header.flags & PF_W != 0, header.flags & PF_X != 0);
+    let in_place = address >= free && end <= IMAGE_END;
+    let good = in_place && header.file_bytes <= header.memory_bytes && !(writable && executable);
+    good.then_some(Segment { address, bytes: end - address, writable, executable })
+}
+
+fn memory_file() -> io::Result<File> {
+    let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
+    // SAFETY: the name is a C string; the call makes a new file descriptor or fails.
+    let fd = unsafe { libc::memfd_create(c"hlwasm_guest_image".as_ptr(), flags) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: just made, and nobody else's.
+    Ok(unsafe { File::from_raw_fd(fd) })
+}
+
+/// From now on the file stays as it is.
+fn seal(file: &File) -> io::Result<()> {
+    let seals = libc::F_SEAL_WRITE | libc::F_SEAL_GROW | libc::F_SEAL_SHRINK | libc::F_SEAL_SEAL;
+    // SAFETY: adds seals to a file of ours.
+    let result = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

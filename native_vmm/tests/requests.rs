@@ -226,9 +226,8 @@ fn sandbox_with_artifact() -> Result<Option<Sandbox>, Box<dyn std::error::Error>
         return Ok(None);
     }
     let (file, bytes) = artifact()?;
-    let image = micro_guest::image();
     let config = Config::new(Driver::Kvm, 64 * MIB, &WINDOWS)?.with_artifact(file, bytes)?;
-    Ok(Some(Sandbox::new(config.with_image(&image))?))
+    Ok(Some(Sandbox::new(config.with_image(micro_guest::image()?))?))
 }
 
 #[test]

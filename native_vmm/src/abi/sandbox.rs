@@ -97,7 +97,7 @@ pub unsafe extern "C" fn hlw_sandbox_new(
 
 /// # Safety
 /// The windows are readable or null, and the file descriptor is not closed meanwhile.
-unsafe fn read_config(config: &HlwConfig) -> Result<Config<'static>, AbiError> {
+unsafe fn read_config(config: &HlwConfig) -> Result<Config, AbiError> {
     let driver = match config.driver {
         1 => Driver::Kvm,
         2 => Driver::Scripted,

@@ -42,7 +42,7 @@ impl GuestMemory {
     /// See [`MemoryError`].
     pub fn new(
         plan: Plan,
-        image: &GuestImage<'_>,
+        image: &GuestImage,
         artifact: Option<Artifact>,
     ) -> Result<Self, MemoryError> {
         let region = Region::reserve(plan.total_bytes)?;
@@ -51,7 +51,7 @@ impl GuestMemory {
         page_tables::write(&region, &plan, &image.segments, artifact.as_ref())?;
         descriptors::write(&region);
         stubs::write(&region);
-        image.load(&region);
+        image.map(&region)?;
         write_boot_info(&region, &plan);
         Ok(Self { region, plan, artifact, windows })
     }

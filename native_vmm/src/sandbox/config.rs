@@ -1,29 +1,31 @@
 //! What a sandbox is made of, checked.
 
 use std::fs::File;
+use std::sync::Arc;
 
 use super::error::SandboxError;
 use crate::embedded_guest;
 use crate::hypervisor::Driver;
+use crate::loader::GuestImage;
 use crate::memory::{Artifact, Plan};
 
 /// A checked configuration.
 #[derive(Debug)]
-pub struct Config<'i> {
+pub struct Config {
     pub(super) driver: Driver,
     pub(super) plan: Plan,
     pub(super) artifact: Option<Artifact>,
-    pub(super) image: &'i [u8],
+    pub(super) image: Arc<GuestImage>,
 }
 
-impl Config<'_> {
+impl Config {
     /// RAM, windows by capacity, and the embedded guest.
     ///
     /// # Errors
     /// What is out of range.
     pub fn new(driver: Driver, ram_bytes: u64, windows: &[u64]) -> Result<Self, SandboxError> {
         let plan = Plan::new(ram_bytes, windows)?;
-        Ok(Self { driver, plan, artifact: None, image: embedded_guest::IMAGE })
+        Ok(Self { driver, plan, artifact: None, image: embedded_guest::image()? })
     }
 
     /// Adds an artifact: the first `bytes` bytes of `file`.
@@ -37,8 +39,8 @@ impl Config<'_> {
 
     /// Boots another guest image than the embedded one.
     #[must_use]
-    pub fn with_image(self, image: &[u8]) -> Config<'_> {
-        let Self { driver, plan, artifact, .. } = self;
-        Config { driver, plan, artifact, image }
+    pub fn with_image(mut self, image: Arc<GuestImage>) -> Self {
+        self.image = image;
+        self
     }
 }

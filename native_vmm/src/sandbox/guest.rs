@@ -10,7 +10,6 @@ use super::mailbox::ARGUMENTS_MAX;
 use super::requests::Violation;
 use crate::hypervisor::{self, Machine, MachineExit};
 use crate::kick::Kick;
-use crate::loader::GuestImage;
 use crate::memory::{GuestMemory, host_size};
 
 /// All that only one thread at a time may touch.
@@ -34,8 +33,8 @@ pub(super) struct Guest {
 
 impl Guest {
     /// Makes machine and memory; nothing has run yet.
-    pub(super) fn new(config: Config<'_>) -> Result<Self, SandboxError> {
-        let image = GuestImage::parse(config.image)?;
+    pub(super) fn new(config: Config) -> Result<Self, SandboxError> {
+        let image = config.image;
         let memory = GuestMemory::new(config.plan, &image, config.artifact)?;
         let mut machine = hypervisor::create(config.driver)?;
         for mapping in memory.mappings() {

@@ -49,7 +49,7 @@ impl Sandbox {
     ///
     /// # Errors
     /// See [`SandboxError`].
-    pub fn new(config: Config<'_>) -> Result<Self, SandboxError> {
+    pub fn new(config: Config) -> Result<Self, SandboxError> {
         let guest = Guest::new(config)?;
         // SAFETY: the flag is valid while the machine exists, which is as long as `kick`.
         let kick = unsafe { Kick::new(guest.machine.immediate_exit())? };

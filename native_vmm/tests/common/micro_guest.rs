@@ -4,6 +4,7 @@
 //! the values ip and address, and 1 byte of text per `has_address`.
 
 use std::arch::global_asm;
+use std::sync::Arc;
 
 use host_guest_abi::exit::{EXIT_HOST_CALL, EXIT_NOP, EXIT_READY, EXIT_TRAP_ENTRY, PORT_REQUEST};
 use host_guest_abi::layout::{IMAGE, MAILBOX, STACK_TOP};
@@ -12,6 +13,7 @@ use host_guest_abi::mailbox::{
     DONE_SEQUENCE, DONE_STATUS, DONE_TEXT_BYTES, DONE_VALUES, REQUEST_ARGUMENTS, REQUEST_SEQUENCE,
 };
 use host_guest_abi::status::STATUS_TRAP;
+use native_vmm::loader::{GuestImage, ImageError};
 
 /// The commands of the micro guest.
 #[derive(Debug, Clone, Copy)]
@@ -277,8 +279,13 @@ pub const IMAGE_END_OF_CODE: u64 = 0x1000;
 /// One segment of an image: address, flags, content, bytes in memory.
 pub type Segment<'s> = (u64, u32, &'s [u8], u64);
 
+/// The micro guest.
+pub fn image() -> Result<Arc<GuestImage>, ImageError> {
+    GuestImage::new(&file()).map(Arc::new)
+}
+
 /// The micro guest as an ELF file.
-pub fn image() -> Vec<u8> {
+pub fn file() -> Vec<u8> {
     let (start, end) = (&raw const START, &raw const END);
     // SAFETY: both symbols are in the block above, the second behind the first.
     let code = unsafe { std::slice::from_raw_parts(start, end.addr() - start.addr()) };

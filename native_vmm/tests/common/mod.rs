@@ -31,9 +31,8 @@ pub fn micro_sandbox() -> Result<Option<Sandbox>, Box<dyn Error>> {
     if !hypervisor() {
         return Ok(None);
     }
-    let image = micro_guest::image();
-    let config = Config::new(Driver::Kvm, 64 * MIB, &WINDOWS)?.with_image(&image);
-    Ok(Some(Sandbox::new(config)?))
+    let config = Config::new(Driver::Kvm, 64 * MIB, &WINDOWS)?;
+    Ok(Some(Sandbox::new(config.with_image(micro_guest::image()?))?))
 }
 
 /// The text of the last exit.
