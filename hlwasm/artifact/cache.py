@@ -19,7 +19,6 @@ import contextlib
 import logging
 import os
 import stat
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -146,6 +145,9 @@ class Cache:
         Raises:
             OSError: it cannot be made.
         """
+        # Only here: it is not quick to import, and most starts find their artifact.
+        import tempfile
+
         fd, name = tempfile.mkstemp(prefix=_NEW_PREFIX, suffix=_SUFFIX, dir=self._artifacts)
         return fd, Path(name)
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from hlwasm import Err, Sandbox
     from hlwasm.wit.model import Description, Function
 
+_MESSAGE_LIMIT = 800
+
 _EPILOG = f"""
 \b
 Examples:
@@ -59,17 +61,28 @@ def command(file: str, call: str, **options: Any) -> int:
 
 def _parse(description: Description, call: str) -> tuple[Function, list[Any]]:
     from hlwasm.wit.wave import WaveError, parse_call
+    from hlwasm.wit.wave.calls import find_function
 
     try:
-        function, arguments = parse_call(description, call)
-    except WaveError as error:
-        raise click.UsageError(printable(str(error))) from error
+        function = find_function(description, call.partition("(")[0].strip())
+    except LookupError as error:
+        raise click.UsageError(_cut(printable(str(error.args[0])))) from error
     if function.kind in ("method", "constructor"):
         raise click.UsageError(
             f"{printable(function.name)} belongs to a resource, which one call cannot keep: "
             "use Python for it"
         )
-    return function, arguments
+    try:
+        return parse_call(description, call)
+    except WaveError as error:
+        raise click.UsageError(printable(str(error))) from error
+
+
+def _cut(message: str) -> str:
+    """A component may export hundreds of functions."""
+    if len(message) <= _MESSAGE_LIMIT:
+        return message
+    return message[:_MESSAGE_LIMIT].rpartition(",")[0] + ", …; see `hlwasm inspect`"
 
 
 def _call(

@@ -48,6 +48,12 @@ def message_of(error: BaseException) -> str:
         return f"trap: {error}"
     if isinstance(error, (errors.GuestFault, errors.NativeError)):
         return f"internal error: {error}"
+    if isinstance(error, errors.LinkError):
+        return (
+            f"{error}\n"
+            "  give them in Python: hlwasm.load(FILE).instantiate(imports={…}),\n"
+            "  or run without them: --allow-missing-imports"
+        )
     if isinstance(error, errors.HlwasmError):
         return str(error)
     if isinstance(error, OSError):

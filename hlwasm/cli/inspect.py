@@ -12,6 +12,7 @@ import click
 
 from hlwasm.cli.exit_codes import OK
 from hlwasm.cli.options import file_argument, json_option, quiet_option, read_source
+from hlwasm.cli.providers import UNSUPPORTED, USER, WASI, provider_of
 from hlwasm.cli.session import set_up_logging
 from hlwasm.cli.text import count_text, printable, size_text
 
@@ -26,15 +27,14 @@ Examples:
   hlwasm inspect app.wasm --wit > world.wit
   hlwasm inspect app.wasm --json | jq .imports
 
-Nothing is run and nothing is compiled. An import that is not marked as WASI must be
-given in Python: hlwasm.load(FILE).instantiate(imports={…}).
+Nothing is run and nothing is compiled. Imports that are to be given are given in Python:
+hlwasm.load(FILE).instantiate(imports={…}).
 """
 
-# Who serves an import.
 _PROVIDERS = {
-    "wasi": "WASI, served by hlwasm",
-    "unsupported": "WASI, but not served yet: calling it ends the program",
-    "user": "to be given: imports={…}",
+    WASI: "served by hlwasm",
+    UNSUPPORTED: "not served yet: calling it ends the program",
+    USER: "to be given: imports={…}",
 }
 
 
@@ -67,18 +67,6 @@ def command(file: str, only_wit: bool, as_json: bool, quiet: bool) -> int:
     return OK
 
 
-def _provider(interface: str | None) -> str:
-    if interface is None or not interface.startswith(("wasi:", "hlwasm:")):
-        return "user"
-    from hlwasm.wasi import WasiHost
-    from hlwasm.wasi.interface import Interface
-
-    found = WasiHost().interface(interface)
-    if found is None:
-        return "user"
-    return "unsupported" if type(found) is Interface else "wasi"
-
-
 def _by_interface(functions: tuple[Function, ...]) -> dict[str | None, list[Function]]:
     groups: dict[str | None, list[Function]] = {}
     for function in functions:
@@ -95,9 +83,9 @@ def _report(file: str, outline: Outline, description: Description) -> Iterator[s
     yield ""
     yield "imports" if imports else "imports nothing"
     for interface, functions in imports.items():
-        provider = _provider(interface)
+        provider = provider_of(interface)
         yield f"  {interface or 'the world itself'}  [{_PROVIDERS[provider]}]"
-        if provider == "user":
+        if provider == USER:
             yield from (f"    {function_text(description, each)}" for each in functions)
     exports = _by_interface(description.exports)
     yield ""
@@ -133,10 +121,8 @@ def _facts(outline: Outline, description: Description) -> Iterator[tuple[str, st
     if outline.metadata is not None:
         yield "made by", f"{outline.metadata.native}, wasmtime {outline.metadata.wasmtime}"
     starts = sum(memory.minimum_pages for memory in description.memories) << 16
-    yield (
-        "memory",
-        f"{count_text(len(description.memories), 'memory')}, {size_text(starts)} at the start",
-    )
+    memories = count_text(len(description.memories), "linear memory")
+    yield "memory", f"{memories}, {size_text(starts)} at the start"
 
 
 def _as_json(file: str, outline: Outline, description: Description) -> dict[str, Any]:
@@ -155,7 +141,7 @@ def _as_json(file: str, outline: Outline, description: Description) -> dict[str,
 
     imports = groups(description.imports)
     for group in imports:
-        group["provider"] = _provider(group["interface"])
+        group["provider"] = provider_of(group["interface"])
     return {
         "file": file,
         "kind": description.source_kind,

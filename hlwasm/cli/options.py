@@ -90,6 +90,11 @@ def sandbox_options(function: F) -> F:
             help="Largest size of each linear memory; 256M unless given.",
         ),
         click.option(
+            "--allow-missing-imports",
+            is_flag=True,
+            help="Run although something is imported that nobody provides; calling it is an error.",
+        ),
+        click.option(
             "-e",
             "--env",
             "variables",

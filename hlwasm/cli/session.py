@@ -43,6 +43,7 @@ class Settings:
     """The options of :func:`hlwasm.cli.options.sandbox_options`."""
 
     variables: Sequence[tuple[str, str | None]]
+    allow_missing_imports: bool
     memory: int | None
     transfer_memory: int | None
     no_cache: bool
@@ -104,7 +105,13 @@ def sandbox_of(
 ) -> Iterator[Sandbox]:
     """A sandbox that runs the component; tells timings at its end, also after an error."""
     try:
-        with component.instantiate(wasi=wasi, limits=settings.limits()) as sandbox:
+        imports = None
+        if settings.allow_missing_imports:
+            from hlwasm.cli.missing_imports import stand_ins
+
+            imports = stand_ins(component.description)
+        limits = settings.limits()
+        with component.instantiate(imports, wasi=wasi, limits=limits) as sandbox:
             timings.step("boot and instantiate")
             yield sandbox
             timings.step("run")
