@@ -25,8 +25,13 @@ const SOURCES: [&str; 7] = [
 ];
 
 /// Variables of cargo that say where things are, not how to build.
-const KEPT: [&str; 5] =
-    ["CARGO_HOME", "CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTRIES_", "CARGO_REGISTRY_"];
+const KEPT: [&str; 5] = [
+    "CARGO_HOME",
+    "CARGO_HTTP_",
+    "CARGO_NET_",
+    "CARGO_REGISTRIES_",
+    "CARGO_REGISTRY_",
+];
 
 /// Other variables that change what a compiler makes.
 const REMOVED: [&str; 8] = [
@@ -60,7 +65,14 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn build(folder: &Path) -> Result<PathBuf, Box<dyn Error>> {
     let target = folder.join("target");
     let mut command = Command::new(variable("CARGO")?);
-    command.args(["build", "--release", "--locked", "--target", TARGET, "--target-dir"]);
+    command.args([
+        "build",
+        "--release",
+        "--locked",
+        "--target",
+        TARGET,
+        "--target-dir",
+    ]);
     // The folder decides about the guest's own `.cargo/config.toml`.
     command.arg(&target).current_dir(folder);
     for (name, _) in env::vars_os().filter(|(name, _)| is_foreign(name)) {
@@ -76,7 +88,9 @@ fn build(folder: &Path) -> Result<PathBuf, Box<dyn Error>> {
 
 /// Whether a variable would carry settings of this build into that of the guest.
 fn is_foreign(name: &OsStr) -> bool {
-    let Some(name) = name.to_str() else { return false };
+    let Some(name) = name.to_str() else {
+        return false;
+    };
     let of_cargo = name.starts_with("CARGO_") && !KEPT.iter().any(|kept| name.starts_with(kept));
     of_cargo || REMOVED.contains(&name)
 }

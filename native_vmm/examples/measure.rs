@@ -44,7 +44,9 @@ impl Steps {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let rounds = std::env::args().nth(1).map_or(Ok(50), |rounds| rounds.parse::<u32>())?;
+    let rounds = std::env::args()
+        .nth(1)
+        .map_or(Ok(50), |rounds| rounds.parse::<u32>())?;
     let mut steps = Steps::default();
     steps.time("open /dev/kvm (once)", System::shared)?;
     for _ in 0..rounds {
@@ -72,12 +74,17 @@ fn make_by_steps(steps: &mut Steps) -> Result<(), Box<dyn Error>> {
     let system = System::shared()?;
     let image = embedded_guest::image()?;
     let plan = Plan::new(RAM_DEFAULT_BYTES, &WINDOWS)?;
-    let memory = steps.time("memory, tables, image", || GuestMemory::new(plan, &image, None))?;
+    let memory = steps.time("memory, tables, image", || {
+        GuestMemory::new(plan, &image, None)
+    })?;
     let mut vm = steps.time("create VM", || Vm::new(system))?;
     let mut vcpu = steps.time("create vCPU", || Vcpu::new(system, &vm))?;
     let slots = steps.time("memory slots", || {
         // SAFETY: the memory outlives the VM.
-        memory.mappings().iter().try_for_each(|mapping| unsafe { vm.map(mapping) })
+        memory
+            .mappings()
+            .iter()
+            .try_for_each(|mapping| unsafe { vm.map(mapping) })
     });
     slots?;
     steps.time("registers", || vcpu.start(image.entry, STACK_TOP))?;

@@ -119,7 +119,11 @@ impl<'s, S: Source + ?Sized> Elf<'s, S> {
             && header[4] == CLASS_64
             && header[5] == LITTLE_ENDIAN
             && u16_at(&header, 18) == MACHINE_X86_64;
-        if identified { Ok(elf) } else { Err(ElfError::Kind) }
+        if identified {
+            Ok(elf)
+        } else {
+            Err(ElfError::Kind)
+        }
     }
 
     /// Address of the first instruction.
@@ -141,7 +145,10 @@ impl<'s, S: Source + ?Sized> Elf<'s, S> {
             file_bytes: u64_at(entry, 32),
             memory_bytes: u64_at(entry, 40),
         };
-        Ok(table.chunks_exact(PROGRAM_HEADER_BYTES).map(parse).collect())
+        Ok(table
+            .chunks_exact(PROGRAM_HEADER_BYTES)
+            .map(parse)
+            .collect())
     }
 
     /// All section headers.
@@ -156,7 +163,10 @@ impl<'s, S: Source + ?Sized> Elf<'s, S> {
             offset: u64_at(entry, 24),
             bytes: u64_at(entry, 32),
         };
-        Ok(table.chunks_exact(SECTION_HEADER_BYTES).map(parse).collect())
+        Ok(table
+            .chunks_exact(SECTION_HEADER_BYTES)
+            .map(parse)
+            .collect())
     }
 
     /// The table whose offset is at `offset_at`, entry size at `size_at` and count behind it.
@@ -173,7 +183,9 @@ impl<'s, S: Source + ?Sized> Elf<'s, S> {
         }
         let mut table = vec![0; usize::from(count) * entry_bytes];
         let offset = u64_at(&self.header, offset_at);
-        self.source.fill(offset, &mut table).map_err(|_| ElfError::Table(name))?;
+        self.source
+            .fill(offset, &mut table)
+            .map_err(|_| ElfError::Table(name))?;
         Ok(table)
     }
 }
@@ -221,7 +233,10 @@ mod tests {
         for (offset, count) in [(64, 1), (u64::MAX, 1), (u64::MAX - 63, 1), (64, 5000)] {
             let file = header(offset, count);
             let sections = Elf::new(&file[..])?.section_headers();
-            assert!(matches!(sections, Err(ElfError::Table("section"))), "{offset:#x}");
+            assert!(
+                matches!(sections, Err(ElfError::Table("section"))),
+                "{offset:#x}"
+            );
         }
         assert_eq!(Elf::new(&header(64, 0)[..])?.section_headers()?, []);
         Ok(())

@@ -44,13 +44,19 @@ impl Kick {
     /// If the signal handler cannot be installed.
     pub unsafe fn new(immediate_exit: NonNull<AtomicU8>) -> Result<Self, SignalError> {
         signal::install()?;
-        Ok(Self { immediate_exit, kicked: AtomicBool::new(false), runner: AtomicI32::new(0) })
+        Ok(Self {
+            immediate_exit,
+            kicked: AtomicBool::new(false),
+            runner: AtomicI32::new(0),
+        })
     }
 
     /// Makes the calling thread the runner; `false` if there is one already.
     pub fn enter(&self) -> bool {
         let thread = signal::thread();
-        self.runner.compare_exchange(0, thread, SeqCst, SeqCst).is_ok()
+        self.runner
+            .compare_exchange(0, thread, SeqCst, SeqCst)
+            .is_ok()
     }
 
     /// Ends what [`Kick::enter`] began.

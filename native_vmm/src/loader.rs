@@ -72,19 +72,26 @@ impl GuestImage {
             let bad = || ImageError::Segment(header.address);
             let segment = place(&header, free).ok_or_else(bad)?;
             let start = host_size(header.offset);
-            let end = start.checked_add(host_size(header.file_bytes)).ok_or_else(bad)?;
+            let end = start
+                .checked_add(host_size(header.file_bytes))
+                .ok_or_else(bad)?;
             let bytes = file.get(start..end).ok_or_else(bad)?;
             content.write_all_at(bytes, header.address - IMAGE)?;
             free = segment.address + segment.bytes;
             segments.push(segment);
         }
-        let inside = |s: &Segment| s.executable && (s.address..s.address + s.bytes).contains(&entry);
+        let inside =
+            |s: &Segment| s.executable && (s.address..s.address + s.bytes).contains(&entry);
         if !segments.iter().any(inside) {
             return Err(ImageError::Entry(entry));
         }
         content.set_len(free - IMAGE)?;
         seal(&content)?;
-        Ok(Self { entry, segments, content })
+        Ok(Self {
+            entry,
+            segments,
+            content,
+        })
     }
 
     /// Maps the image into memory, where guest-physical is guest-virtual.
@@ -92,7 +99,10 @@ impl GuestImage {
     /// # Errors
     /// The errno of `mmap`.
     pub fn map(&self, memory: &Region) -> io::Result<()> {
-        let end = self.segments.last().map_or(IMAGE, |last| last.address + last.bytes);
+        let end = self
+            .segments
+            .last()
+            .map_or(IMAGE, |last| last.address + last.bytes);
         memory.overlay(IMAGE, end - IMAGE, &self.content, 0)
     }
 }
@@ -100,11 +110,19 @@ impl GuestImage {
 /// The pages of a segment; `None` if they are out of place or the segment has bad rights.
 fn place(header: &ProgramHeader, free: u64) -> Option<Segment> {
     let address = header.address - header.address % PAGE_BYTES;
-    let end = header.address.checked_add(header.memory_bytes).and_then(round_to_page)?;
+    let end = header
+        .address
+        .checked_add(header.memory_bytes)
+        .and_then(round_to_page)?;
     let (writable, executable) = (header.flags & PF_W != 0, header.flags & PF_X != 0);
     let in_place = address >= free && end <= IMAGE_END;
     let good = in_place && header.file_bytes <= header.memory_bytes && !(writable && executable);
-    good.then_some(Segment { address, bytes: end - address, writable, executable })
+    good.then_some(Segment {
+        address,
+        bytes: end - address,
+        writable,
+        executable,
+    })
 }
 
 fn memory_file() -> io::Result<File> {
@@ -123,5 +141,9 @@ fn seal(file: &File) -> io::Result<()> {
     let seals = libc::F_SEAL_WRITE | libc::F_SEAL_GROW | libc::F_SEAL_SHRINK | libc::F_SEAL_SEAL;
     // SAFETY: adds seals to a file of ours.
     let result = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }

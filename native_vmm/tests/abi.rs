@@ -98,7 +98,11 @@ fn commands_exits_and_answers() -> Result<(), (i32, String)> {
     let words = [(REQUEST_ARGUMENTS, 5), (REQUEST_ARGUMENTS + 1, 80)];
     sandbox.step(&words, 0, 2);
     assert_eq!(sandbox.write(TEXT, b"note"), 0);
-    sandbox.step(&[(REQUEST_ARGUMENTS, 30), (REQUEST_ARGUMENTS + 1, 4)], 0, EXIT_LOG);
+    sandbox.step(
+        &[(REQUEST_ARGUMENTS, 30), (REQUEST_ARGUMENTS + 1, 4)],
+        0,
+        EXIT_LOG,
+    );
     sandbox.step(&[], 1, 0);
     sandbox.step(&[(DONE_SEQUENCE, 1), (DONE_VALUES, 42)], 0, EXIT_READY);
     sandbox.step(&[(REQUEST_ARGUMENTS, 2)], 0, EXIT_PANIC);
@@ -107,7 +111,10 @@ fn commands_exits_and_answers() -> Result<(), (i32, String)> {
         assert_eq!(hlw_call(sandbox.0, 0), 1);
         assert_eq!((sandbox.exit().value0, sandbox.exit().value1), (5, 80));
         assert_eq!(hlw_answer(sandbox.0, 0, 0), 4);
-        assert_eq!((sandbox.exit().value0, sandbox.text().as_str()), (30, "note"));
+        assert_eq!(
+            (sandbox.exit().value0, sandbox.text().as_str()),
+            (30, "note")
+        );
         assert_eq!(hlw_resume(sandbox.0), 3);
         assert_eq!(sandbox.exit().code, 0);
         assert_eq!(hlw_resume(sandbox.0), 0);
@@ -123,7 +130,10 @@ fn commands_exits_and_answers() -> Result<(), (i32, String)> {
     let mut counters = HlwCounters::default();
     // SAFETY: both pointers are valid.
     unsafe { hlw_counters_read(sandbox.0, &raw mut counters) };
-    assert_eq!((counters.exits, counters.host_calls, counters.interrupts), (7, 1, 2));
+    assert_eq!(
+        (counters.exits, counters.host_calls, counters.interrupts),
+        (7, 1, 2)
+    );
     Ok(())
 }
 
@@ -148,17 +158,51 @@ fn windows_are_shared_memory() -> Result<(), (i32, String)> {
 #[test]
 fn bad_configurations_are_refused() {
     let refused = |config: &HlwConfig, wanted: Status, part: &str| {
-        let Err((status, message)) = new(config) else { panic!("{config:?} was accepted") };
+        let Err((status, message)) = new(config) else {
+            panic!("{config:?} was accepted")
+        };
         assert_eq!(status, wanted as i32, "{message}");
         assert!(message.contains(part), "{message}");
     };
     let good = config(&WINDOWS);
     let argument = Status::Argument;
-    refused(&HlwConfig { driver: 0, ..good }, argument, "0 is not a driver");
-    refused(&HlwConfig { window_bytes: ptr::null(), ..good }, argument, "window_bytes is null");
-    refused(&HlwConfig { window_count: 1, ..good }, argument, "1 windows");
-    refused(&HlwConfig { ram_bytes: 4096, ..good }, argument, "ram_bytes 0x1000");
-    refused(&HlwConfig { artifact_fd: i32::MAX, ..good }, argument, "artifact_fd");
+    refused(
+        &HlwConfig { driver: 0, ..good },
+        argument,
+        "0 is not a driver",
+    );
+    refused(
+        &HlwConfig {
+            window_bytes: ptr::null(),
+            ..good
+        },
+        argument,
+        "window_bytes is null",
+    );
+    refused(
+        &HlwConfig {
+            window_count: 1,
+            ..good
+        },
+        argument,
+        "1 windows",
+    );
+    refused(
+        &HlwConfig {
+            ram_bytes: 4096,
+            ..good
+        },
+        argument,
+        "ram_bytes 0x1000",
+    );
+    refused(
+        &HlwConfig {
+            artifact_fd: i32::MAX,
+            ..good
+        },
+        argument,
+        "artifact_fd",
+    );
     let windows = [0; 100];
     refused(&config(&windows), argument, "100 windows");
     refused(&config(&[1, 0]), argument, "window 0 has 0x1 bytes");
@@ -169,7 +213,12 @@ fn bad_artifacts_are_refused() -> TestResult {
     use std::io::Write;
     use std::os::fd::AsRawFd;
     let path = std::env::temp_dir().join(format!("hlwasm-abi-{}", std::process::id()));
-    let mut file = std::fs::File::options().read(true).write(true).create(true).truncate(true).open(&path)?;
+    let mut file = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(&path)?;
     std::fs::remove_file(&path)?;
     let mut refused = |content: &[u8], bytes: u64, part: &str| -> TestResult {
         file.set_len(0)?;
@@ -177,8 +226,14 @@ fn bad_artifacts_are_refused() -> TestResult {
         file.write_all(content)?;
         let artifact_fd = file.as_raw_fd();
         let windows = WINDOWS;
-        let config = HlwConfig { artifact_fd, artifact_bytes: bytes, ..config(&windows) };
-        let Err((status, message)) = new(&config) else { panic!("{part}: accepted") };
+        let config = HlwConfig {
+            artifact_fd,
+            artifact_bytes: bytes,
+            ..config(&windows)
+        };
+        let Err((status, message)) = new(&config) else {
+            panic!("{part}: accepted")
+        };
         assert_eq!(status, Status::Input as i32, "{message}");
         assert!(message.contains(part), "{message}");
         Ok(())
@@ -213,7 +268,10 @@ fn null_is_refused_everywhere() {
     // SAFETY: all of these accept null.
     unsafe {
         assert_eq!(hlw_sandbox_new(ptr::null(), &raw mut sandbox), argument);
-        assert_eq!(hlw_sandbox_new(&raw const config, ptr::null_mut()), argument);
+        assert_eq!(
+            hlw_sandbox_new(&raw const config, ptr::null_mut()),
+            argument
+        );
         hlw_sandbox_free(null);
         assert!(hlw_last_exit(null).is_null() && hlw_text(null).is_null());
         assert_eq!(hlw_command(null, 0, ptr::null(), 0), argument);
@@ -227,8 +285,14 @@ fn null_is_refused_everywhere() {
         assert_eq!(hlw_script_write(null, 0, ptr::null(), 0), argument);
         assert_eq!(hlw_hypervisor_query(ptr::null_mut()), argument);
         let (input, options) = (ptr::null(), ptr::null());
-        assert_eq!(hlw_bridge(input, 0, options, ptr::null_mut(), ptr::null_mut()), argument);
-        hlw_buffer_free(HlwBuffer { data: ptr::null_mut(), length: 0 });
+        assert_eq!(
+            hlw_bridge(input, 0, options, ptr::null_mut(), ptr::null_mut()),
+            argument
+        );
+        hlw_buffer_free(HlwBuffer {
+            data: ptr::null_mut(),
+            length: 0,
+        });
     }
     assert!(last_error().contains("is null"));
 }
@@ -257,7 +321,10 @@ fn messages_are_cut_to_the_buffer_and_belong_to_a_thread() {
     unsafe {
         assert_eq!(hlw_call(ptr::null_mut(), 0), Status::Argument as i32);
         assert_eq!(hlw_last_error(ptr::null_mut(), 0), "sandbox is null".len());
-        assert_eq!(hlw_last_error(buffer.as_mut_ptr().cast(), 5), "sandbox is null".len());
+        assert_eq!(
+            hlw_last_error(buffer.as_mut_ptr().cast(), 5),
+            "sandbox is null".len()
+        );
     }
     assert_eq!(&buffer, b"sand\0???");
     let other = std::thread::spawn(last_error).join();
@@ -267,8 +334,12 @@ fn messages_are_cut_to_the_buffer_and_belong_to_a_thread() {
 #[test]
 fn library_entries() -> TestResult {
     // SAFETY: both return strings that live for ever.
-    let (version, constants) =
-        unsafe { (CStr::from_ptr(hlw_version()), CStr::from_ptr(hlw_abi_constants())) };
+    let (version, constants) = unsafe {
+        (
+            CStr::from_ptr(hlw_version()),
+            CStr::from_ptr(hlw_abi_constants()),
+        )
+    };
     assert_eq!(version.to_str()?, env!("CARGO_PKG_VERSION"));
     assert!(constants.to_str()?.contains("\nEXIT_HOST_CALL = 0x2\n"));
     let mut info = HlwHypervisorInfo::default();
@@ -284,8 +355,13 @@ fn bridging_a_module() -> TestResult {
         (i32.add (local.get 0) (local.get 1))))"#;
     let bridge = |input: &[u8], options: Option<&str>| {
         let options = options.map(CString::new).transpose()?;
-        let options = options.as_ref().map_or(ptr::null(), |options| options.as_ptr());
-        let empty = HlwBuffer { data: ptr::null_mut(), length: 0 };
+        let options = options
+            .as_ref()
+            .map_or(ptr::null(), |options| options.as_ptr());
+        let empty = HlwBuffer {
+            data: ptr::null_mut(),
+            length: 0,
+        };
         let (mut component, mut description) = (empty, empty);
         // SAFETY: all pointers are valid; the buffers are freed once.
         let (status, outputs) = unsafe {
@@ -315,7 +391,10 @@ fn bridging_a_module() -> TestResult {
 
     assert_eq!(bridge(b"(module", None)?.0, Status::Input as i32);
     assert_eq!(bridge(wat, Some("7"))?.0, Status::Argument as i32);
-    assert_eq!(bridge(wat, Some(r#"{"unknown": 1}"#))?.0, Status::Argument as i32);
+    assert_eq!(
+        bridge(wat, Some(r#"{"unknown": 1}"#))?.0,
+        Status::Argument as i32
+    );
     let reserved = br#"(component (import "hlwasm:bridge/host" (instance)))"#;
     assert_eq!(bridge(reserved, None)?.0, Status::Unsupported as i32);
     assert!(last_error().contains('\u{1f}'), "{}", last_error());

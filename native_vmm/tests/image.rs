@@ -19,7 +19,12 @@ fn parse(entry: u64, segments: &[Segment<'_>]) -> Result<GuestImage, ImageError>
 
 #[test]
 fn a_good_image_keeps_its_rights() -> TestResult {
-    let data = (IMAGE + 2 * PAGE_BYTES + 8, READ | WRITE, &b"data"[..], PAGE_BYTES);
+    let data = (
+        IMAGE + 2 * PAGE_BYTES + 8,
+        READ | WRITE,
+        &b"data"[..],
+        PAGE_BYTES,
+    );
     let image = parse(IMAGE, &[CODE_SEGMENT, data])?;
     assert_eq!(image.entry, IMAGE);
     let segments: Vec<_> = image
@@ -27,7 +32,10 @@ fn a_good_image_keeps_its_rights() -> TestResult {
         .iter()
         .map(|s| (s.address - IMAGE, s.bytes, s.writable, s.executable))
         .collect();
-    assert_eq!(segments, [(0, 0x1000, false, true), (0x2000, 0x2000, true, false)]);
+    assert_eq!(
+        segments,
+        [(0, 0x1000, false, true), (0x2000, 0x2000, true, false)]
+    );
     Ok(())
 }
 
@@ -57,7 +65,10 @@ fn the_entry_must_be_code() {
     let data = (IMAGE + PAGE_BYTES, READ | WRITE, CODE, PAGE_BYTES);
     for entry in [0, IMAGE - 1, IMAGE + PAGE_BYTES, IMAGE_END] {
         let result = parse(entry, &[CODE_SEGMENT, data]);
-        assert!(matches!(result, Err(ImageError::Entry(_))), "{entry:#x}: {result:?}");
+        assert!(
+            matches!(result, Err(ImageError::Entry(_))),
+            "{entry:#x}: {result:?}"
+        );
     }
     assert!(matches!(parse(IMAGE, &[]), Err(ImageError::Entry(_))));
 }

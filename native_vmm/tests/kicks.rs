@@ -16,7 +16,9 @@ const ENDLESS: u64 = u64::MAX;
 
 #[test]
 fn a_kick_ends_a_run_soon() -> TestResult {
-    let Some(sandbox) = micro_sandbox()? else { return Ok(()) };
+    let Some(sandbox) = micro_sandbox()? else {
+        return Ok(());
+    };
     let sandbox = Arc::new(sandbox);
     let kicker = thread::spawn({
         let sandbox = Arc::clone(&sandbox);
@@ -39,7 +41,9 @@ fn a_kick_ends_a_run_soon() -> TestResult {
 
 #[test]
 fn a_kick_before_a_run_ends_it_at_once() -> TestResult {
-    let Some(sandbox) = micro_sandbox()? else { return Ok(()) };
+    let Some(sandbox) = micro_sandbox()? else {
+        return Ok(());
+    };
     for n in [1, 2, 3] {
         sandbox.kick();
         sandbox.kick();
@@ -68,7 +72,10 @@ fn finish(sandbox: &Sandbox, mut exit: Exit) -> Result<([u64; 2], u64), SandboxE
 
 /// Kicks from another thread until told to stop; returns how often.
 fn kicking<T>(sandbox: &Arc<Sandbox>, pause: Duration, body: impl FnOnce() -> T) -> (T, u64) {
-    let (stop, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let (stop, count) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicU64::new(0)),
+    );
     let kicker = thread::spawn({
         let (sandbox, stop, count) = (Arc::clone(sandbox), Arc::clone(&stop), Arc::clone(&count));
         move || {
@@ -87,7 +94,9 @@ fn kicking<T>(sandbox: &Arc<Sandbox>, pause: Duration, body: impl FnOnce() -> T)
 
 #[test]
 fn an_interrupted_guest_goes_on_where_it_was() -> TestResult {
-    let Some(sandbox) = micro_sandbox()? else { return Ok(()) };
+    let Some(sandbox) = micro_sandbox()? else {
+        return Ok(());
+    };
     let sandbox = Arc::new(sandbox);
     let n = 200_000_000;
     let (result, sent) = kicking(&sandbox, Duration::from_micros(100), || {
@@ -103,7 +112,9 @@ fn an_interrupted_guest_goes_on_where_it_was() -> TestResult {
 
 #[test]
 fn requests_are_neither_lost_nor_repeated() -> TestResult {
-    let Some(sandbox) = micro_sandbox()? else { return Ok(()) };
+    let Some(sandbox) = micro_sandbox()? else {
+        return Ok(());
+    };
     let sandbox = Arc::new(sandbox);
     let n = 10_000;
     let (result, sent) = kicking(&sandbox, Duration::from_micros(20), || {
@@ -119,7 +130,9 @@ fn requests_are_neither_lost_nor_repeated() -> TestResult {
 
 #[test]
 fn traps_survive_kicks() -> TestResult {
-    let Some(sandbox) = micro_sandbox()? else { return Ok(()) };
+    let Some(sandbox) = micro_sandbox()? else {
+        return Ok(());
+    };
     let sandbox = Arc::new(sandbox);
     done(sandbox.command(Do::HandleTraps.code(), &[])?);
     let (result, _) = kicking(&sandbox, Duration::from_micros(20), || {
@@ -137,7 +150,9 @@ fn traps_survive_kicks() -> TestResult {
 
 #[test]
 fn no_kick_is_lost() -> TestResult {
-    let Some(sandbox) = micro_sandbox()? else { return Ok(()) };
+    let Some(sandbox) = micro_sandbox()? else {
+        return Ok(());
+    };
     let sandbox = Arc::new(sandbox);
     // Each round ends only if its one kick arrives, wherever in the round it comes.
     for round in 0..300 {
@@ -170,7 +185,9 @@ fn other_signals_interrupt_without_a_kick() -> TestResult {
     extern "C" fn count(_: i32) {
         CAUGHT.fetch_add(1, SeqCst);
     }
-    let Some(sandbox) = micro_sandbox()? else { return Ok(()) };
+    let Some(sandbox) = micro_sandbox()? else {
+        return Ok(());
+    };
     let handler = count as extern "C" fn(i32) as usize;
     // SAFETY: the handler only counts; no other test uses this signal.
     unsafe { libc::signal(libc::SIGUSR1, handler) };
@@ -190,7 +207,9 @@ fn other_signals_interrupt_without_a_kick() -> TestResult {
 
 #[test]
 fn a_second_thread_is_refused() -> TestResult {
-    let Some(sandbox) = micro_sandbox()? else { return Ok(()) };
+    let Some(sandbox) = micro_sandbox()? else {
+        return Ok(());
+    };
     let sandbox = Arc::new(sandbox);
     let other = thread::spawn({
         let sandbox = Arc::clone(&sandbox);
@@ -214,7 +233,9 @@ fn a_second_thread_is_refused() -> TestResult {
 
 #[test]
 fn a_sandbox_moves_between_threads() -> TestResult {
-    let Some(mut sandbox) = micro_sandbox()? else { return Ok(()) };
+    let Some(mut sandbox) = micro_sandbox()? else {
+        return Ok(());
+    };
     for n in 1..20 {
         let mover = thread::spawn(move || {
             let values = sandbox.command(Do::Count.code(), &[n]).map(done);

@@ -17,7 +17,9 @@ use native_vmm::sandbox::{Exit, Sandbox, SandboxError};
 
 #[test]
 fn boots_and_runs_commands() -> TestResult {
-    let Some(sandbox) = micro_sandbox()? else { return Ok(()) };
+    let Some(sandbox) = micro_sandbox()? else {
+        return Ok(());
+    };
     for n in [1, 1000] {
         assert_eq!(done(sandbox.command(Do::Count.code(), &[n])?), [n, 0]);
     }
@@ -29,25 +31,49 @@ fn boots_and_runs_commands() -> TestResult {
 
 #[test]
 fn ring_3_has_its_memory() -> TestResult {
-    let Some(sandbox) = micro_sandbox()? else { return Ok(()) };
+    let Some(sandbox) = micro_sandbox()? else {
+        return Ok(());
+    };
     let import = Plan::window_address(0);
     let export = Plan::window_address(1);
-    for address in
-        [DATA, DATA + 0x2ff8, STACK, HEAP, 64 * MIB - 8, TEXT, import + MIB - 8, export + MIB]
-    {
+    for address in [
+        DATA,
+        DATA + 0x2ff8,
+        STACK,
+        HEAP,
+        64 * MIB - 8,
+        TEXT,
+        import + MIB - 8,
+        export + MIB,
+    ] {
         done(sandbox.command(Do::Store.code(), &[address, address ^ 0x55])?);
-        assert_eq!(done(sandbox.command(Do::Load.code(), &[address])?)[0], address ^ 0x55);
+        assert_eq!(
+            done(sandbox.command(Do::Load.code(), &[address])?)[0],
+            address ^ 0x55
+        );
     }
-    assert_eq!(done(sandbox.command(Do::Load.code(), &[CONSTANTS])?)[0], CONSTANT);
-    assert_eq!(done(sandbox.command(Do::Load.code(), &[BOOT_INFO])?)[0], 64 * MIB);
+    assert_eq!(
+        done(sandbox.command(Do::Load.code(), &[CONSTANTS])?)[0],
+        CONSTANT
+    );
+    assert_eq!(
+        done(sandbox.command(Do::Load.code(), &[BOOT_INFO])?)[0],
+        64 * MIB
+    );
     let xcr0 = done(sandbox.command(Do::ExtendedState.code(), &[])?)[0];
-    assert_eq!(xcr0 & 7, 7, "AVX state; software KVM shows all that the CPU has");
+    assert_eq!(
+        xcr0 & 7,
+        7,
+        "AVX state; software KVM shows all that the CPU has"
+    );
     Ok(())
 }
 
 #[test]
 fn transfer_windows_are_shared_with_the_host() -> TestResult {
-    let Some(sandbox) = micro_sandbox()? else { return Ok(()) };
+    let Some(sandbox) = micro_sandbox()? else {
+        return Ok(());
+    };
     for index in [0, 1] {
         let (base, bytes) = sandbox.transfer_window(index)?.ok_or("no window")?;
         assert_eq!(bytes, WINDOWS[index]);
@@ -64,7 +90,9 @@ fn transfer_windows_are_shared_with_the_host() -> TestResult {
 /// Runs one command in a fresh sandbox, which it must poison with a report that says
 /// all of `report`.
 fn assert_fatal(action: Do, arguments: &[u64], report: &[&str]) -> Result<bool, Box<dyn Error>> {
-    let Some(sandbox) = micro_sandbox()? else { return Ok(false) };
+    let Some(sandbox) = micro_sandbox()? else {
+        return Ok(false);
+    };
     fatal_in(&sandbox, action, arguments, report)?;
     Ok(true)
 }
@@ -72,12 +100,18 @@ fn assert_fatal(action: Do, arguments: &[u64], report: &[&str]) -> Result<bool, 
 fn fatal_in(sandbox: &Sandbox, action: Do, arguments: &[u64], report: &[&str]) -> TestResult {
     let exit = sandbox.command(action.code(), arguments)?;
     let said = text(sandbox);
-    assert!(matches!(exit, Exit::Fault(_)), "{action:?} {arguments:x?}: {exit:?} {said}");
+    assert!(
+        matches!(exit, Exit::Fault(_)),
+        "{action:?} {arguments:x?}: {exit:?} {said}"
+    );
     for part in report {
         assert!(said.contains(part), "{action:?} {arguments:x?}: {said}");
     }
     let after = sandbox.command(Do::Nothing.code(), &[]);
-    assert!(matches!(after, Err(SandboxError::State { .. })), "not poisoned: {after:?}");
+    assert!(
+        matches!(after, Err(SandboxError::State { .. })),
+        "not poisoned: {after:?}"
+    );
     Ok(())
 }
 
@@ -97,7 +131,10 @@ fn writes_to_read_only_memory_fault() -> TestResult {
 fn data_is_not_executable() -> TestResult {
     let export = Plan::window_address(1);
     for address in [DATA, CONSTANTS, STACK, HEAP, MAILBOX, TEXT, export] {
-        let report = ["page fault (vector 14), error code 0x15", &format!("touching {address:#x}")];
+        let report = [
+            "page fault (vector 14), error code 0x15",
+            &format!("touching {address:#x}"),
+        ];
         if !assert_fatal(Do::Jump, &[address], &report)? {
             return Ok(());
         }
@@ -109,10 +146,18 @@ fn data_is_not_executable() -> TestResult {
 fn ring_3_cannot_touch_the_system_pages() -> TestResult {
     for address in [GDT, TSS, IDT, EXCEPTION_STUBS, EXCEPTION_STACK_TOP - 8] {
         let report = ["page fault", &format!("touching {address:#x}")];
-        if !assert_fatal(Do::Load, &[address], &[report[0], report[1], "error code 0x5"])? {
+        if !assert_fatal(
+            Do::Load,
+            &[address],
+            &[report[0], report[1], "error code 0x5"],
+        )? {
             return Ok(());
         }
-        assert_fatal(Do::Store, &[address, 0], &[report[0], report[1], "error code 0x7"])?;
+        assert_fatal(
+            Do::Store,
+            &[address, 0],
+            &[report[0], report[1], "error code 0x7"],
+        )?;
         assert_fatal(Do::Jump, &[address], &report)?;
     }
     Ok(())
@@ -132,7 +177,10 @@ fn nothing_else_is_there() -> TestResult {
         Plan::window_address(4),
     ];
     for address in absent {
-        let report = ["page fault (vector 14), error code 0x4", &format!("touching {address:#x}")];
+        let report = [
+            "page fault (vector 14), error code 0x4",
+            &format!("touching {address:#x}"),
+        ];
         if !assert_fatal(Do::Load, &[address], &report)? {
             return Ok(());
         }
@@ -142,9 +190,19 @@ fn nothing_else_is_there() -> TestResult {
 
 #[test]
 fn privileged_instructions_fault() -> TestResult {
-    let other_ports = [0x60, PORT_REQUEST - 4, PORT_REQUEST + 4, PORT_EXCEPTION, 0xffff];
+    let other_ports = [
+        0x60,
+        PORT_REQUEST - 4,
+        PORT_REQUEST + 4,
+        PORT_EXCEPTION,
+        0xffff,
+    ];
     for port in other_ports {
-        if !assert_fatal(Do::Out, &[port, 0], &["general protection fault (vector 13)"])? {
+        if !assert_fatal(
+            Do::Out,
+            &[port, 0],
+            &["general protection fault (vector 13)"],
+        )? {
             return Ok(());
         }
     }
@@ -169,7 +227,11 @@ fn exits_of_other_kinds_are_refused() -> TestResult {
 
 #[test]
 fn a_stack_overflow_before_traps_are_handled_is_reported() -> TestResult {
-    assert_fatal(Do::Overflow, &[], &["page fault", "before the guest handles traps"])?;
+    assert_fatal(
+        Do::Overflow,
+        &[],
+        &["page fault", "before the guest handles traps"],
+    )?;
     Ok(())
 }
 
@@ -177,7 +239,9 @@ fn a_stack_overflow_before_traps_are_handled_is_reported() -> TestResult {
 fn sandboxes_come_and_go() -> TestResult {
     let mut sandboxes = Vec::new();
     for n in 0..12 {
-        let Some(sandbox) = micro_sandbox()? else { return Ok(()) };
+        let Some(sandbox) = micro_sandbox()? else {
+            return Ok(());
+        };
         sandboxes.push(sandbox);
         for (index, sandbox) in sandboxes.iter().enumerate() {
             let n = n * 100 + index as u64 + 1;

@@ -6,7 +6,9 @@ use std::fs::File;
 use std::io::{Seek, Write};
 
 use common::micro_guest::Do;
-use common::{MIB, PAGE, READ_WRITE, TestResult, WINDOWS, done, hypervisor, micro_guest, micro_sandbox, text};
+use common::{
+    MIB, PAGE, READ_WRITE, TestResult, WINDOWS, done, hypervisor, micro_guest, micro_sandbox, text,
+};
 use host_guest_abi::exit::{
     EXIT_HOST_CALL, EXIT_IMAGE, EXIT_LOG, EXIT_PANIC, EXIT_PROTECT, EXIT_RELEASE, EXIT_REMAP,
     EXIT_TRAP_ENTRY, LOG_INFO,
@@ -26,7 +28,11 @@ fn request(sandbox: &Sandbox, code: u64, arguments: [u64; 4]) -> Result<Exit, Sa
 /// The request must be answered with this errno.
 fn answered(sandbox: &Sandbox, code: u64, arguments: [u64; 4], errno: i32) -> TestResult {
     let answer = done(request(sandbox, code, arguments)?);
-    assert_eq!(answer, [u64::from(errno.unsigned_abs()), 0], "{code} {arguments:x?}");
+    assert_eq!(
+        answer,
+        [u64::from(errno.unsigned_abs()), 0],
+        "{code} {arguments:x?}"
+    );
     Ok(())
 }
 
@@ -35,32 +41,105 @@ fn bad_requests_end_the_sandbox() -> TestResult {
     let bad: &[(u64, [u64; 4], &str)] = &[
         (0, [0; 4], "an unknown request"),
         (99, [0; 4], "an unknown request"),
-        (EXIT_PROTECT, [HEAP, PAGE, READ_WRITE, 0], "outside of all windows"),
-        (EXIT_PROTECT, [ARTIFACT, PAGE, READ_WRITE, 0], "outside of all windows"),
-        (EXIT_PROTECT, [WINDOW - PAGE, PAGE, READ_WRITE, 0], "outside of all windows"),
-        (EXIT_PROTECT, [Plan::window_address(4), PAGE, READ_WRITE, 0], "outside of all windows"),
-        (EXIT_PROTECT, [u64::MAX - 0xfff, PAGE, READ_WRITE, 0], "outside of all windows"),
-        (EXIT_PROTECT, [WINDOW + 1, PAGE, READ_WRITE, 0], "not whole pages"),
-        (EXIT_PROTECT, [WINDOW, PAGE + 1, READ_WRITE, 0], "not whole pages"),
-        (EXIT_PROTECT, [WINDOW, PAGE, 7, 0], "unknown protection bits"),
-        (EXIT_PROTECT, [WINDOW + PAGE, u64::MAX - 0xfff, READ_WRITE, 0], "without an end"),
-        (EXIT_REMAP, [HEAP, PAGE, READ_WRITE, 0], "outside of all windows"),
-        (EXIT_REMAP, [WINDOW, PAGE, u64::MAX, 0], "unknown protection bits"),
+        (
+            EXIT_PROTECT,
+            [HEAP, PAGE, READ_WRITE, 0],
+            "outside of all windows",
+        ),
+        (
+            EXIT_PROTECT,
+            [ARTIFACT, PAGE, READ_WRITE, 0],
+            "outside of all windows",
+        ),
+        (
+            EXIT_PROTECT,
+            [WINDOW - PAGE, PAGE, READ_WRITE, 0],
+            "outside of all windows",
+        ),
+        (
+            EXIT_PROTECT,
+            [Plan::window_address(4), PAGE, READ_WRITE, 0],
+            "outside of all windows",
+        ),
+        (
+            EXIT_PROTECT,
+            [u64::MAX - 0xfff, PAGE, READ_WRITE, 0],
+            "outside of all windows",
+        ),
+        (
+            EXIT_PROTECT,
+            [WINDOW + 1, PAGE, READ_WRITE, 0],
+            "not whole pages",
+        ),
+        (
+            EXIT_PROTECT,
+            [WINDOW, PAGE + 1, READ_WRITE, 0],
+            "not whole pages",
+        ),
+        (
+            EXIT_PROTECT,
+            [WINDOW, PAGE, 7, 0],
+            "unknown protection bits",
+        ),
+        (
+            EXIT_PROTECT,
+            [WINDOW + PAGE, u64::MAX - 0xfff, READ_WRITE, 0],
+            "without an end",
+        ),
+        (
+            EXIT_REMAP,
+            [HEAP, PAGE, READ_WRITE, 0],
+            "outside of all windows",
+        ),
+        (
+            EXIT_REMAP,
+            [WINDOW, PAGE, u64::MAX, 0],
+            "unknown protection bits",
+        ),
         (EXIT_RELEASE, [4, 0, 0, 0], "no such window"),
         (EXIT_RELEASE, [u64::MAX, 0, 0, 0], "no such window"),
-        (EXIT_IMAGE, [ARTIFACT, WINDOW, PAGE, 0], "an image without an artifact"),
-        (EXIT_LOG, [LOG_INFO, TEXT_BYTES + 1, 0, 0], "a text longer than its area"),
-        (EXIT_LOG, [LOG_INFO, u64::MAX, 0, 0], "a text longer than its area"),
-        (EXIT_PANIC, [TEXT_BYTES + 1, 0, 0, 0], "a text longer than its area"),
+        (
+            EXIT_IMAGE,
+            [ARTIFACT, WINDOW, PAGE, 0],
+            "an image without an artifact",
+        ),
+        (
+            EXIT_LOG,
+            [LOG_INFO, TEXT_BYTES + 1, 0, 0],
+            "a text longer than its area",
+        ),
+        (
+            EXIT_LOG,
+            [LOG_INFO, u64::MAX, 0, 0],
+            "a text longer than its area",
+        ),
+        (
+            EXIT_PANIC,
+            [TEXT_BYTES + 1, 0, 0, 0],
+            "a text longer than its area",
+        ),
         (EXIT_TRAP_ENTRY, [HEAP, 0, 0, 0], "a trap entry outside"),
-        (EXIT_TRAP_ENTRY, [IMAGE_END, 0, 0, 0], "a trap entry outside"),
+        (
+            EXIT_TRAP_ENTRY,
+            [IMAGE_END, 0, 0, 0],
+            "a trap entry outside",
+        ),
     ];
     for (code, arguments, rule) in bad {
-        let Some(sandbox) = micro_sandbox()? else { return Ok(()) };
+        let Some(sandbox) = micro_sandbox()? else {
+            return Ok(());
+        };
         let exit = request(&sandbox, *code, *arguments)?;
-        assert_eq!(exit.state(), State::Poisoned, "{code} {arguments:x?}: {exit:?}");
+        assert_eq!(
+            exit.state(),
+            State::Poisoned,
+            "{code} {arguments:x?}: {exit:?}"
+        );
         let said = text(&sandbox);
-        assert!(said.contains("broke the protocol") && said.contains(rule), "{rule}: {said}");
+        assert!(
+            said.contains("broke the protocol") && said.contains(rule),
+            "{rule}: {said}"
+        );
         assert!(matches!(sandbox.resume(), Err(SandboxError::State { .. })));
     }
     Ok(())
@@ -77,7 +156,9 @@ fn commands_must_end_as_they_should() -> TestResult {
         ([1, 1 << 32 | 1, 0, 0], "an unknown status"),
         ([1, 1, 0, TEXT_BYTES + 1], "a text longer than its area"),
     ] {
-        let Some(sandbox) = micro_sandbox()? else { return Ok(()) };
+        let Some(sandbox) = micro_sandbox()? else {
+            return Ok(());
+        };
         let exit = sandbox.command(Do::End.code(), &end)?;
         assert!(matches!(exit, Exit::Fault(_)), "{end:?}: {exit:?}");
         assert!(text(&sandbox).contains(rule), "{end:?}: {}", text(&sandbox));
@@ -87,10 +168,21 @@ fn commands_must_end_as_they_should() -> TestResult {
 
 #[test]
 fn failures_bring_status_values_and_text() -> TestResult {
-    let Some(sandbox) = micro_sandbox()? else { return Ok(()) };
+    let Some(sandbox) = micro_sandbox()? else {
+        return Ok(());
+    };
     done(sandbox.command(Do::Store.code(), &[TEXT, u64::from_le_bytes(*b"too much")])?);
     let exit = sandbox.command(Do::End.code(), &[2, 4, 17, 8])?;
-    assert!(matches!(exit, Exit::Failed { status: 4, values: [17, _] }), "{exit:?}");
+    assert!(
+        matches!(
+            exit,
+            Exit::Failed {
+                status: 4,
+                values: [17, _]
+            }
+        ),
+        "{exit:?}"
+    );
     assert_eq!(text(&sandbox), "too much");
     // A command that failed is over; the next one starts afresh.
     assert_eq!(done(sandbox.command(Do::Count.code(), &[3])?), [3, 0]);
@@ -100,7 +192,9 @@ fn failures_bring_status_values_and_text() -> TestResult {
 
 #[test]
 fn log_records_suspend_and_panics_end() -> TestResult {
-    let Some(sandbox) = micro_sandbox()? else { return Ok(()) };
+    let Some(sandbox) = micro_sandbox()? else {
+        return Ok(());
+    };
     done(sandbox.command(Do::Store.code(), &[TEXT, u64::from_le_bytes(*b"listen!!")])?);
     let exit = request(&sandbox, EXIT_LOG, [LOG_INFO, 6, 0, 0])?;
     assert_eq!(exit, Exit::Log { level: LOG_INFO });
@@ -116,29 +210,60 @@ fn log_records_suspend_and_panics_end() -> TestResult {
 
 #[test]
 fn host_calls_are_answered_once() -> TestResult {
-    let Some(sandbox) = micro_sandbox()? else { return Ok(()) };
+    let Some(sandbox) = micro_sandbox()? else {
+        return Ok(());
+    };
     let mut exit = sandbox.command(Do::HostCalls.code(), &[50])?;
     for left in (1..=50).rev() {
-        assert_eq!(exit, Exit::HostCall { function: 7, pointer: left });
+        assert_eq!(
+            exit,
+            Exit::HostCall {
+                function: 7,
+                pointer: left
+            }
+        );
         assert!(matches!(sandbox.resume(), Err(SandboxError::State { .. })));
         exit = sandbox.answer(0, 1000 + left)?;
     }
     assert_eq!(done(exit), [50 * 1000 + 50 * 51 / 2, 50]);
-    assert!(matches!(sandbox.answer(0, 0), Err(SandboxError::State { .. })));
+    assert!(matches!(
+        sandbox.answer(0, 0),
+        Err(SandboxError::State { .. })
+    ));
     assert_eq!(sandbox.counters()?.host_calls, 50);
     // The status of an answer reaches the guest.
-    assert!(matches!(request(&sandbox, EXIT_HOST_CALL, [1, 2, 0, 0])?, Exit::HostCall { .. }));
+    assert!(matches!(
+        request(&sandbox, EXIT_HOST_CALL, [1, 2, 0, 0])?,
+        Exit::HostCall { .. }
+    ));
     assert_eq!(done(sandbox.answer(1, 77)?), [1, 77]);
     Ok(())
 }
 
 #[test]
 fn refusals_of_memory_are_answers() -> TestResult {
-    let Some(sandbox) = micro_sandbox()? else { return Ok(()) };
+    let Some(sandbox) = micro_sandbox()? else {
+        return Ok(());
+    };
     let capacity = WINDOWS[2];
-    answered(&sandbox, EXIT_PROTECT, [WINDOW, capacity + PAGE, READ_WRITE, 0], libc::ENOMEM)?;
-    answered(&sandbox, EXIT_PROTECT, [WINDOW + capacity, PAGE, READ_WRITE, 0], libc::ENOMEM)?;
-    answered(&sandbox, EXIT_PROTECT, [WINDOW + PAGE, PAGE, READ_WRITE, 0], libc::EINVAL)?;
+    answered(
+        &sandbox,
+        EXIT_PROTECT,
+        [WINDOW, capacity + PAGE, READ_WRITE, 0],
+        libc::ENOMEM,
+    )?;
+    answered(
+        &sandbox,
+        EXIT_PROTECT,
+        [WINDOW + capacity, PAGE, READ_WRITE, 0],
+        libc::ENOMEM,
+    )?;
+    answered(
+        &sandbox,
+        EXIT_PROTECT,
+        [WINDOW + PAGE, PAGE, READ_WRITE, 0],
+        libc::EINVAL,
+    )?;
     answered(&sandbox, EXIT_PROTECT, [WINDOW, PAGE, 1, 0], libc::EINVAL)?;
     answered(&sandbox, EXIT_PROTECT, [WINDOW, 0, READ_WRITE, 0], 0)?;
     answered(&sandbox, EXIT_PROTECT, [WINDOW, capacity, READ_WRITE, 0], 0)?;
@@ -148,15 +273,29 @@ fn refusals_of_memory_are_answers() -> TestResult {
 
 #[test]
 fn memory_is_zeroed_when_remapped_or_released() -> TestResult {
-    let Some(sandbox) = micro_sandbox()? else { return Ok(()) };
+    let Some(sandbox) = micro_sandbox()? else {
+        return Ok(());
+    };
     let store = |address| sandbox.command(Do::Store.code(), &[address, 5]).map(done);
-    let load = |address| sandbox.command(Do::Load.code(), &[address]).map(|exit| done(exit)[0]);
+    let load = |address| {
+        sandbox
+            .command(Do::Load.code(), &[address])
+            .map(|exit| done(exit)[0])
+    };
     answered(&sandbox, EXIT_PROTECT, [WINDOW, MIB, READ_WRITE, 0], 0)?;
     for address in [WINDOW, WINDOW + PAGE, WINDOW + MIB - 8] {
         store(address)?;
     }
-    answered(&sandbox, EXIT_REMAP, [WINDOW + PAGE, PAGE, READ_WRITE, 0], 0)?;
-    assert_eq!([load(WINDOW)?, load(WINDOW + PAGE)?, load(WINDOW + MIB - 8)?], [5, 0, 5]);
+    answered(
+        &sandbox,
+        EXIT_REMAP,
+        [WINDOW + PAGE, PAGE, READ_WRITE, 0],
+        0,
+    )?;
+    assert_eq!(
+        [load(WINDOW)?, load(WINDOW + PAGE)?, load(WINDOW + MIB - 8)?],
+        [5, 0, 5]
+    );
     answered(&sandbox, EXIT_RELEASE, [2, 0, 0, 0], 0)?;
     assert_eq!(sandbox.accessible(2)?, 0);
     answered(&sandbox, EXIT_PROTECT, [WINDOW, MIB, READ_WRITE, 0], 0)?;
@@ -179,10 +318,17 @@ fn memory_is_zeroed_when_remapped_or_released() -> TestResult {
 
 #[test]
 fn a_guest_cannot_make_many_mappings() -> TestResult {
-    let Some(sandbox) = micro_sandbox()? else { return Ok(()) };
+    let Some(sandbox) = micro_sandbox()? else {
+        return Ok(());
+    };
     let count = || std::fs::read_to_string("/proc/self/maps").map(|maps| maps.lines().count());
     let before = count()?;
-    answered(&sandbox, EXIT_PROTECT, [WINDOW, WINDOWS[2], READ_WRITE, 0], 0)?;
+    answered(
+        &sandbox,
+        EXIT_PROTECT,
+        [WINDOW, WINDOWS[2], READ_WRITE, 0],
+        0,
+    )?;
     for page in (0..WINDOWS[2] / PAGE).step_by(2) {
         let address = WINDOW + page * PAGE;
         done(sandbox.command(Do::Store.code(), &[address + PAGE, 1])?);
@@ -227,20 +373,35 @@ fn sandbox_with_artifact() -> Result<Option<Sandbox>, Box<dyn std::error::Error>
     }
     let (file, bytes) = artifact()?;
     let config = Config::new(Driver::Kvm, 64 * MIB, &WINDOWS)?.with_artifact(file, bytes)?;
-    Ok(Some(Sandbox::new(config.with_image(micro_guest::image()?))?))
+    Ok(Some(Sandbox::new(
+        config.with_image(micro_guest::image()?),
+    )?))
 }
 
 #[test]
 fn the_artifact_is_read_only_and_executable_where_it_has_code() -> TestResult {
-    let Some(sandbox) = sandbox_with_artifact()? else { return Ok(()) };
-    let load = |address| sandbox.command(Do::Load.code(), &[address]).map(|exit| done(exit)[0]);
+    let Some(sandbox) = sandbox_with_artifact()? else {
+        return Ok(());
+    };
+    let load = |address| {
+        sandbox
+            .command(Do::Load.code(), &[address])
+            .map(|exit| done(exit)[0])
+    };
     assert_eq!(load(ARTIFACT)? & 0xffff_ffff, 0x464c_457f);
     assert_eq!(load(ARTIFACT + 3 * PAGE)?, 0xdddd_dddd_dddd_dddd);
-    assert_eq!(load(ARTIFACT + 3 * PAGE + 0xff8)?, 0, "beyond the end of the file");
+    assert_eq!(
+        load(ARTIFACT + 3 * PAGE + 0xff8)?,
+        0,
+        "beyond the end of the file"
+    );
     done(sandbox.command(Do::HandleTraps.code(), &[])?);
     let trap = |action: Do, address| sandbox.command(action.code(), &[address, 1]);
     let faults = |exit, ip, address| {
-        assert!(matches!(exit, Exit::Failed { values, .. } if values == [ip, address]), "{exit:?}");
+        assert!(
+            matches!(exit, Exit::Failed { values, .. } if values == [ip, address]),
+            "{exit:?}"
+        );
     };
     // The code runs, up to its `ud2`; what is no code does not, nor what is behind the end.
     faults(trap(Do::Jump, ARTIFACT + PAGE)?, ARTIFACT + PAGE + 3, 0);
@@ -249,31 +410,63 @@ fn the_artifact_is_read_only_and_executable_where_it_has_code() -> TestResult {
     }
     for address in [ARTIFACT, ARTIFACT + PAGE, ARTIFACT + 3 * PAGE] {
         let exit = trap(Do::Store, address)?;
-        assert!(matches!(exit, Exit::Failed { values: [_, at], .. } if at == address), "{exit:?}");
+        assert!(
+            matches!(exit, Exit::Failed { values: [_, at], .. } if at == address),
+            "{exit:?}"
+        );
     }
     Ok(())
 }
 
 #[test]
 fn images_are_private_copies_of_the_artifact() -> TestResult {
-    let Some(sandbox) = sandbox_with_artifact()? else { return Ok(()) };
-    let load = |address| sandbox.command(Do::Load.code(), &[address]).map(|exit| done(exit)[0]);
+    let Some(sandbox) = sandbox_with_artifact()? else {
+        return Ok(());
+    };
+    let load = |address| {
+        sandbox
+            .command(Do::Load.code(), &[address])
+            .map(|exit| done(exit)[0])
+    };
     answered(&sandbox, EXIT_PROTECT, [WINDOW, MIB, READ_WRITE, 0], 0)?;
-    answered(&sandbox, EXIT_IMAGE, [ARTIFACT + PAGE, WINDOW + PAGE, 2 * PAGE + 100, 0], 0)?;
+    answered(
+        &sandbox,
+        EXIT_IMAGE,
+        [ARTIFACT + PAGE, WINDOW + PAGE, 2 * PAGE + 100, 0],
+        0,
+    )?;
     assert_eq!(load(WINDOW)?, 0);
     assert_eq!(load(WINDOW + PAGE + 8)?, 0xcccc_cccc_cccc_cccc);
     assert_eq!(load(WINDOW + 3 * PAGE + 92)?, 0xdddd_dddd_dddd_dddd);
-    assert_eq!(load(WINDOW + 3 * PAGE + 100)?, 0, "the rest of the last page");
+    assert_eq!(
+        load(WINDOW + 3 * PAGE + 100)?,
+        0,
+        "the rest of the last page"
+    );
     done(sandbox.command(Do::Store.code(), &[WINDOW + PAGE, 1])?);
     assert_eq!(load(WINDOW + PAGE)?, 1);
-    assert_eq!(load(ARTIFACT + PAGE)? & 0xff, 0x45, "the artifact stays as it is");
+    assert_eq!(
+        load(ARTIFACT + PAGE)? & 0xff,
+        0x45,
+        "the artifact stays as it is"
+    );
     // Mapped again, it is fresh.
-    answered(&sandbox, EXIT_IMAGE, [ARTIFACT + PAGE, WINDOW + PAGE, PAGE, 0], 0)?;
+    answered(
+        &sandbox,
+        EXIT_IMAGE,
+        [ARTIFACT + PAGE, WINDOW + PAGE, PAGE, 0],
+        0,
+    )?;
     assert_eq!(load(WINDOW + PAGE)? & 0xff, 0x45);
     for _ in 2..8 {
         answered(&sandbox, EXIT_IMAGE, [ARTIFACT, WINDOW, PAGE, 0], 0)?;
     }
-    answered(&sandbox, EXIT_IMAGE, [ARTIFACT, WINDOW, PAGE, 0], libc::ENOMEM)?;
+    answered(
+        &sandbox,
+        EXIT_IMAGE,
+        [ARTIFACT, WINDOW, PAGE, 0],
+        libc::ENOMEM,
+    )?;
     // A released window forgets its images.
     answered(&sandbox, EXIT_RELEASE, [2, 0, 0, 0], 0)?;
     answered(&sandbox, EXIT_IMAGE, [ARTIFACT, WINDOW, PAGE, 0], 0)?;
@@ -285,19 +478,40 @@ fn images_are_private_copies_of_the_artifact() -> TestResult {
 fn bad_images_end_the_sandbox() -> TestResult {
     let import = Plan::window_address(0);
     for (image, rule) in [
-        ([ARTIFACT - PAGE, WINDOW, PAGE, 0], "an image of no artifact page"),
-        ([ARTIFACT + 8, WINDOW, PAGE, 0], "an image of no artifact page"),
-        ([u64::MAX - 0xfff, WINDOW, PAGE, 0], "an image beyond the artifact"),
-        ([ARTIFACT, WINDOW, 4 * PAGE, 0], "an image beyond the artifact"),
-        ([ARTIFACT, WINDOW, u64::MAX, 0], "an image beyond the artifact"),
+        (
+            [ARTIFACT - PAGE, WINDOW, PAGE, 0],
+            "an image of no artifact page",
+        ),
+        (
+            [ARTIFACT + 8, WINDOW, PAGE, 0],
+            "an image of no artifact page",
+        ),
+        (
+            [u64::MAX - 0xfff, WINDOW, PAGE, 0],
+            "an image beyond the artifact",
+        ),
+        (
+            [ARTIFACT, WINDOW, 4 * PAGE, 0],
+            "an image beyond the artifact",
+        ),
+        (
+            [ARTIFACT, WINDOW, u64::MAX, 0],
+            "an image beyond the artifact",
+        ),
         ([ARTIFACT, WINDOW + 8, PAGE, 0], "not whole pages"),
         ([ARTIFACT, HEAP, PAGE, 0], "outside of all windows"),
         ([ARTIFACT, import, PAGE, 0], "an image in a transfer window"),
     ] {
-        let Some(sandbox) = sandbox_with_artifact()? else { return Ok(()) };
+        let Some(sandbox) = sandbox_with_artifact()? else {
+            return Ok(());
+        };
         let exit = request(&sandbox, EXIT_IMAGE, image)?;
         assert!(matches!(exit, Exit::Fault(_)), "{image:x?}: {exit:?}");
-        assert!(text(&sandbox).contains(rule), "{image:x?}: {}", text(&sandbox));
+        assert!(
+            text(&sandbox).contains(rule),
+            "{image:x?}: {}",
+            text(&sandbox)
+        );
     }
     Ok(())
 }

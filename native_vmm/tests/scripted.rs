@@ -30,7 +30,9 @@ fn step(sandbox: &Sandbox, words: &[(u64, u64)], exit: MachineExit) -> TestResul
 }
 
 fn request(sandbox: &Sandbox, code: u64, arguments: &[u64]) -> TestResult {
-    let words: Vec<_> = (REQUEST_ARGUMENTS..).zip(arguments.iter().copied()).collect();
+    let words: Vec<_> = (REQUEST_ARGUMENTS..)
+        .zip(arguments.iter().copied())
+        .collect();
     step(sandbox, &words, MachineExit::Request(u32::try_from(code)?))
 }
 
@@ -42,7 +44,11 @@ fn ready(sandbox: &Sandbox, sequence: u64, status: u64, values: [u64; 2]) -> Tes
         (DONE_VALUES + 1, values[1]),
         (DONE_TEXT_BYTES, 0),
     ];
-    step(sandbox, &words, MachineExit::Request(u32::try_from(EXIT_READY)?))
+    step(
+        sandbox,
+        &words,
+        MachineExit::Request(u32::try_from(EXIT_READY)?),
+    )
 }
 
 #[test]
@@ -55,10 +61,19 @@ fn a_call_passes_through_all_its_states() -> TestResult {
     ready(&sandbox, 1, 0, [8, 9])?;
     assert_eq!(sandbox.call(0)?, Exit::Log { level: 20 });
     assert_eq!(sandbox.resume()?, Exit::Interrupted { kicked: false });
-    assert_eq!(sandbox.resume()?, Exit::HostCall { function: 3, pointer: 64 });
+    assert_eq!(
+        sandbox.resume()?,
+        Exit::HostCall {
+            function: 3,
+            pointer: 64
+        }
+    );
     assert_eq!(done(sandbox.answer(0, 1)?), [8, 9]);
     let counters = sandbox.counters()?;
-    assert_eq!((counters.exits, counters.host_calls, counters.interrupts), (6, 1, 1));
+    assert_eq!(
+        (counters.exits, counters.host_calls, counters.interrupts),
+        (6, 1, 1)
+    );
     Ok(())
 }
 
@@ -75,7 +90,10 @@ fn each_state_refuses_what_it_cannot_do() -> TestResult {
     sandbox.answer(0, 0)?;
     assert!(refused(sandbox.call(0)) && refused(sandbox.answer(0, 0)));
     assert_eq!(sandbox.resume()?.state(), State::Ready);
-    assert!(matches!(sandbox.command(9, &[0; 7]), Err(SandboxError::Arguments(7))));
+    assert!(matches!(
+        sandbox.command(9, &[0; 7]),
+        Err(SandboxError::Arguments(7))
+    ));
     request(&sandbox, EXIT_PANIC, &[0])?;
     assert_eq!(sandbox.call(0)?, Exit::Panic);
     assert!(refused(sandbox.call(0)) && refused(sandbox.answer(0, 0)) && refused(sandbox.resume()));
@@ -86,14 +104,27 @@ fn each_state_refuses_what_it_cannot_do() -> TestResult {
 fn what_the_machine_cannot_go_on_from_poisons() -> TestResult {
     for (exit, report) in [
         (MachineExit::Shutdown, "triple fault"),
-        (MachineExit::Unexpected("odd".to_owned()), "unexpected exit: odd"),
-        (MachineExit::AccessFault, "access to memory without backing outside of wasm"),
-        (MachineExit::Exception, "reported by other code than its stub"),
+        (
+            MachineExit::Unexpected("odd".to_owned()),
+            "unexpected exit: odd",
+        ),
+        (
+            MachineExit::AccessFault,
+            "access to memory without backing outside of wasm",
+        ),
+        (
+            MachineExit::Exception,
+            "reported by other code than its stub",
+        ),
     ] {
         let sandbox = sandbox()?;
         step(&sandbox, &[], exit.clone())?;
         assert!(matches!(sandbox.call(0)?, Exit::Fault(_)), "{exit:?}");
-        assert!(text(&sandbox).contains(report), "{exit:?}: {}", text(&sandbox));
+        assert!(
+            text(&sandbox).contains(report),
+            "{exit:?}: {}",
+            text(&sandbox)
+        );
         assert!(matches!(sandbox.call(0), Err(SandboxError::State { .. })));
     }
     Ok(())
@@ -110,14 +141,22 @@ fn access_faults_go_to_the_trap_entry_once() -> TestResult {
     step(&sandbox, &[], MachineExit::AccessFault)?;
     step(&sandbox, &[], MachineExit::AccessFault)?;
     assert!(matches!(sandbox.call(0)?, Exit::Fault(_)));
-    assert!(text(&sandbox).contains("while handling a trap"), "{}", text(&sandbox));
+    assert!(
+        text(&sandbox).contains("while handling a trap"),
+        "{}",
+        text(&sandbox)
+    );
     assert_eq!(sandbox.counters()?.access_faults, 3);
     Ok(())
 }
 
 /// Registers in the exception stub.
 fn in_stub() -> Registers {
-    Registers { rip: EXCEPTION_STUBS, rsp: EXCEPTION_STACK_TOP - 80, ..Registers::default() }
+    Registers {
+        rip: EXCEPTION_STUBS,
+        rsp: EXCEPTION_STACK_TOP - 80,
+        ..Registers::default()
+    }
 }
 
 /// A frame on the exception stack: cr2, rdx, rax, vector, error code, rip, cs, rflags, rsp, ss.
@@ -138,8 +177,14 @@ fn exceptions_are_redirected_only_from_ring_3_and_by_the_stub() -> TestResult {
         frame[index] = value;
         frame
     };
-    let elsewhere = Registers { rip: IMAGE, ..in_stub() };
-    let bad_stack = Registers { rsp: EXCEPTION_STACK_TOP - 88, ..in_stub() };
+    let elsewhere = Registers {
+        rip: IMAGE,
+        ..in_stub()
+    };
+    let bad_stack = Registers {
+        rsp: EXCEPTION_STACK_TOP - 88,
+        ..in_stub()
+    };
     for (registers, frame, redirected) in [
         (in_stub(), good, true),
         (in_stub(), with(3, 0), true),
@@ -156,7 +201,11 @@ fn exceptions_are_redirected_only_from_ring_3_and_by_the_stub() -> TestResult {
         exception(&sandbox, registers, frame)?;
         ready(&sandbox, 1, 0, [0; 2])?;
         let exit = sandbox.call(0)?;
-        assert_eq!(exit.state() == State::Ready, redirected, "{frame:x?} {exit:?}");
+        assert_eq!(
+            exit.state() == State::Ready,
+            redirected,
+            "{frame:x?} {exit:?}"
+        );
     }
     Ok(())
 }
@@ -176,7 +225,11 @@ fn text_is_copied_before_it_is_shown() -> TestResult {
     let sandbox = sandbox()?;
     sandbox.script(|script| script.write(TEXT, b"why it failed"))?;
     let words = [(DONE_SEQUENCE, 1), (DONE_STATUS, 1), (DONE_TEXT_BYTES, 13)];
-    step(&sandbox, &words, MachineExit::Request(u32::try_from(EXIT_READY)?))?;
+    step(
+        &sandbox,
+        &words,
+        MachineExit::Request(u32::try_from(EXIT_READY)?),
+    )?;
     assert!(matches!(sandbox.call(0)?, Exit::Failed { status: 1, .. }));
     let (place, bytes) = sandbox.text_place()?;
     assert_eq!((text(&sandbox).as_str(), bytes), ("why it failed", 13));

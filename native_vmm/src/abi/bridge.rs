@@ -18,11 +18,17 @@ pub struct HlwBuffer {
 }
 
 impl HlwBuffer {
-    const EMPTY: Self = Self { data: ptr::null_mut(), length: 0 };
+    const EMPTY: Self = Self {
+        data: ptr::null_mut(),
+        length: 0,
+    };
 
     fn new(bytes: Vec<u8>) -> Self {
         let bytes = Box::leak(bytes.into_boxed_slice());
-        Self { data: bytes.as_mut_ptr(), length: bytes.len() }
+        Self {
+            data: bytes.as_mut_ptr(),
+            length: bytes.len(),
+        }
     }
 }
 

@@ -26,7 +26,9 @@ pub struct HlwHypervisorInfo {
 /// Version of the library.
 #[unsafe(no_mangle)]
 pub extern "C" fn hlw_version() -> *const c_char {
-    CStr::from_bytes_until_nul(VERSION.as_bytes()).unwrap_or_default().as_ptr()
+    CStr::from_bytes_until_nul(VERSION.as_bytes())
+        .unwrap_or_default()
+        .as_ptr()
 }
 
 /// Python source of the constants shared by host and guest.

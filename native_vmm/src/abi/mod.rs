@@ -39,5 +39,8 @@ fn entry(body: impl FnOnce() -> Result<i32, AbiError>) -> i32 {
 
 /// Runs the body of an entry that cannot report a failure.
 fn quiet<T>(fallback: T, body: impl FnOnce() -> Option<T>) -> T {
-    catch_unwind(AssertUnwindSafe(body)).ok().flatten().unwrap_or(fallback)
+    catch_unwind(AssertUnwindSafe(body))
+        .ok()
+        .flatten()
+        .unwrap_or(fallback)
 }

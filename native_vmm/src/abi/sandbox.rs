@@ -67,7 +67,13 @@ impl HlwExit {
             Exit::Panic => (5, 0, [0; 2]),
             Exit::Fault(fault) => (6, fault.vector, [fault.rip, fault.address]),
         };
-        Self { kind, code, value0, value1, text_bytes: text_bytes as u64 }
+        Self {
+            kind,
+            code,
+            value0,
+            value1,
+            text_bytes: text_bytes as u64,
+        }
     }
 }
 
@@ -89,7 +95,10 @@ pub unsafe extern "C" fn hlw_sandbox_new(
         *out = ptr::null_mut();
         // SAFETY: the caller promised that the windows are readable.
         let config = unsafe { read_config(config)? };
-        let made = HlwSandbox { sandbox: Sandbox::new(config)?, exit: UnsafeCell::default() };
+        let made = HlwSandbox {
+            sandbox: Sandbox::new(config)?,
+            exit: UnsafeCell::default(),
+        };
         *out = Box::into_raw(Box::new(made));
         Ok(0)
     })
@@ -106,7 +115,9 @@ unsafe fn read_config(config: &HlwConfig) -> Result<Config, AbiError> {
     if config.window_bytes.is_null() {
         return Err(AbiError::Null("window_bytes"));
     }
-    let count = usize::try_from(config.window_count).unwrap_or(usize::MAX).min(1024);
+    let count = usize::try_from(config.window_count)
+        .unwrap_or(usize::MAX)
+        .min(1024);
     // SAFETY: the caller promised that the windows are readable.
     let windows = unsafe { slice::from_raw_parts(config.window_bytes, count) };
     let checked = Config::new(driver, config.ram_bytes, windows)?;
@@ -153,7 +164,13 @@ pub unsafe extern "C" fn hlw_last_exit(sandbox: *const HlwSandbox) -> *const Hlw
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hlw_text(sandbox: *const HlwSandbox) -> *const u8 {
     // SAFETY: valid or null, as the caller promised.
-    quiet(ptr::null(), || unsafe { sandbox.as_ref() }?.sandbox.text_place().ok().map(|text| text.0))
+    quiet(ptr::null(), || {
+        unsafe { sandbox.as_ref() }?
+            .sandbox
+            .text_place()
+            .ok()
+            .map(|text| text.0)
+    })
 }
 
 /// Gives a command and runs until the next exit.
@@ -267,7 +284,9 @@ pub unsafe extern "C" fn hlw_window(
     let (sandbox, bytes) = unsafe { (sandbox.as_ref(), bytes.as_mut()) };
     let index = usize::try_from(index).unwrap_or(usize::MAX);
     let window = quiet(None, || sandbox?.sandbox.transfer_window(index).ok());
-    let (base, size) = window.filter(|window| window.1 > 0).unwrap_or((ptr::null_mut(), 0));
+    let (base, size) = window
+        .filter(|window| window.1 > 0)
+        .unwrap_or((ptr::null_mut(), 0));
     if let Some(bytes) = bytes {
         *bytes = size;
     }
@@ -279,10 +298,7 @@ pub unsafe extern "C" fn hlw_window(
 /// # Safety
 /// The sandbox exists and `counters` is writable; either may be null.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn hlw_counters_read(
-    sandbox: *const HlwSandbox,
-    counters: *mut HlwCounters,
-) {
+pub unsafe extern "C" fn hlw_counters_read(sandbox: *const HlwSandbox, counters: *mut HlwCounters) {
     // SAFETY: valid or null, as the caller promised.
     let (sandbox, counters) = unsafe { (sandbox.as_ref(), counters.as_mut()) };
     let Some(counters) = counters else { return };

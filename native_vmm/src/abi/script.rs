@@ -26,7 +26,9 @@ pub unsafe extern "C" fn hlw_script_write(
         let physical = sandbox.sandbox.physical(guest_address, length as u64)?;
         // SAFETY: the caller promised that so many are readable.
         let data = unsafe { slice::from_raw_parts(data, length) };
-        sandbox.sandbox.script(|script| script.write(physical, data))?;
+        sandbox
+            .sandbox
+            .script(|script| script.write(physical, data))?;
         Ok(0)
     })
 }

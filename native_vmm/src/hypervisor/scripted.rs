@@ -45,7 +45,11 @@ impl Script {
     /// Adds a step that does the writes so far.
     pub fn step(&mut self, exit: MachineExit, registers: Option<Registers>) {
         let writes = std::mem::take(&mut self.writes);
-        self.steps.push_back(Step { writes, registers, exit });
+        self.steps.push_back(Step {
+            writes,
+            registers,
+            exit,
+        });
     }
 }
 
@@ -75,12 +79,22 @@ impl ScriptedMachine {
     fn store(&self, physical: u64, data: &[u8]) -> bool {
         let bytes = data.len() as u64;
         for mapping in self.mappings.iter().filter(|mapping| !mapping.readonly) {
-            let Some(offset) = physical.checked_sub(mapping.physical) else { continue };
-            if offset.checked_add(bytes).is_some_and(|end| end <= mapping.bytes) {
+            let Some(offset) = physical.checked_sub(mapping.physical) else {
+                continue;
+            };
+            if offset
+                .checked_add(bytes)
+                .is_some_and(|end| end <= mapping.bytes)
+            {
                 let offset = crate::memory::host_size(offset);
                 // SAFETY: inside the mapping, which outlives the machine; the test that
                 // wrote the script chose accessible memory.
-                unsafe { mapping.host.add(offset).copy_from(data.as_ptr(), data.len()) };
+                unsafe {
+                    mapping
+                        .host
+                        .add(offset)
+                        .copy_from(data.as_ptr(), data.len())
+                };
                 return true;
             }
         }
@@ -101,7 +115,11 @@ impl Machine for ScriptedMachine {
     }
 
     fn start(&mut self, entry: u64, stack: u64) -> Result<(), HypervisorError> {
-        self.registers = Registers { rip: entry, rsp: stack, ..Registers::default() };
+        self.registers = Registers {
+            rip: entry,
+            rsp: stack,
+            ..Registers::default()
+        };
         Ok(())
     }
 
@@ -114,7 +132,9 @@ impl Machine for ScriptedMachine {
         };
         for (physical, data) in &step.writes {
             if !self.store(*physical, data) {
-                return Ok(MachineExit::Unexpected(format!("no memory at {physical:#x}")));
+                return Ok(MachineExit::Unexpected(format!(
+                    "no memory at {physical:#x}"
+                )));
             }
         }
         self.registers = step.registers.unwrap_or(self.registers);

@@ -107,7 +107,12 @@ pub(super) fn send(thread: i32) {
     unsafe {
         let process = libc::c_long::from(libc::getpid());
         let signal = libc::c_long::from(SIGNAL.load(Ordering::Relaxed));
-        libc::syscall(libc::SYS_tgkill, process, libc::c_long::from(thread), signal);
+        libc::syscall(
+            libc::SYS_tgkill,
+            process,
+            libc::c_long::from(thread),
+            signal,
+        );
     }
 }
 
@@ -117,7 +122,9 @@ extern "C" fn forget_thread() {
 }
 
 extern "C" fn handler(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    let Some(previous) = PREVIOUS.get() else { return };
+    let Some(previous) = PREVIOUS.get() else {
+        return;
+    };
     let function = previous.sa_sigaction;
     if function == libc::SIG_DFL || function == libc::SIG_IGN {
         return;
@@ -136,5 +143,9 @@ extern "C" fn handler(signal: i32, info: *mut libc::siginfo_t, context: *mut lib
 }
 
 fn check(result: i32) -> Result<(), SignalError> {
-    if result == 0 { Ok(()) } else { Err(SignalError::Install(io::Error::last_os_error())) }
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(SignalError::Install(io::Error::last_os_error()))
+    }
 }

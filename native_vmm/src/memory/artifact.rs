@@ -19,7 +19,9 @@ use crate::elf::{Elf, ElfError, SHF_EXECINSTR, SHT_NOBITS};
 #[derive(Debug, thiserror::Error)]
 pub enum ArtifactError {
     /// Empty, too large, or longer than the file.
-    #[error("{bytes} bytes of a file of {file_bytes}: must be 1 to {ARTIFACT_MAX_BYTES}, inside it")]
+    #[error(
+        "{bytes} bytes of a file of {file_bytes}: must be 1 to {ARTIFACT_MAX_BYTES}, inside it"
+    )]
     Size {
         /// Bytes asked for.
         bytes: u64,
@@ -86,7 +88,13 @@ impl Artifact {
             return Err(ArtifactError::Map(io::Error::last_os_error()));
         }
         let base = NonNull::new(base.cast()).ok_or_else(size)?;
-        Ok(Self { file, base, mapped_bytes, file_bytes: bytes, code })
+        Ok(Self {
+            file,
+            base,
+            mapped_bytes,
+            file_bytes: bytes,
+            code,
+        })
     }
 
     /// The file.
@@ -132,8 +140,14 @@ fn find_code(file: &File, bytes: u64) -> Result<Range<u64>, ArtifactError> {
     let [section] = code[..] else {
         return Err(ArtifactError::CodeSections(code.len()));
     };
-    let misplaced = || ArtifactError::Code { offset: section.offset, bytes: section.bytes };
-    let end = section.offset.checked_add(section.bytes).filter(|&end| end <= bytes);
+    let misplaced = || ArtifactError::Code {
+        offset: section.offset,
+        bytes: section.bytes,
+    };
+    let end = section
+        .offset
+        .checked_add(section.bytes)
+        .filter(|&end| end <= bytes);
     let end = end.and_then(round_to_page).ok_or_else(misplaced)?;
     if section.bytes == 0 || !is_page_aligned(section.offset) {
         return Err(misplaced());

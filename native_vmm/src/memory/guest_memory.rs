@@ -53,25 +53,49 @@ impl GuestMemory {
         stubs::write(&region);
         image.map(&region)?;
         write_boot_info(&region, &plan);
-        Ok(Self { region, plan, artifact, windows })
+        Ok(Self {
+            region,
+            plan,
+            artifact,
+            windows,
+        })
     }
 
     /// What the hypervisor is to map. One slot for RAM and arena: slots are costly.
     pub fn mappings(&self) -> Vec<Mapping> {
         let bytes = self.region.bytes();
         let host = self.region.address(0, bytes);
-        let mut mappings = vec![Mapping { slot: 0, physical: 0, host, bytes, readonly: false }];
+        let mut mappings = vec![Mapping {
+            slot: 0,
+            physical: 0,
+            host,
+            bytes,
+            readonly: false,
+        }];
         if let Some(artifact) = &self.artifact {
             let (host, bytes) = (artifact.base(), artifact.mapped_bytes());
-            mappings.push(Mapping { slot: 1, physical: ARTIFACT, host, bytes, readonly: true });
+            mappings.push(Mapping {
+                slot: 1,
+                physical: ARTIFACT,
+                host,
+                bytes,
+                readonly: true,
+            });
         }
         mappings
     }
 
     /// Host address and size of a transfer window.
     pub fn transfer_window(&self, index: usize) -> Option<(*mut u8, u64)> {
-        let window = self.plan.windows.get(index).filter(|_| Plan::is_transfer(index))?;
-        Some((self.region.address(window.physical, window.capacity), window.capacity))
+        let window = self
+            .plan
+            .windows
+            .get(index)
+            .filter(|_| Plan::is_transfer(index))?;
+        Some((
+            self.region.address(window.physical, window.capacity),
+            window.capacity,
+        ))
     }
 
     /// Accessible bytes of any window.
@@ -108,13 +132,16 @@ impl GuestMemory {
     /// # Errors
     /// A violation.
     pub fn image(&mut self, request: (u64, u64, u64)) -> Answer {
-        self.windows.image(&self.plan, &self.region, self.artifact.as_ref(), request)
+        self.windows
+            .image(&self.plan, &self.region, self.artifact.as_ref(), request)
     }
 }
 
 fn write_boot_info(region: &Region, plan: &Plan) {
     let set = |index: u64, value: u64| {
-        region.word(BOOT_INFO + 8 * index).store(value, Ordering::Relaxed);
+        region
+            .word(BOOT_INFO + 8 * index)
+            .store(value, Ordering::Relaxed);
     };
     set(BOOT_RAM_BYTES, plan.ram_bytes);
     set(BOOT_WINDOW_COUNT, plan.windows.len() as u64);

@@ -19,7 +19,9 @@ const WINDOW_MAX_BYTES: u64 = 1 << 32;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
     /// RAM too small or of a wrong size.
-    #[error("ram_bytes {0:#x} must be a multiple of {LARGE_PAGE_BYTES:#x}, at least {RAM_MIN_BYTES:#x}")]
+    #[error(
+        "ram_bytes {0:#x} must be a multiple of {LARGE_PAGE_BYTES:#x}, at least {RAM_MIN_BYTES:#x}"
+    )]
     Ram(u64),
     /// Too few or too many windows.
     #[error("{0} windows: there must be 2 to {WINDOWS_MAX}")]
@@ -82,7 +84,10 @@ impl Plan {
         let mut windows = Vec::with_capacity(capacities.len());
         for (index, &capacity) in capacities.iter().enumerate() {
             if capacity > WINDOW_MAX_BYTES || !capacity.is_multiple_of(WASM_PAGE_BYTES) {
-                return Err(PlanError::Window { index, bytes: capacity });
+                return Err(PlanError::Window {
+                    index,
+                    bytes: capacity,
+                });
             }
             windows.push(Window { physical, capacity });
             physical = round_to_large_page(capacity)
@@ -92,7 +97,11 @@ impl Plan {
         if physical > ARENA_END {
             return Err(PlanError::TooLarge);
         }
-        Ok(Self { ram_bytes, windows, total_bytes: physical })
+        Ok(Self {
+            ram_bytes,
+            windows,
+            total_bytes: physical,
+        })
     }
 
     /// Guest-virtual address of a window's first usable byte.
@@ -136,7 +145,12 @@ mod tests {
     #[test]
     fn windows_lie_densely_behind_ram() {
         let plan = Plan::new(64 * MIB, &[0, MIB, 3 * MIB]);
-        let windows = |plan: Plan| plan.windows.iter().map(|w| w.physical / MIB).collect::<Vec<_>>();
+        let windows = |plan: Plan| {
+            plan.windows
+                .iter()
+                .map(|w| w.physical / MIB)
+                .collect::<Vec<_>>()
+        };
         assert_eq!(plan.map(windows), Ok(vec![64, 64, 66]));
     }
 
@@ -146,13 +160,28 @@ mod tests {
         assert_eq!(refused(MIB, &[0, 0]), Some(PlanError::Ram(MIB)));
         assert_eq!(refused(65 * MIB, &[0, 0]), Some(PlanError::Ram(65 * MIB)));
         assert_eq!(refused(64 * MIB, &[0]), Some(PlanError::WindowCount(1)));
-        assert_eq!(refused(64 * MIB, &[0; 65]), Some(PlanError::WindowCount(65)));
-        let odd = PlanError::Window { index: 1, bytes: 4096 };
+        assert_eq!(
+            refused(64 * MIB, &[0; 65]),
+            Some(PlanError::WindowCount(65))
+        );
+        let odd = PlanError::Window {
+            index: 1,
+            bytes: 4096,
+        };
         assert_eq!(refused(64 * MIB, &[0, 4096]), Some(odd));
-        let huge = PlanError::Window { index: 0, bytes: u64::MAX };
+        let huge = PlanError::Window {
+            index: 0,
+            bytes: u64::MAX,
+        };
         assert_eq!(refused(64 * MIB, &[u64::MAX, 0]), Some(huge));
-        assert_eq!(refused(64 * MIB, &[4096 * MIB; 8]), Some(PlanError::TooLarge));
-        assert_eq!(refused(u64::MAX - (2 * MIB - 1), &[0, 2 * MIB]), Some(PlanError::TooLarge));
+        assert_eq!(
+            refused(64 * MIB, &[4096 * MIB; 8]),
+            Some(PlanError::TooLarge)
+        );
+        assert_eq!(
+            refused(u64::MAX - (2 * MIB - 1), &[0, 2 * MIB]),
+            Some(PlanError::TooLarge)
+        );
     }
 
     #[test]

@@ -51,7 +51,9 @@ impl Region {
     /// # Errors
     /// The errno of `mmap`.
     pub fn reserve(bytes: u64) -> io::Result<Self> {
-        let padded = bytes.checked_add(LARGE_PAGE_BYTES).ok_or(io::ErrorKind::OutOfMemory)?;
+        let padded = bytes
+            .checked_add(LARGE_PAGE_BYTES)
+            .ok_or(io::ErrorKind::OutOfMemory)?;
         // SAFETY: a new mapping at an address of the kernel's choice touches nothing of ours.
         let start = unsafe {
             libc::mmap(
@@ -91,7 +93,10 @@ impl Region {
     /// If that is not inside the region.
     pub fn address(&self, offset: u64, bytes: u64) -> *mut u8 {
         let end = offset.checked_add(bytes);
-        assert!(end.is_some_and(|end| end <= self.bytes), "{offset:#x} + {bytes:#x} is outside");
+        assert!(
+            end.is_some_and(|end| end <= self.bytes),
+            "{offset:#x} + {bytes:#x} is outside"
+        );
         // SAFETY: just checked to lie inside the mapping.
         unsafe { self.base.as_ptr().add(host_size(offset)) }
     }
@@ -138,9 +143,7 @@ impl Region {
     pub fn protect(&self, offset: u64, bytes: u64, access: Access) -> io::Result<()> {
         let address = self.address(offset, bytes);
         // SAFETY: inside the mapping; nobody holds a reference into pages that lose access.
-        checked(unsafe {
-            libc::mprotect(address.cast(), host_size(bytes), access.protection())
-        })
+        checked(unsafe { libc::mprotect(address.cast(), host_size(bytes), access.protection()) })
     }
 
     /// Replaces whole pages by fresh zero pages.
@@ -203,7 +206,11 @@ impl Region {
                 position,
             )
         };
-        if mapped == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(()) }
+        if mapped == libc::MAP_FAILED {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -226,7 +233,11 @@ unsafe fn unmap(address: *mut u8, bytes: usize) {
 }
 
 fn checked(result: i32) -> io::Result<()> {
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 #[cfg(test)]
@@ -236,7 +247,10 @@ mod tests {
     #[test]
     fn is_aligned_and_keeps_what_is_written() -> io::Result<()> {
         let region = Region::reserve(4 * LARGE_PAGE_BYTES)?;
-        assert_eq!(region.address(0, 0) as usize % host_size(LARGE_PAGE_BYTES), 0);
+        assert_eq!(
+            region.address(0, 0) as usize % host_size(LARGE_PAGE_BYTES),
+            0
+        );
         region.protect(0x1000, 0x2000, Access::ReadWrite)?;
         region.write(0x1ffe, b"across");
         let mut read = Vec::new();

@@ -45,9 +45,16 @@ impl Windows {
     pub fn new(plan: &Plan, region: &Region) -> io::Result<Self> {
         let mut states = Vec::with_capacity(plan.windows.len());
         for (index, window) in plan.windows.iter().enumerate() {
-            let accessible = if Plan::is_transfer(index) { window.capacity } else { 0 };
+            let accessible = if Plan::is_transfer(index) {
+                window.capacity
+            } else {
+                0
+            };
             region.protect(window.physical, accessible, Access::ReadWrite)?;
-            states.push(State { accessible, images: 0 });
+            states.push(State {
+                accessible,
+                images: 0,
+            });
         }
         Ok(Self { states })
     }
@@ -67,8 +74,12 @@ impl Windows {
         region: &Region,
         (address, bytes, protection): (u64, u64, u64),
     ) -> Answer {
-        let Some((place, end)) = range(plan, address, bytes)? else { return Ok(libc::ENOMEM) };
-        let Some(access) = access(protection)? else { return Ok(libc::EINVAL) };
+        let Some((place, end)) = range(plan, address, bytes)? else {
+            return Ok(libc::ENOMEM);
+        };
+        let Some(access) = access(protection)? else {
+            return Ok(libc::EINVAL);
+        };
         let WindowPlace { index, offset } = place;
         if Plan::is_transfer(index) {
             return Ok(0);
@@ -105,8 +116,12 @@ impl Windows {
         region: &Region,
         (address, bytes, protection): (u64, u64, u64),
     ) -> Answer {
-        let Some((place, end)) = range(plan, address, bytes)? else { return Ok(libc::ENOMEM) };
-        let Some(access) = access(protection)? else { return Ok(libc::EINVAL) };
+        let Some((place, end)) = range(plan, address, bytes)? else {
+            return Ok(libc::ENOMEM);
+        };
+        let Some(access) = access(protection)? else {
+            return Ok(libc::EINVAL);
+        };
         let WindowPlace { index, offset } = place;
         if access == Access::None && !Plan::is_transfer(index) {
             return self.shrink(plan, region, place, end);
@@ -136,12 +151,21 @@ impl Windows {
             return Err("no such window");
         };
         let state = &mut self.states[index];
-        let kept = if Plan::is_transfer(index) { Access::ReadWrite } else { Access::None };
-        if state.accessible > 0 && let Err(error) = region.renew(physical, state.accessible, kept) {
+        let kept = if Plan::is_transfer(index) {
+            Access::ReadWrite
+        } else {
+            Access::None
+        };
+        if state.accessible > 0
+            && let Err(error) = region.renew(physical, state.accessible, kept)
+        {
             return Ok(errno(&error));
         }
         if kept == Access::None {
-            *state = State { accessible: 0, images: 0 };
+            *state = State {
+                accessible: 0,
+                images: 0,
+            };
         }
         Ok(0)
     }
@@ -157,10 +181,19 @@ impl Windows {
         artifact: Option<&Artifact>,
         (source, address, bytes): (u64, u64, u64),
     ) -> Answer {
-        let Some(artifact) = artifact else { return Err("an image without an artifact") };
-        let position = source.checked_sub(ARTIFACT).filter(|&position| is_page_aligned(position));
-        let Some(position) = position else { return Err("an image of no artifact page") };
-        if position.checked_add(bytes).is_none_or(|end| end > artifact.file_bytes()) {
+        let Some(artifact) = artifact else {
+            return Err("an image without an artifact");
+        };
+        let position = source
+            .checked_sub(ARTIFACT)
+            .filter(|&position| is_page_aligned(position));
+        let Some(position) = position else {
+            return Err("an image of no artifact page");
+        };
+        if position
+            .checked_add(bytes)
+            .is_none_or(|end| end > artifact.file_bytes())
+        {
             return Err("an image beyond the artifact");
         }
         let padded = round_to_page(bytes).ok_or("an image beyond the artifact")?;
@@ -194,7 +227,10 @@ impl Windows {
         if end < state.accessible {
             return Ok(libc::EINVAL);
         }
-        let (physical, bytes) = (window.physical + place.offset, state.accessible - place.offset);
+        let (physical, bytes) = (
+            window.physical + place.offset,
+            state.accessible - place.offset,
+        );
         match region.renew(physical, bytes, Access::None) {
             Ok(()) => state.accessible = place.offset,
             Err(error) => return Ok(errno(&error)),
@@ -231,11 +267,15 @@ fn range(
     address: u64,
     bytes: u64,
 ) -> Result<Option<(WindowPlace, u64)>, &'static str> {
-    let Some(place) = plan.locate(address) else { return Err("an address outside of all windows") };
+    let Some(place) = plan.locate(address) else {
+        return Err("an address outside of all windows");
+    };
     if !is_page_aligned(address) || !is_page_aligned(bytes) {
         return Err("a range that is not whole pages");
     }
-    let Some(end) = place.offset.checked_add(bytes) else { return Err("a range without an end") };
+    let Some(end) = place.offset.checked_add(bytes) else {
+        return Err("a range without an end");
+    };
     Ok((end <= plan.windows[place.index].capacity).then_some((place, end)))
 }
 
@@ -273,21 +313,28 @@ mod tests {
             let plan = Plan::new(32 * MIB, &[MIB, MIB, 4 * MIB])?;
             let region = Region::reserve(plan.total_bytes)?;
             let windows = Windows::new(&plan, &region)?;
-            Ok(Self { plan, region, windows })
+            Ok(Self {
+                plan,
+                region,
+                windows,
+            })
         }
 
         fn protect(&mut self, offset: u64, bytes: u64, protection: u64) -> Answer {
             let address = Plan::window_address(2) + offset;
-            self.windows.protect(&self.plan, &self.region, (address, bytes, protection))
+            self.windows
+                .protect(&self.plan, &self.region, (address, bytes, protection))
         }
 
         fn remap(&mut self, window: usize, offset: u64, bytes: u64, protection: u64) -> Answer {
             let address = Plan::window_address(window) + offset;
-            self.windows.remap(&self.plan, &self.region, (address, bytes, protection))
+            self.windows
+                .remap(&self.plan, &self.region, (address, bytes, protection))
         }
 
         fn word(&self, window: usize, offset: u64) -> &std::sync::atomic::AtomicU64 {
-            self.region.word(self.plan.windows[window].physical + offset)
+            self.region
+                .word(self.plan.windows[window].physical + offset)
         }
     }
 
@@ -299,7 +346,10 @@ mod tests {
         assert_eq!(f.protect(MIB, MIB, BOTH), Ok(0));
         assert_eq!(f.windows.accessible(2), 2 * MIB);
         assert_eq!(f.protect(4 * MIB, PAGE_BYTES, BOTH), Ok(libc::ENOMEM));
-        assert_eq!(f.protect(2 * MIB, 2 * MIB + PAGE_BYTES, BOTH), Ok(libc::ENOMEM));
+        assert_eq!(
+            f.protect(2 * MIB, 2 * MIB + PAGE_BYTES, BOTH),
+            Ok(libc::ENOMEM)
+        );
         assert_eq!(f.protect(0, PAGE_BYTES, 0), Ok(libc::EINVAL));
         assert_eq!(f.protect(MIB, 3 * MIB, 0), Ok(0));
         assert_eq!(f.windows.accessible(2), MIB);
@@ -318,9 +368,14 @@ mod tests {
             (0_u64.wrapping_sub(PAGE_BYTES), PAGE_BYTES, BOTH),
         ] {
             let address = Plan::window_address(2).wrapping_add(offset);
-            let answer = f.windows.protect(&f.plan, &f.region, (address, bytes, protection));
+            let answer = f
+                .windows
+                .protect(&f.plan, &f.region, (address, bytes, protection));
             let beyond = bytes == u64::MAX - 0xfff && answer == Ok(libc::ENOMEM);
-            assert!(answer.is_err() || beyond, "{offset:#x} {bytes:#x}: {answer:?}");
+            assert!(
+                answer.is_err() || beyond,
+                "{offset:#x} {bytes:#x}: {answer:?}"
+            );
         }
         assert!(f.windows.release(&f.plan, &f.region, 3).is_err());
         assert!(f.windows.release(&f.plan, &f.region, u64::MAX).is_err());

@@ -25,7 +25,12 @@ impl Config {
     /// What is out of range.
     pub fn new(driver: Driver, ram_bytes: u64, windows: &[u64]) -> Result<Self, SandboxError> {
         let plan = Plan::new(ram_bytes, windows)?;
-        Ok(Self { driver, plan, artifact: None, image: embedded_guest::image()? })
+        Ok(Self {
+            driver,
+            plan,
+            artifact: None,
+            image: embedded_guest::image()?,
+        })
     }
 
     /// Adds an artifact: the first `bytes` bytes of `file`.

@@ -85,7 +85,8 @@ impl Guest {
         }
         self.require(State::Ready, "a command")?;
         self.sequence += 1;
-        self.mailbox().write_command(self.sequence, command, arguments);
+        self.mailbox()
+            .write_command(self.sequence, command, arguments);
         self.run(kick)
     }
 
@@ -124,7 +125,10 @@ impl Guest {
     fn run(&mut self, kick: &Kick) -> Result<Exit, SandboxError> {
         self.text.clear();
         loop {
-            let stopped = self.machine.run().inspect_err(|_| self.state = State::Poisoned)?;
+            let stopped = self
+                .machine
+                .run()
+                .inspect_err(|_| self.state = State::Poisoned)?;
             self.counters.exits += 1;
             if let Some(exit) = self.handle(stopped, kick) {
                 self.state = exit.state();
@@ -144,7 +148,9 @@ impl Guest {
             MachineExit::Exception => self.exception(),
             MachineExit::Interrupted => {
                 self.counters.interrupts += 1;
-                Some(Exit::Interrupted { kicked: kick.take() })
+                Some(Exit::Interrupted {
+                    kicked: kick.take(),
+                })
             }
             MachineExit::AccessFault => self.access_fault(),
             MachineExit::Shutdown => {

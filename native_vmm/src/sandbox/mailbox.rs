@@ -42,7 +42,8 @@ impl<'m> Mailbox<'m> {
         for (index, &argument) in (COMMAND_ARGUMENTS..).zip(arguments) {
             self.set(index, argument);
         }
-        self.word(COMMAND_SEQUENCE).store(sequence, Ordering::Release);
+        self.word(COMMAND_SEQUENCE)
+            .store(sequence, Ordering::Release);
     }
 
     /// Reads how the last command ended.
@@ -69,7 +70,8 @@ impl<'m> Mailbox<'m> {
     pub fn write_answer(self, sequence: u64, status: u64, value: u64) {
         self.set(ANSWER_STATUS, status);
         self.set(ANSWER_VALUE, value);
-        self.word(ANSWER_SEQUENCE).store(sequence, Ordering::Release);
+        self.word(ANSWER_SEQUENCE)
+            .store(sequence, Ordering::Release);
     }
 
     fn get(self, index: u64) -> u64 {

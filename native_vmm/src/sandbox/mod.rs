@@ -53,7 +53,10 @@ impl Sandbox {
         let guest = Guest::new(config)?;
         // SAFETY: the flag is valid while the machine exists, which is as long as `kick`.
         let kick = unsafe { Kick::new(guest.machine.immediate_exit())? };
-        let sandbox = Self { kick, guest: UnsafeCell::new(guest) };
+        let sandbox = Self {
+            kick,
+            guest: UnsafeCell::new(guest),
+        };
         sandbox.enter(|guest| guest.boot(&sandbox.kick))?;
         Ok(sandbox)
     }
@@ -140,7 +143,13 @@ impl Sandbox {
     /// # Errors
     /// If the driver is another one.
     pub fn script<T>(&self, change: impl FnOnce(&mut Script) -> T) -> Result<T, SandboxError> {
-        self.enter(|guest| guest.machine.script().map(change).ok_or(SandboxError::NoScript))
+        self.enter(|guest| {
+            guest
+                .machine
+                .script()
+                .map(change)
+                .ok_or(SandboxError::NoScript)
+        })
     }
 
     /// Guest-physical address of `bytes` bytes at a guest-virtual one, in RAM or a window.

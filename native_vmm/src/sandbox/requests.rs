@@ -47,13 +47,18 @@ impl Guest {
             return Err(Violation("the end of another command"));
         }
         if done.status == STATUS_OK {
-            return Ok(Exit::Done { values: done.values });
+            return Ok(Exit::Done {
+                values: done.values,
+            });
         }
         let status = i32::try_from(done.status).ok();
         let status = status.filter(|_| done.status <= STATUS_LIMIT);
         let status = status.ok_or(Violation("an unknown status"))?;
         self.take_text(done.text_bytes)?;
-        Ok(Exit::Failed { status, values: done.values })
+        Ok(Exit::Failed {
+            status,
+            values: done.values,
+        })
     }
 
     fn host_call(&mut self) -> Result<Exit, Violation> {
@@ -102,7 +107,8 @@ impl Guest {
 
     /// Writes the answer to the last request.
     pub(super) fn answer_request(&self, status: u64, value: u64) {
-        self.mailbox().write_answer(self.request_sequence, status, value);
+        self.mailbox()
+            .write_answer(self.request_sequence, status, value);
     }
 
     /// Copies text that the guest left; the guest may change its own at any time.

@@ -30,9 +30,9 @@ impl Guest {
         let vector = self.frame(Frame::Vector);
         let (rip, address) = (self.frame(Frame::Rip), self.frame(Frame::FaultAddress));
         let from_ring_3 = self.frame(Frame::Cs) == u64::from(USER_CODE);
-        let entry = self.trap_entry.filter(|_| {
-            from_ring_3 && vectors::is_wasm_trap(vector) && !self.trapping
-        });
+        let entry = self
+            .trap_entry
+            .filter(|_| from_ring_3 && vectors::is_wasm_trap(vector) && !self.trapping);
         let Some(entry) = entry else {
             return Some(self.exception_fault(vector, rip, address));
         };
@@ -89,7 +89,11 @@ impl Guest {
     pub(super) fn fault(&mut self, what: &str, vector: i32, rip: u64, address: u64) -> Exit {
         let report = format!("{what} at rip {rip:#x}");
         self.set_text(&report);
-        Exit::Fault(Fault { vector, rip, address })
+        Exit::Fault(Fault {
+            vector,
+            rip,
+            address,
+        })
     }
 
     fn exception_fault(&mut self, vector: u64, rip: u64, address: u64) -> Exit {
@@ -109,15 +113,25 @@ impl Guest {
         };
         self.set_text(&report);
         let vector = i32::try_from(vector).unwrap_or(-1);
-        Exit::Fault(Fault { vector, rip, address })
+        Exit::Fault(Fault {
+            vector,
+            rip,
+            address,
+        })
     }
 
     fn frame(&self, word: Frame) -> u64 {
-        self.memory.region.word(word.address()).load(Ordering::Relaxed)
+        self.memory
+            .region
+            .word(word.address())
+            .load(Ordering::Relaxed)
     }
 
     fn set_frame(&self, word: Frame, value: u64) {
-        self.memory.region.word(word.address()).store(value, Ordering::Relaxed);
+        self.memory
+            .region
+            .word(word.address())
+            .store(value, Ordering::Relaxed);
     }
 }
 

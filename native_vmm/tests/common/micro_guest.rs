@@ -290,11 +290,14 @@ pub fn file() -> Vec<u8> {
     // SAFETY: both symbols are in the block above, the second behind the first.
     let code = unsafe { std::slice::from_raw_parts(start, end.addr() - start.addr()) };
     let constants = CONSTANT.to_le_bytes();
-    elf(IMAGE, &[
-        (IMAGE, 5, code, code.len() as u64),
-        (CONSTANTS, 4, &constants, 8),
-        (DATA, 6, &[], 0x3000),
-    ])
+    elf(
+        IMAGE,
+        &[
+            (IMAGE, 5, code, code.len() as u64),
+            (CONSTANTS, 4, &constants, 8),
+            (DATA, 6, &[], 0x3000),
+        ],
+    )
 }
 
 /// An ELF file with these segments.

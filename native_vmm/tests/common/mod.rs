@@ -19,7 +19,9 @@ pub const WINDOWS: [u64; 4] = [MIB, 2 * MIB, 16 * MIB, 4 * MIB];
 
 /// Whether there is a hypervisor. If not, says so, or fails where one is demanded.
 pub fn hypervisor() -> bool {
-    let Err(reason) = kvm::System::shared() else { return true };
+    let Err(reason) = kvm::System::shared() else {
+        return true;
+    };
     let demanded = std::env::var_os("HLWASM_REQUIRE_KVM").is_some_and(|value| value == "1");
     assert!(!demanded, "HLWASM_REQUIRE_KVM=1, but {reason}");
     eprintln!("SKIPPED, no hypervisor: {reason}");
@@ -32,7 +34,9 @@ pub fn micro_sandbox() -> Result<Option<Sandbox>, Box<dyn Error>> {
         return Ok(None);
     }
     let config = Config::new(Driver::Kvm, 64 * MIB, &WINDOWS)?;
-    Ok(Some(Sandbox::new(config.with_image(micro_guest::image()?))?))
+    Ok(Some(Sandbox::new(
+        config.with_image(micro_guest::image()?),
+    )?))
 }
 
 /// The text of the last exit.

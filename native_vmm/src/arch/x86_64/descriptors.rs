@@ -62,8 +62,14 @@ fn write_gdt(memory: &Region) {
 fn write_tss(memory: &Region) {
     const { assert!(PORT_REQUEST.is_multiple_of(8)) };
     memory.write(TSS + 4, &EXCEPTION_STACK_TOP.to_le_bytes()); // stack of ring 0
-    memory.write(TSS + 0x24 + 8 * (EXCEPTION_IST - 1), &EXCEPTION_STACK_TOP.to_le_bytes());
-    memory.write(TSS + 0x66, &[PORT_MAP.to_le_bytes()[0], PORT_MAP.to_le_bytes()[1]]);
+    memory.write(
+        TSS + 0x24 + 8 * (EXCEPTION_IST - 1),
+        &EXCEPTION_STACK_TOP.to_le_bytes(),
+    );
+    memory.write(
+        TSS + 0x66,
+        &[PORT_MAP.to_le_bytes()[0], PORT_MAP.to_le_bytes()[1]],
+    );
     for byte in PORT_MAP..=u64::from(TSS_LIMIT) {
         let open = byte == PORT_MAP + PORT_REQUEST / 8;
         memory.write(TSS + byte, &[if open { 0xf0 } else { 0xff }]);

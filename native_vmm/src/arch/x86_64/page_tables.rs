@@ -97,13 +97,22 @@ pub fn write(
     if let Some(artifact) = artifact {
         let (code, end) = (artifact.code(), artifact.mapped_bytes());
         tables.map_same(ARTIFACT, code.start, Rights::Read)?;
-        tables.map_same(ARTIFACT + code.start, code.end - code.start, Rights::ReadExecute)?;
+        tables.map_same(
+            ARTIFACT + code.start,
+            code.end - code.start,
+            Rights::ReadExecute,
+        )?;
         tables.map_same(ARTIFACT + code.end, end - code.end, Rights::Read)?;
     }
     for (index, window) in plan.windows.iter().enumerate() {
         // What rounding adds is never accessible on the host side.
         let bytes = round_to_large_page(window.capacity).ok_or(TablesFull)?;
-        tables.map(Plan::window_address(index), window.physical, bytes, Rights::ReadWrite)?;
+        tables.map(
+            Plan::window_address(index),
+            window.physical,
+            bytes,
+            Rights::ReadWrite,
+        )?;
     }
     Ok(())
 }
@@ -116,7 +125,10 @@ struct PageTables<'m> {
 
 impl<'m> PageTables<'m> {
     fn new(memory: &'m Region) -> Result<Self, TablesFull> {
-        let mut tables = Self { memory, next: PAGE_TABLES };
+        let mut tables = Self {
+            memory,
+            next: PAGE_TABLES,
+        };
         tables.allocate().map(|_| tables)
     }
 
@@ -181,11 +193,15 @@ impl<'m> PageTables<'m> {
     }
 
     fn get(&self, entry: u64) -> u64 {
-        self.memory.word(entry).load(std::sync::atomic::Ordering::Relaxed)
+        self.memory
+            .word(entry)
+            .load(std::sync::atomic::Ordering::Relaxed)
     }
 
     fn set(&self, entry: u64, value: u64) {
-        self.memory.word(entry).store(value, std::sync::atomic::Ordering::Relaxed);
+        self.memory
+            .word(entry)
+            .store(value, std::sync::atomic::Ordering::Relaxed);
     }
 }
 
@@ -269,7 +285,10 @@ mod tests {
         let plan = Plan::new(32 * MIB, &[0, MIB])?;
         let memory = tables(&plan)?;
         let window = Plan::window_address(1);
-        for address in (0..plan.ram_bytes).chain(window..window + MIB).step_by(0x1000) {
+        for address in (0..plan.ram_bytes)
+            .chain(window..window + MIB)
+            .step_by(0x1000)
+        {
             let both = |bits| bits & (WRITABLE | NO_EXECUTE) == WRITABLE;
             let wrong = walk(&memory, address).is_some_and(|(_, bits)| both(bits));
             assert!(!wrong, "{address:#x}");

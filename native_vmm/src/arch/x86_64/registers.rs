@@ -3,9 +3,7 @@
 use host_guest_abi::layout::{GDT, IDT, PAGE_TABLES, TSS};
 use kvm_bindings::{kvm_segment, kvm_sregs};
 
-use super::descriptors::{
-    GDT_LIMIT, IDT_LIMIT, TASK, TSS_LIMIT, USER_CODE, USER_DATA,
-};
+use super::descriptors::{GDT_LIMIT, IDT_LIMIT, TASK, TSS_LIMIT, USER_CODE, USER_DATA};
 
 /// PE MP ET NE WP AM PG: protected mode with paging; write protection counts in ring 0.
 const CR0: u64 = 0x8005_0033;
@@ -43,7 +41,13 @@ pub fn set_system_registers(sregs: &mut kvm_sregs) {
         g: 1,
         ..Default::default()
     };
-    let data = kvm_segment { selector: USER_DATA, type_: 3, l: 0, db: 1, ..code };
+    let data = kvm_segment {
+        selector: USER_DATA,
+        type_: 3,
+        l: 0,
+        db: 1,
+        ..code
+    };
     sregs.cs = code;
     sregs.ss = data;
     sregs.ds = data;

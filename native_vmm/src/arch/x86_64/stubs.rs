@@ -116,6 +116,9 @@ pub fn write(memory: &Region) {
     let (start, end) = (&raw const STUBS, &raw const STUBS_END);
     // SAFETY: both symbols are in the block above, the second behind the first.
     let code = unsafe { slice::from_raw_parts(start, end.addr() - start.addr()) };
-    assert!(code.len() as u64 <= PAGE_BYTES, "the stubs outgrew their page");
+    assert!(
+        code.len() as u64 <= PAGE_BYTES,
+        "the stubs outgrew their page"
+    );
     memory.write(EXCEPTION_STUBS, code);
 }

@@ -63,5 +63,8 @@ impl Machine for KvmMachine {
 
 /// The failure of an ioctl.
 fn failed(what: &'static str) -> impl FnOnce(kvm_ioctls::Error) -> HypervisorError {
-    move |error| HypervisorError::Failed { what, error: io::Error::from_raw_os_error(error.errno()) }
+    move |error| HypervisorError::Failed {
+        what,
+        error: io::Error::from_raw_os_error(error.errno()),
+    }
 }

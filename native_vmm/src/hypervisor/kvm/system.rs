@@ -113,7 +113,12 @@ pub struct Query {
 pub fn query() -> Query {
     let kvm = match Kvm::new() {
         Ok(kvm) => kvm,
-        Err(error) => return Query { device: error.errno(), ..Query::default() },
+        Err(error) => {
+            return Query {
+                device: error.errno(),
+                ..Query::default()
+            };
+        }
     };
     Query {
         device: 0,

@@ -31,10 +31,14 @@ impl Vcpu {
     /// What KVM refused.
     pub fn new(system: &System, vm: &Vm) -> Result<Self, HypervisorError> {
         let mut fd = vm.fd.create_vcpu(0).map_err(failed("KVM_CREATE_VCPU"))?;
-        fd.set_cpuid2(&system.cpuid).map_err(failed("KVM_SET_CPUID2"))?;
+        fd.set_cpuid2(&system.cpuid)
+            .map_err(failed("KVM_SET_CPUID2"))?;
         fd.set_sync_valid_reg(SyncReg::Register);
         let flag = NonNull::from(&mut fd.get_kvm_run().immediate_exit).cast();
-        Ok(Self { fd, immediate_exit: flag })
+        Ok(Self {
+            fd,
+            immediate_exit: flag,
+        })
     }
 
     /// Puts it in ring 3 at `entry`.
@@ -45,11 +49,18 @@ impl Vcpu {
         let mut sregs = self.fd.get_sregs().map_err(failed("KVM_GET_SREGS"))?;
         registers::set_system_registers(&mut sregs);
         self.fd.set_sregs(&sregs).map_err(failed("KVM_SET_SREGS"))?;
-        let mut xcrs = kvm_xcrs { nr_xcrs: 1, ..Default::default() };
+        let mut xcrs = kvm_xcrs {
+            nr_xcrs: 1,
+            ..Default::default()
+        };
         xcrs.xcrs[0].value = registers::XCR0;
         self.fd.set_xcrs(&xcrs).map_err(failed("KVM_SET_XCRS"))?;
-        self.fd.sync_regs_mut().regs =
-            kvm_regs { rip: entry, rsp: stack, rflags: registers::RFLAGS, ..Default::default() };
+        self.fd.sync_regs_mut().regs = kvm_regs {
+            rip: entry,
+            rsp: stack,
+            rflags: registers::RFLAGS,
+            ..Default::default()
+        };
         self.fd.set_sync_dirty_reg(SyncReg::Register);
         Ok(())
     }
@@ -70,7 +81,10 @@ impl Vcpu {
                 libc::EFAULT => MachineExit::AccessFault,
                 errno => {
                     let error = io::Error::from_raw_os_error(errno);
-                    return Err(HypervisorError::Failed { what: "KVM_RUN", error });
+                    return Err(HypervisorError::Failed {
+                        what: "KVM_RUN",
+                        error,
+                    });
                 }
             },
         })

@@ -37,7 +37,11 @@ impl Vm {
     pub unsafe fn map(&mut self, mapping: &Mapping) -> Result<(), HypervisorError> {
         let region = kvm_userspace_memory_region {
             slot: mapping.slot,
-            flags: if mapping.readonly { KVM_MEM_READONLY } else { 0 },
+            flags: if mapping.readonly {
+                KVM_MEM_READONLY
+            } else {
+                0
+            },
             guest_phys_addr: mapping.physical,
             memory_size: mapping.bytes,
             userspace_addr: mapping.host.expose_provenance() as u64,
