@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import BinaryIO, Protocol, TextIO, runtime_checkable
 
 
 class BinaryReader(Protocol):
@@ -98,6 +98,8 @@ class Wasi:
     def inherit(cls, args: Sequence[str] = (), env: Mapping[str, str] | None = None) -> Wasi:
         """Grants this process's standard streams, as a command line program has them.
 
+        Python buffers what is printed: flush ``sys.stdout`` before the program writes, too.
+
         Args:
             args: the program's arguments, its own name first.
             env: its environment variables; pass ``os.environ`` to hand on all of them.
@@ -105,10 +107,15 @@ class Wasi:
         return cls(
             args=args,
             env=env or {},
-            stdin=sys.stdin.buffer,
-            stdout=sys.stdout.buffer,
-            stderr=sys.stderr.buffer,
+            stdin=_binary(sys.stdin),
+            stdout=_binary(sys.stdout),
+            stderr=_binary(sys.stderr),
         )
+
+
+def _binary(stream: TextIO | None) -> BinaryIO | None:
+    # None where this process was started without the stream.
+    return None if stream is None else stream.buffer
 
 
 def _check_strings(field_name: str, strings: Iterable[object]) -> None:

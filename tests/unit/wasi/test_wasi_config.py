@@ -80,6 +80,22 @@ def test_inherit_passes_the_streams_through() -> None:
     assert done.stderr == b"(('prog', 'x'), {'A': '1'})"
 
 
+def test_inherit_where_this_process_has_no_streams() -> None:
+    program = (
+        "import os, sys\n"
+        "from hlwasm.wasi import Wasi\n"
+        "wasi = Wasi.inherit()\n"
+        "os.write(2, repr((wasi.stdin, wasi.stdout, wasi.stderr is None)).encode())\n"
+    )
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$0" -c "$1" <&- >&-', sys.executable, program],
+        stderr=subprocess.PIPE,
+        check=True,
+        timeout=60,
+    )
+    assert done.stderr == b"(None, None, False)"
+
+
 def test_importing_hlwasm_imports_no_wasi() -> None:
     program = (
         "import sys, hlwasm\n"

@@ -60,7 +60,7 @@ def test_timer_waits_as_long_as_asked_and_does_not_spin(
     with Stopwatch() as watch:
         timer.block()
     assert timer.ready()
-    assert milliseconds / 1e3 <= watch.elapsed < milliseconds / 1e3 + 0.5
+    assert milliseconds / 1e3 <= watch.elapsed < milliseconds / 1e3 + 5
     assert watch.busy < 0.02
 
 
@@ -84,7 +84,7 @@ def test_descriptor_ends_a_wait_with_a_timer(make_host: MakeHost, pipe: Pipe) ->
     with Stopwatch() as watch:
         assert poll(host, forever, host.stdin.subscribe()) == [1]
     writer.join()
-    assert 0.04 < watch.elapsed < 2
+    assert 0.04 < watch.elapsed < 10
     assert watch.busy < 0.02
 
 
@@ -108,7 +108,7 @@ def test_control_c_ends_a_wait(waiter: Waiter) -> None:
     with Stopwatch() as watch, pytest.raises(KeyboardInterrupt):
         timer.block()
     sender.join()
-    assert watch.elapsed < 2
+    assert watch.elapsed < 10
 
 
 def test_interrupt_from_another_thread_ends_a_wait(waiter: Waiter) -> None:
@@ -120,7 +120,7 @@ def test_interrupt_from_another_thread_ends_a_wait(waiter: Waiter) -> None:
         timer.block()
     sender.join()
     assert caught.value is error
-    assert watch.elapsed < 2
+    assert watch.elapsed < 10
 
 
 @pytest.mark.parametrize("waited_before", [False, True])

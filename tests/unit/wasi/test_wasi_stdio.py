@@ -64,7 +64,7 @@ def test_blocking_read_waits_for_the_first_byte(make_host: MakeHost, pipe: Pipe)
     writer.start()
     assert stdin.blocking_read(100) == b"late"
     writer.join()
-    assert 0.04 < time.monotonic() - start < 2
+    assert 0.04 < time.monotonic() - start < 10
     assert time.thread_time() - busy < 0.03
 
 
