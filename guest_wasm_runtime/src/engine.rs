@@ -1,18 +1,19 @@
 //! wasmtime's configuration, and the CPU features that it asks about.
 //!
-//! Everything that influences compiled code stays at wasmtime's defaults, because that
-//! is what the host compiles with.
+//! What influences compiled code is as the host compiles it: wasmtime's defaults. The
+//! artifact carries them, and wasmtime refuses one that differs.
 
 use alloc::sync::Arc;
 use core::arch::asm;
 use core::arch::x86_64::{__cpuid, __cpuid_count};
 
-use host_guest_abi::layout::{STACK, STACK_TOP};
+use host_guest_abi::layout::{STACK, STACK_TOP, WINDOW_GUARD};
 use wasmtime::{Config, Engine, Result};
 
 use crate::log;
 use crate::platform::code::ArtifactCode;
 use crate::units::size;
+use crate::windows::RESERVATION;
 
 /// Stack that is left to wasmtime itself below wasm's frames.
 const RUNTIME_STACK: usize = 512 << 10;
@@ -24,6 +25,9 @@ const BACKTRACE_FRAMES: usize = 50;
 pub fn new() -> Result<Engine> {
     let mut config = Config::new();
     config
+        .memory_reservation(RESERVATION)
+        .memory_guard_size(WINDOW_GUARD)
+        .guard_before_linear_memory(true)
         .max_wasm_stack(WASM_STACK)
         .wasm_backtrace_max_frames(core::num::NonZeroUsize::new(BACKTRACE_FRAMES));
     // SAFETY: the artifact's pages are executable for the whole life of the guest, and

@@ -34,26 +34,49 @@ unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, bytes: usize) -> *mut 
 // SAFETY: replaces libc's function of that name and keeps its contract.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, bytes: usize) -> *mut u8 {
-    // SAFETY: as in `memcpy`. `copy_short` loads all before it stores. Backwards copying
-    // starts at the last byte of both ranges.
+    // SAFETY: as in `memcpy`. `copy_short` loads all before it stores; `copy_backward` is
+    // for ranges of which the target is the higher one.
     unsafe {
         if bytes <= SHORT {
             copy_short(to, from, bytes);
         } else if to.addr().wrapping_sub(from.addr()) >= bytes {
             memcpy(to, from, bytes);
         } else {
-            asm!(
-                "std",
-                "rep movsb",
-                "cld",
-                inout("rcx") bytes => _,
-                inout("rdi") to.add(bytes - 1) => _,
-                inout("rsi") from.add(bytes - 1) => _,
-                options(nostack),
-            );
+            copy_backward(to, from, bytes);
         }
     }
     to
+}
+
+/// Copies from the end. `rep movsb` would do so byte by byte.
+///
+/// # Safety
+/// Both ranges are valid for `bytes`, at least 32, and `to` is above `from`.
+unsafe fn copy_backward(to: *mut u8, from: *const u8, bytes: usize) {
+    // SAFETY: `left` stays between 0 and `bytes`. Each store lies above everything that is
+    // still to be loaded, but for the first 32 bytes, which are loaded before all.
+    unsafe {
+        let head = _mm256_loadu_si256(from.cast());
+        let mut left = bytes;
+        while left > 128 {
+            left -= 128;
+            let (to, from) = (to.add(left), from.add(left));
+            let a = _mm256_loadu_si256(from.cast());
+            let b = _mm256_loadu_si256(from.add(32).cast());
+            let c = _mm256_loadu_si256(from.add(64).cast());
+            let d = _mm256_loadu_si256(from.add(96).cast());
+            _mm256_storeu_si256(to.add(96).cast(), d);
+            _mm256_storeu_si256(to.add(64).cast(), c);
+            _mm256_storeu_si256(to.add(32).cast(), b);
+            _mm256_storeu_si256(to.cast(), a);
+        }
+        while left > 32 {
+            left -= 32;
+            let next = _mm256_loadu_si256(from.add(left).cast());
+            _mm256_storeu_si256(to.add(left).cast(), next);
+        }
+        _mm256_storeu_si256(to.cast(), head);
+    }
 }
 
 /// Copies up to `SHORT` bytes, loading everything before storing anything.

@@ -22,8 +22,7 @@ use host_guest_abi::layout::{
 use crate::mailbox;
 use crate::units::{Single, size};
 
-/// Address space that wasmtime reserves for a 32-bit memory, without guards
-/// (its `memory_reservation`).
+/// Address space that wasmtime reserves for each memory, without guards.
 pub const RESERVATION: u64 = 1 << 32;
 
 const WHOLE: u64 = WINDOW_GUARD + RESERVATION + WINDOW_GUARD;
@@ -185,13 +184,18 @@ pub fn place(reserved: usize) -> Option<usize> {
     let announced = STATE.announced.take()?;
     let index = choose(announced)?;
     let allowed = mailbox::window_bytes(index);
-    if announced.minimum > allowed || reserved as u64 > WHOLE {
+    if announced.minimum > allowed {
         refuse(LimitReached::Memory {
             needed: announced.minimum,
             allowed,
         });
         return None;
     }
+    // Compiled code relies on it, and so does `locate`.
+    assert_eq!(
+        reserved as u64, WHOLE,
+        "wasmtime reserves otherwise than windows are made"
+    );
     STATE.placed.update(|placed| placed + 1);
     STATE.used.update(|used| used | 1 << index);
     Some(size(WINDOW_BASE + index * WINDOW_STRIDE))

@@ -45,8 +45,12 @@ def test_growing_a_table_beyond_the_heap_is_a_limit() -> None:
 _MAGIC = 0x1122_3344_5566_7788
 _VICTIM = component(
     f"""(memory 1) (global $g (mut i64) (i64.const 0))
+    (global $x (mut f64) (f64.const 1))
     (func (export "f0") (global.set $g (i64.const {_MAGIC:#x})))
-    (func (export "f1"))""",
+    (func (export "f1")
+      (global.set $x (f64.div (global.get $x) (f64.const 3)))
+      (memory.fill (i32.const 0) (i32.const 7) (i32.const 1000))
+      (if (i32.ne (i32.load8_u (i32.const 999)) (i32.const 7)) (then unreachable)))""",
     2,
 )
 
@@ -97,6 +101,20 @@ def test_hostile_code_ends_its_guest_and_nothing_else(name: str) -> None:
     # Another one is untouched.
     with running(_VICTIM, calls=2) as it:
         assert it.call(0).ok
+
+
+@pytest.mark.parametrize(
+    "code",
+    [b"\x6a\x00\x0f\xae\x14\x24\x58", b"\xfd", b"\xd9\xe8" * 5],
+    ids=["float exceptions unmasked", "direction reversed", "x87 stack filled"],
+)
+def test_each_command_starts_with_a_defined_cpu_state(code: bytes) -> None:
+    with guest(patched(code)) as it:
+        assert it.load().ok
+        assert it.instantiate(2).ok
+        for _ in range(3):
+            assert it.call(0).ok
+            assert it.call(1).ok
 
 
 def test_the_victim_is_well_without_a_patch() -> None:

@@ -12,6 +12,8 @@ from tests.native.guest import Guest, guest, running
 
 pytestmark = pytest.mark.hypervisor
 
+PAGE = 65536
+
 # Name of the trap code → body of a function that ends so. Locals: $i i32, $f f64.
 TRAPS = {
     "load_near": ("MEMORY_OUT_OF_BOUNDS", "(drop (i32.load (i32.const 65536)))"),
@@ -128,6 +130,20 @@ def test_a_stack_overflow_names_the_function_that_recursed(loaded: Guest) -> Non
     ended = loaded.call(1 + list(TRAPS).index("stack_overflow"))
     assert len(ended.frames) > 10
     assert {frame.function for frame in ended.frames} == {"forever"}
+
+
+@pytest.mark.parametrize("address", [PAGE, PAGE - 3, 1 << 20, 1 << 32, 1 << 40, -1, -(1 << 63)])
+def test_memories_with_64_bit_addresses_trap_alike(address: int) -> None:
+    body = f"""(memory i64 1 0x20000)
+      (func (export "f0") (drop (i32.load (i64.const {address}))))
+      (func (export "f1")
+        (if (i64.ne (memory.grow (i64.const 0x10000)) (i64.const -1)) (then unreachable))
+        (if (i64.ne (memory.grow (i64.const 15)) (i64.const 1)) (then unreachable))
+        (drop (i32.load (i64.const 0xffffc))))"""
+    with running(component(body, 2), calls=2) as it:
+        assert it.call(1).ok
+        assert it.instantiate(2).ok
+        assert it.call(0).trap == _abi.TRAP_MEMORY_OUT_OF_BOUNDS
 
 
 def test_an_instance_that_trapped_is_not_entered_again(loaded: Guest) -> None:
