@@ -11,7 +11,7 @@ use wasm_encoder::{
 use wasmparser::{ComponentExternalKind, Parser, Payload};
 
 use crate::error::{BridgeError, Result};
-use crate::export_bridge::ExportBridge;
+use crate::export_bridge::{ExportBridge, Link};
 use crate::input::{Extern, ValidComponent};
 use crate::reserved;
 
@@ -62,12 +62,19 @@ pub(crate) fn compose(
     let mut arguments = Vec::new();
     for import in top_level_imports(&export_bridge.component)? {
         let (kind, index) = match export_bridge.links.get(&import.name) {
-            Some(name) => {
+            Some(Link::User(name)) => {
                 let export = user_exports
                     .get(name.as_str())
                     .ok_or_else(|| unlinked(name))?;
                 let kind = export_kind(export)?;
                 (kind, builder.alias_export(user_instance, name, kind))
+            }
+            Some(Link::Type { interface, name }) => {
+                let bridge = imports.ok_or_else(|| unlinked(name))?;
+                let kind = ComponentExportKind::Instance;
+                let instance = builder.alias_export(bridge, interface, kind);
+                let kind = ComponentExportKind::Type;
+                (kind, builder.alias_export(instance, name, kind))
             }
             None => root_items.find(&mut builder, &import)?,
         };

@@ -20,6 +20,7 @@ use crate::error::Result;
 use crate::host_handles::HostHandles;
 use crate::plan::{Call, Plan, live_in_exports};
 use crate::resolve_items::{add_interface, add_world, function, interface_item};
+use crate::uses::Uses;
 use crate::world::World;
 use crate::{reserved, transfer};
 
@@ -31,8 +32,17 @@ const I32: ValType = ValType::I32;
 /// The component and what its imports stand for.
 pub(crate) struct ExportBridge {
     pub(crate) component: Vec<u8>,
-    /// Names of exports of the user's component by the name under which they are imported.
-    pub(crate) links: HashMap<String, String>,
+    pub(crate) links: Links,
+}
+
+/// What stands for the imports that are not exports of the import bridge, by name.
+pub(crate) type Links = HashMap<String, Link>;
+
+pub(crate) enum Link {
+    /// An export of the user's component.
+    User(String),
+    /// A type that an interface of the import bridge exports.
+    Type { interface: String, name: String },
 }
 
 /// Where a call's record and result lie.
@@ -160,7 +170,7 @@ fn add_bridge_world(
     world: &World,
     plan: &Plan,
     handles: Option<&HostHandles>,
-) -> (WorldId, HashMap<String, String>) {
+) -> (WorldId, Links) {
     let id = add_world(resolve, world.package, "export-bridge");
     let mut links = HashMap::new();
     let mut imports: Vec<(WorldKey, WorldItem)> = Vec::new();
@@ -184,7 +194,7 @@ fn add_bridge_world(
         moved.name = Some(name.clone());
         links.insert(
             reserved::interface_name(&name),
-            interface.name.clone().unwrap_or_default(),
+            Link::User(interface.name.clone().unwrap_or_default()),
         );
         resolve.packages[world.package]
             .interfaces
@@ -194,17 +204,8 @@ fn add_bridge_world(
             interface_item(interface.id),
         ));
     }
-    for (number, call) in plan.exports.iter().enumerate() {
-        if call.interface.is_none() {
-            let mut function = call.function.clone();
-            function.name = function_name(number);
-            links.insert(function.name.clone(), call.function.name.clone());
-            imports.push((
-                WorldKey::Name(function.name.clone()),
-                WorldItem::Function(function),
-            ));
-        }
-    }
+    resolve.worlds[id].imports.extend(imports);
+    add_functions(resolve, id, world, plan, &mut links);
 
     let guest = add_interface(resolve, world.package, Some(reserved::GUEST));
     for number in 0..plan.call_count() {
@@ -214,11 +215,51 @@ fn add_bridge_world(
             .insert(call.name.clone(), call);
     }
     let bridge_world = &mut resolve.worlds[id];
-    bridge_world.imports.extend(imports);
     bridge_world
         .exports
         .insert(WorldKey::Interface(guest), interface_item(guest));
     (id, links)
+}
+
+/// Imports the exported functions outside any interface, and the types they need.
+fn add_functions(
+    resolve: &mut Resolve,
+    bridge_world: WorldId,
+    world: &World,
+    plan: &Plan,
+    links: &mut Links,
+) {
+    let mut functions = Vec::new();
+    let mut uses = Uses::new(resolve, bridge_world);
+    for (number, call) in plan.exports.iter().enumerate() {
+        if call.interface.is_none() {
+            let mut function = call.function.clone();
+            function.name = function_name(number);
+            links.insert(
+                function.name.clone(),
+                Link::User(call.function.name.clone()),
+            );
+            uses.apply(&mut function);
+            functions.push(function);
+        }
+    }
+    for (import, used) in uses.added {
+        let used = &resolve.types[used];
+        let mut interfaces = world.imports.iter();
+        let interface = interfaces.find(|each| used.owner == TypeOwner::Interface(each.id));
+        if let (Some(interface), Some(name)) = (interface, &used.name) {
+            let interface = resolve.name_world_key(&interface.key);
+            let name = name.clone();
+            links.insert(import, Link::Type { interface, name });
+        }
+    }
+    let imports = &mut resolve.worlds[bridge_world].imports;
+    for function in functions {
+        imports.insert(
+            WorldKey::Name(function.name.clone()),
+            WorldItem::Function(function),
+        );
+    }
 }
 
 /// Name under which an exported function outside any interface is imported.

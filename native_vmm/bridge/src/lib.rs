@@ -16,7 +16,7 @@
 //! |---|---|
 //! | `input` | recognising, WAT, validation |
 //! | `source`, `core_source` | core modules become components |
-//! | `world`, `unsupported`, `reserved`, `leftovers` | the user's world and what is refused in it |
+//! | `world`, `unsupported`, `reserved`, `leftovers`, `uses` | the user's world and what is refused in it |
 //! | `plan` | which function has which number |
 //! | `canonical`, `transfer`, `core_module` | code of the bridges |
 //! | `import_bridge`, `export_bridge`, `host_handles` | the bridges |
@@ -43,6 +43,7 @@ mod resolve_items;
 mod source;
 mod transfer;
 mod unsupported;
+mod uses;
 mod world;
 
 pub use error::BridgeError;

@@ -12,6 +12,7 @@ use crate::error::{BridgeError, Result};
 use crate::input::ValidComponent;
 use crate::resolve_items::{add_interface, add_package};
 use crate::source::Skipped;
+use crate::uses::Uses;
 use crate::{leftovers, reserved, unsupported};
 
 /// A world as wit-component found it.
@@ -33,6 +34,8 @@ pub(crate) struct World {
     /// Dependencies first; the interface of items outside any interface is the last.
     pub(crate) imports: Vec<Interface>,
     pub(crate) exports: Vec<Export>,
+    /// Names of types at world level that the user's component does not have.
+    pub(crate) made_up_types: HashSet<String>,
     /// Exports that are of no use after the component was built.
     pub(crate) leftovers: Vec<Skipped>,
 }
@@ -80,6 +83,7 @@ impl World {
         let name = world_name(&resolve, world);
         let wit = print(&resolve, world)?;
         let leftovers = leftovers::remove(&mut resolve, world);
+        let made_up_types = use_types(&mut resolve, world);
         resolve.generate_nominal_type_ids(world);
         prune(&mut resolve, world, component);
 
@@ -93,6 +97,7 @@ impl World {
             wit,
             imports,
             exports,
+            made_up_types,
             leftovers,
         })
     }
@@ -129,6 +134,26 @@ fn print(resolve: &Resolve, world: WorldId) -> Result<String> {
         .print(resolve, package, &others)
         .map_err(|error| BridgeError::internal("WIT text", format!("{error:#}")))?;
     Ok(printer.output.to_string())
+}
+
+/// Makes all functions outside any interface refer to types by `use`; returns the new names.
+fn use_types(resolve: &mut Resolve, world: WorldId) -> HashSet<String> {
+    let mut imports = resolve.worlds[world].imports.clone();
+    let mut exports = resolve.worlds[world].exports.clone();
+    let mut uses = Uses::new(resolve, world);
+    for item in imports.values_mut().chain(exports.values_mut()) {
+        if let WorldItem::Function(function) = item {
+            uses.apply(function);
+        }
+    }
+    let names = uses.added.into_iter().map(|(name, _)| name).collect();
+    let changed = &mut resolve.worlds[world];
+    changed.exports = exports;
+    changed.imports.extend(imports);
+    // Functions come after the types that they name.
+    let is_function = |item: &WorldItem| matches!(item, WorldItem::Function(_));
+    changed.imports.sort_by_key(|_, item| is_function(item));
+    names
 }
 
 /// Takes out of each interface what the component itself does not import or export.

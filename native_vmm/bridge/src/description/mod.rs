@@ -104,7 +104,10 @@ pub(crate) fn describe(
     for (direction, interface) in imported.chain(exported) {
         let names = names(world, interface, &mut types)?;
         match &interface.name {
-            None => world_types = names,
+            None => {
+                world_types = names;
+                world_types.retain(|name, _| !world.made_up_types.contains(name));
+            }
             Some(name) => interfaces.push(InterfaceEntry {
                 name: name.clone(),
                 direction,
