@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from hlwasm.codec.checks import bad_guest_data, memory_full, wrong_type
 from hlwasm.codec.context import CallContext
 from hlwasm.codec.layout import align_up
 from hlwasm.codec.reference import Lifting, Lowering, Reference
 from hlwasm.errors import ArtifactError, Err, GuestDataError
-from hlwasm.wit.model import Function, Result
+from hlwasm.wit.model import Function, Own, Result
 from hlwasm.wit.names import (
     NotAWitName,
     identifier,
@@ -93,9 +93,6 @@ class PlainFunction:
         self.label = label_of(function)
         self.names = parameter_names(function)
         self.types = [each.type for each in function.params]
-        # What is given away comes last: nothing is, when another argument does not fit.
-        owns = [self.reference.owns(ref) for ref in self.types]
-        self._owning_last = sorted(range(len(owns)), key=owns.__getitem__)
         self.offsets = self.reference.layout.record(self.types).offsets
         self.paths = [f"{self.label}: parameter {name}" for name in self.names]
         self.result_path = f"{self.label}: result"
@@ -116,14 +113,25 @@ class PlainFunction:
 
         ``handles`` has, by position, those of owned resources that are converted already.
         """
-        memory = context.export_memory
-        start = self.first_free
-        if start > len(memory):
+        state = Lowering(context.export_memory, self.first_free, context.resources)
+        for index, handle in enumerate(handles):
+            if handle is not None:
+                own = cast(Own, self.function.description.types[cast(int, self.types[index])])
+                state.given.append((own.resource, arguments[index], handle))
+        try:
+            self._lower_params(state, arguments, handles)
+        except BaseException:
+            state.take_back()
+            raise
+
+    def _lower_params(
+        self, state: Lowering, arguments: Sequence[Any], handles: Sequence[int | None]
+    ) -> None:
+        memory = state.memory
+        if self.first_free > len(memory):
             raise memory_full(self.label, len(memory))
-        state = Lowering(memory, start, context.resources)
         memory[DATA : DATA + self.function.params_size] = bytes(self.function.params_size)
-        for index in self._owning_last:
-            value = arguments[index]
+        for index, value in enumerate(arguments):
             offset = DATA + self.offsets[index]
             handle = handles[index] if handles else None
             if handle is not None:
@@ -194,8 +202,12 @@ class PlainFunction:
         (cursor,) = struct.unpack_from("<I", memory, CURSOR)
         state = Lowering(memory, cursor, context.resources)
         size = self.reference.layout.shape(result).size
-        pointer = state.allocate(size, BLOCK_ALIGN, self.result_path)
-        self.reference.lower(state, result, pointer, value, self.result_path)
+        try:
+            pointer = state.allocate(size, BLOCK_ALIGN, self.result_path)
+            self.reference.lower(state, result, pointer, value, self.result_path)
+        except BaseException:
+            state.take_back()
+            raise
         return pointer
 
     def check_no_result(self, value: Any) -> None:

@@ -11,7 +11,7 @@ import enum
 import operator
 import struct
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from hlwasm.codec.buffers import NUMBER_FORMAT, matching_buffer
@@ -52,11 +52,21 @@ from hlwasm.wit.values import Ok, Some, WitFlags
 
 @dataclass
 class Lowering:
-    """One call's lowering: where payload goes next."""
+    """One call's lowering: where payload goes next, and which resources were given away.
+
+    Attributes:
+        given: resource type, object and handle of each.
+    """
 
     memory: memoryview
     cursor: int
     resources: ResourceConverter
+    given: list[tuple[int, Any, int]] = field(default_factory=list)
+
+    def take_back(self) -> None:
+        """Undoes what was given away, because the call is not made."""
+        while self.given:
+            self.resources.take_back(*self.given.pop())
 
     def allocate(self, size: int, align: int, path: Path) -> int:
         """Takes ``size`` bytes from the transfer memory.
@@ -240,11 +250,12 @@ class Reference:
             self.lower(state, case, offset + self.layout.payload(cases)[0], payload, path)
 
     def _lower_handle(self, state: Lowering, type_: Own | Borrow, value: Any, path: Path) -> int:
-        convert = (
-            state.resources.lower_own if isinstance(type_, Own) else state.resources.lower_borrow
-        )
         try:
-            return convert(type_.resource, value)
+            if isinstance(type_, Borrow):
+                return state.resources.lower_borrow(type_.resource, value)
+            handle = state.resources.lower_own(type_.resource, value)
+            state.given.append((type_.resource, value, handle))
+            return handle
         except ConversionError as error:
             if error.path:
                 raise

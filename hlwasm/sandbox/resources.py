@@ -42,10 +42,13 @@ class GuestResource:
         self = object.__new__(cls)
         self._owner = owner
         self._type_index = type_index
-        self._handle = handle
-        self._finalizer = weakref.finalize(self, owner.forget_guest, type_index, handle)
-        self._finalizer.atexit = False
+        self._hold(handle)
         return self
+
+    def _hold(self, handle: int) -> None:
+        self._handle = handle
+        self._finalizer = weakref.finalize(self, self._owner.forget_guest, self._type_index, handle)
+        self._finalizer.atexit = False
 
     def drop(self) -> None:
         """Gives the resource back; its destructor runs in the guest. Idempotent."""
@@ -110,6 +113,13 @@ class ResourceTable:
         value._handle = None
         value._finalizer.detach()
         return handle
+
+    def take_back(self, type_index: int, value: Any, handle: int) -> None:
+        """Undoes :meth:`lower_own`: the call that the resource was for was not made."""
+        if self._resource(type_index).side == "host":
+            self._host.pop((type_index, handle), None)
+        else:
+            value._hold(handle)
 
     def lower_borrow(self, type_index: int, value: Any) -> int:
         """Lends a resource for the length of the call."""

@@ -299,12 +299,24 @@ class TestResources:
         call = self.call({"a": self.own, "b": self.own, "c": "u32"})
         with pytest.raises(WitTypeError, match="parameter b: expected a resource, got 'x'"):
             call(blob, "x", 1)
-        assert self.resources.given_away == [blob]
-        self.resources.given_away.clear()
+        with pytest.raises(WitTypeError, match="parameter b: it was given away"):
+            call(blob, blob, 1)
+        assert self.resources.given_away == []
         call(blob, other, 1)
         assert self.resources.given_away == [blob, other]
         with pytest.raises(WitTypeError, match=r"f\d: parameter a: it was given away"):
             call(blob, other, 1)
+
+    def test_a_refused_call_takes_nothing_away_from_lists_either(self) -> None:
+        owned = self.world.record("owned", blob=self.own, number="u8")
+        call = self.call({"first": self.own, "all": self.world.list(owned)})
+        blobs = [object(), object(), object()]
+        values = [{"blob": blobs[1], "number": 1}, {"blob": blobs[2], "number": 256}]
+        with pytest.raises(WitValueError, match=r"all\[1\].number: 256 does not fit"):
+            call(blobs[0], values)
+        assert self.resources.given_away == []
+        call(blobs[0], values[:1])
+        assert self.resources.given_away == blobs[:2]
 
     def test_wrong_objects_are_refused_with_their_path(self) -> None:
         blobs = self.world.list(self.borrow)

@@ -149,6 +149,10 @@ class Resources:
         self.given_away.append(value)
         return self._handle(value)
 
+    def take_back(self, type_index: int, value: Any, handle: int) -> None:
+        assert self.objects[handle] is value
+        self.given_away.remove(value)
+
     def lower_borrow(self, type_index: int, value: Any) -> int:
         if isinstance(value, (int, str)):
             raise WitTypeError(f"expected a resource, got {value!r}")
