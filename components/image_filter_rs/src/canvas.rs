@@ -12,7 +12,9 @@ pub struct Canvas(RefCell<Picture>);
 
 impl Canvas {
     fn blank(width: u32, height: u32) -> Self {
-        let pixels = vec![0; width as usize * height as usize * PIXEL];
+        let bytes = u128::from(width) * u128::from(height) * PIXEL as u128;
+        // A constructor has no error arm: what does not fit memory is a trap.
+        let pixels = vec![0; usize::try_from(bytes).expect("a canvas of less than 4 GiB")];
         Self(RefCell::new(Picture { width, height, pixels }))
     }
 

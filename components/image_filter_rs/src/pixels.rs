@@ -7,7 +7,8 @@ pub const PIXEL: usize = 4;
 
 /// The picture must have as many pixels as it says.
 pub fn check(picture: &Picture) -> Result<(), Problem> {
-    let wanted = u64::from(picture.width) * u64::from(picture.height) * PIXEL as u64;
+    let pixels = u64::from(picture.width) * u64::from(picture.height);
+    let wanted = pixels.saturating_mul(PIXEL as u64);
     if wanted == picture.pixels.len() as u64 { Ok(()) } else { Err(Problem::WrongSize(wanted)) }
 }
 
