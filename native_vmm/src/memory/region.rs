@@ -175,6 +175,14 @@ impl Region {
         file.read_exact_at(target, position)
     }
 
+    /// Lets the kernel back the large pages of a range by large pages, once they are
+    /// accessible as a whole. Does nothing where the kernel has that switched off.
+    pub fn prefer_large_pages(&self, offset: u64, bytes: u64) {
+        let address = self.address(offset, bytes);
+        // SAFETY: inside the mapping; advice changes no content.
+        unsafe { libc::madvise(address.cast(), host_size(bytes), libc::MADV_HUGEPAGE) };
+    }
+
     /// Backs accessible pages with memory now, cheaper than one fault per page later.
     /// Does nothing on kernels that cannot (before 5.14).
     pub fn populate(&self, offset: u64, bytes: u64) {
