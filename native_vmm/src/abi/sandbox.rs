@@ -164,12 +164,9 @@ pub unsafe extern "C" fn hlw_last_exit(sandbox: *const HlwSandbox) -> *const Hlw
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hlw_text(sandbox: *const HlwSandbox) -> *const u8 {
     // SAFETY: valid or null, as the caller promised.
+    let sandbox = unsafe { sandbox.as_ref() };
     quiet(ptr::null(), || {
-        unsafe { sandbox.as_ref() }?
-            .sandbox
-            .text_place()
-            .ok()
-            .map(|text| text.0)
+        sandbox?.sandbox.text_place().ok().map(|text| text.0)
     })
 }
 
