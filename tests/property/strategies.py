@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 from hypothesis import strategies as st
@@ -107,3 +108,31 @@ def _primitives(name: str) -> st.SearchStrategy[Any]:
         return st.floats(width=int(name[1:]), allow_nan=False)  # type: ignore[arg-type]
     low, high = INTEGER_RANGE[name]
     return st.integers(low, high) | st.sampled_from([low, high])
+
+
+def anything() -> st.SearchStrategy[Any]:
+    """Python values that fit no type in particular."""
+    scalars = (
+        st.none()
+        | st.booleans()
+        | st.integers(-300, 300)
+        | st.integers(-(2**70), 2**70)
+        | st.floats()
+        | st.text(max_size=3)
+        | st.sampled_from(["case-0", "flag-0", "\ud800"])
+        | st.binary(max_size=3)
+    )
+    return st.recursive(
+        scalars,
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.lists(inner, max_size=3).map(tuple)
+            | st.dictionaries(st.sampled_from(["field_0", "field_1", "x"]), inner, max_size=2)
+            | inner.map(Some)
+            | inner.map(Ok)
+            | inner.map(Err)
+            | inner.map(lambda value: SimpleNamespace(wit_case="case-0", value=value))
+            | inner.map(lambda value: SimpleNamespace(field_0=value, field_1=value))
+        ),
+        max_leaves=5,
+    )

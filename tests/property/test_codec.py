@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -11,9 +12,9 @@ from hypothesis import strategies as st
 from hlwasm.codec.functions import bind_export
 from hlwasm.codec.generated import FunctionGenerator
 from hlwasm.codec.plain import PlainFunction
-from hlwasm.errors import Err, GuestDataError
+from hlwasm.errors import ConversionError, Err, GuestDataError
 from hlwasm.wit.model import Function
-from tests.property.strategies import types, values
+from tests.property.strategies import anything, types, values
 from tests.unit.codec.worlds import EchoContext, World, echo
 
 MANY = settings(max_examples=300, deadline=None)
@@ -161,3 +162,51 @@ def test_a_hostile_result_never_raises_anything_else(
     context.begin()
     plain = PlainFunction(function)
     assert repr(result) == repr(outcome(lambda: plain.lift_result(context)))
+
+
+@MANY
+@given(functions_and_values(), anything(), st.data())
+def test_both_codecs_accept_the_same_values(
+    case: tuple[Function, Any], junk: Any, data: st.DataObject
+) -> None:
+    function, value = case
+    # Something strange, alone or somewhere inside a good value.
+    value = data.draw(st.sampled_from([junk, replaced(data.draw(st.integers(0, 9)), value, junk)]))
+    fast, slow = EchoContext(), EchoContext()
+    expected: Any = None
+    try:
+        PlainFunction(function).lower_params(slow, (value,))
+    except ConversionError as error:
+        expected = error
+    fast.guest = stop
+    call = bind_export(function, fast)
+    if expected is None:
+        with pytest.raises(Stop):
+            call(value)
+        assert bytes(fast.export_memory) == bytes(slow.export_memory)
+    else:
+        with pytest.raises(type(expected)) as caught:
+            call(value)
+        assert str(caught.value) == str(expected)
+
+
+def replaced(where: int, value: Any, junk: Any) -> Any:
+    """The value with one part, some levels down, replaced."""
+    if where == 0:
+        return junk
+    if isinstance(value, (list, tuple)) and value:
+        at = where % len(value)
+        parts = [*value[:at], replaced(where - 1, value[at], junk), *value[at + 1 :]]
+        return parts if isinstance(value, list) else tuple(parts)
+    fields = [each.name for each in dataclasses.fields(value)] if is_data(value) else []
+    if fields:
+        name = fields[where % len(fields)]
+        inner = replaced(where - 1, getattr(value, name), junk)
+        if isinstance(value, Err):
+            return Err(inner)
+        return dataclasses.replace(value, **{name: inner})
+    return junk
+
+
+def is_data(value: Any) -> bool:
+    return dataclasses.is_dataclass(value) and not isinstance(value, type)
