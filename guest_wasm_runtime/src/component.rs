@@ -10,7 +10,7 @@ use host_guest_abi::layout::{ARTIFACT, ARTIFACT_MAX_BYTES, WINDOW_EXPORT_BRIDGE}
 use host_guest_abi::transfer::{CURSOR, WASM_PAGE_BYTES};
 use wasmtime::component::{Component, Instance, InstancePre, Linker, TypedFunc};
 use wasmtime::error::Context;
-use wasmtime::{Engine, ResourceLimiter, Result, Store, Trap, bail};
+use wasmtime::{Engine, ExternRef, ResourceLimiter, Result, Store, Trap, bail};
 
 use crate::exit::request;
 use crate::units::size;
@@ -62,6 +62,8 @@ struct Running {
 
 struct Limiter {
     table_elements: usize,
+    /// Memories may be made but not grow.
+    growth_refused: bool,
 }
 
 impl ResourceLimiter for Limiter {
@@ -73,7 +75,7 @@ impl ResourceLimiter for Limiter {
     ) -> Result<bool> {
         // Capacity is checked where address space is placed and made accessible.
         windows::announce(desired, maximum);
-        Ok(true)
+        Ok(!self.growth_refused || desired == 0)
     }
 
     fn table_growing(
@@ -144,9 +146,13 @@ impl Guest {
         });
         let limiter = Limiter {
             table_elements: size(arguments.table_elements),
+            growth_refused: false,
         };
         let mut store = Store::new(&self.engine, limiter);
         store.limiter(|limiter| limiter);
+        if windows::expect_gc_heap() {
+            make_gc_heap(&mut store);
+        }
         let instance = match loaded.pre.instantiate(&mut store) {
             Ok(instance) => instance,
             Err(error) => return Err(with_refusal(error)),
@@ -188,6 +194,16 @@ impl Guest {
     pub fn drop_instance(&mut self) {
         self.running = None;
     }
+}
+
+/// Makes the heap of garbage-collected objects, empty, before all memories. Left to itself,
+/// wasmtime makes it when code first needs it, and then it looks like a memory.
+fn make_gc_heap(store: &mut Store<Limiter>) {
+    store.data_mut().growth_refused = true;
+    // There is no other way to ask for it than to ask for an object, for which an empty
+    // heap has no room: the failure is expected.
+    let _ = ExternRef::new(&mut *store, ());
+    store.data_mut().growth_refused = false;
 }
 
 #[cold]

@@ -4,7 +4,10 @@ use alloc::string::ToString;
 use core::fmt::{self, Write};
 
 use host_guest_abi::status::*;
-use wasmtime::{Error, GcHeapOutOfMemory, Module, OutOfMemory, Trap, WasmBacktrace, WasmtimeBug};
+use wasmtime::{
+    Error, GcHeapOutOfMemory, Module, OutOfMemory, ThrownException, Trap, WasmBacktrace,
+    WasmtimeBug,
+};
 
 use crate::component::HostCallFailed;
 use crate::heap;
@@ -45,6 +48,10 @@ fn classify(error: &Error) -> (u64, u64) {
     }
     if let Some(trap) = error.downcast_ref::<Trap>() {
         return (STATUS_TRAP, trap_code(*trap));
+    }
+    if error.is::<ThrownException>() {
+        // Nobody caught it.
+        return (STATUS_TRAP, TRAP_OTHER);
     }
     match canonical_abi_code(error) {
         Some(code) => (STATUS_TRAP, code),

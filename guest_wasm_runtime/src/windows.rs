@@ -113,7 +113,8 @@ impl Announced {
         bytes > 0 && self.minimum == bytes && self.maximum == Some(bytes)
     }
 
-    /// wasmtime makes its garbage-collected heap like a memory, empty and unbounded.
+    /// wasmtime makes the heap of garbage-collected objects like a memory, empty and
+    /// unbounded.
     fn may_be_gc_heap(&self) -> bool {
         self.minimum == 0 && self.maximum.is_none_or(|bytes| bytes >= RESERVATION)
     }
@@ -124,10 +125,12 @@ struct State {
     announced: Cell<Option<Announced>>,
     /// Memories placed in this instantiation.
     placed: Cell<u64>,
-    /// 1 if one more memory is made than expected, the garbage-collected heap.
-    extra: Cell<u64>,
+    /// Whether what is placed next is the heap of garbage-collected objects.
+    gc_heap_next: Cell<bool>,
     /// Bit i: window i is in use.
     used: Cell<u64>,
+    /// Bit i: window i may hold something.
+    touched: Cell<u64>,
     refused: Cell<Option<LimitReached>>,
 }
 
@@ -139,8 +142,9 @@ static STATE: Single<State> = Single::new(State {
     }),
     announced: Cell::new(None),
     placed: Cell::new(0),
-    extra: Cell::new(0),
+    gc_heap_next: Cell::new(false),
     used: Cell::new(0),
+    touched: Cell::new(0),
     refused: Cell::new(None),
 });
 
@@ -149,8 +153,24 @@ pub fn expect(expected: Expected) {
     STATE.expected.set(expected);
     STATE.announced.set(None);
     STATE.placed.set(0);
-    STATE.extra.set(0);
+    STATE.gc_heap_next.set(false);
     STATE.refused.set(None);
+}
+
+/// Whether the host granted a window behind those of the component's memories, for the
+/// heap of garbage-collected objects; if so, that is what is placed next.
+pub fn expect_gc_heap() -> bool {
+    STATE.gc_heap_next.set(spare_window().is_some());
+    STATE.gc_heap_next.get()
+}
+
+fn spare_window() -> Option<u64> {
+    let own_end = WINDOW_COMPONENT + STATE.expected.get().own_memories();
+    (own_end < window_count()).then_some(own_end)
+}
+
+fn window_count() -> u64 {
+    mailbox::window_count().min(WINDOWS_MAX)
 }
 
 /// The store's limiter heard of a memory: a new one, or one that grows.
@@ -196,60 +216,69 @@ pub fn place(reserved: usize) -> Option<usize> {
         reserved as u64, WHOLE,
         "wasmtime reserves otherwise than windows are made"
     );
-    STATE.placed.update(|placed| placed + 1);
     STATE.used.update(|used| used | 1 << index);
+    // The bridges' windows are accessible from the start.
+    let touched = u64::from(is_bridge(index)) << index;
+    STATE
+        .touched
+        .update(|others| others & !(1 << index) | touched);
     Some(size(WINDOW_BASE + index * WINDOW_STRIDE))
 }
 
 fn choose(announced: Announced) -> Option<u64> {
+    if STATE.gc_heap_next.take() {
+        return spare_window();
+    }
     let (expected, placed) = (STATE.expected.get(), STATE.placed.get());
-    let used = STATE.used.get();
-    let is_free = |index: &u64| used & (1 << index) == 0;
-    let count = mailbox::window_count().min(WINDOWS_MAX);
-    if announced.may_be_gc_heap() {
-        // Where code uses such a heap it comes before all memories. It may also come later,
-        // and then looks like a memory that starts empty.
-        let is_certain = placed == 0 && expected.import_bytes > 0;
-        STATE.extra.update(|extra| extra + u64::from(is_certain));
-        // The host grants windows in the order of the component's memories; one behind
-        // them is for the heap.
-        let own_end = (WINDOW_COMPONENT + expected.own_memories()).min(count);
-        if let Some(spare) = (own_end..count).find(is_free) {
-            return Some(spare);
+    let is_free = |index: &u64| STATE.used.get() & (1 << index) == 0;
+    STATE.placed.set(placed + 1);
+    if placed == 0 && expected.import_bytes > 0 {
+        if announced.is_fixed_at(expected.import_bytes) {
+            return Some(WINDOW_IMPORT_BRIDGE);
         }
-        if is_certain {
+        if announced.may_be_gc_heap() {
             refuse(LimitReached::GcHeap);
             return None;
         }
     }
-    let extra = STATE.extra.get();
-    if placed == extra && announced.is_fixed_at(expected.import_bytes) {
-        return Some(WINDOW_IMPORT_BRIDGE);
-    }
-    if placed + 1 >= expected.memories + extra
+    if placed + 1 >= expected.memories
         && announced.is_fixed_at(expected.export_bytes)
         && is_free(&WINDOW_EXPORT_BRIDGE)
     {
         return Some(WINDOW_EXPORT_BRIDGE);
     }
-    let free = (WINDOW_COMPONENT..count).find(is_free);
+    let free = (WINDOW_COMPONENT..window_count()).find(is_free);
     if free.is_none() {
         refuse(LimitReached::MemoryCount {
-            allowed: count.saturating_sub(WINDOW_COMPONENT),
+            allowed: window_count().saturating_sub(WINDOW_COMPONENT),
         });
     }
     free
 }
 
-/// Frees the window that starts at `address`; answers its index.
-pub fn release(address: usize) -> Option<u64> {
+/// A window that an instance gives back.
+pub struct Released {
+    /// Which.
+    pub index: u64,
+    /// Whether it may hold something.
+    pub touched: bool,
+}
+
+/// Frees the window that starts at `address`.
+pub fn release(address: usize) -> Option<Released> {
     let offset = (address as u64).checked_sub(WINDOW_BASE)?;
     let index = offset / WINDOW_STRIDE;
     if !offset.is_multiple_of(WINDOW_STRIDE) || STATE.used.get() & (1 << index) == 0 {
         return None;
     }
     STATE.used.update(|used| used & !(1 << index));
-    Some(index)
+    let touched = STATE.touched.get() & (1 << index) != 0;
+    Some(Released { index, touched })
+}
+
+/// Something in a window is about to become accessible.
+pub fn touch(index: u64) {
+    STATE.touched.update(|touched| touched | 1 << index);
 }
 
 /// Whether an address belongs to the windows at all.

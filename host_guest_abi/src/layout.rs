@@ -84,6 +84,8 @@ constants! {
     WINDOW_IMPORT_BRIDGE = 0;
     /// Window of the export bridge's transfer memory.
     WINDOW_EXPORT_BRIDGE = 1;
-    /// First window of the component's own memories.
+    /// First window of the component's own memories, in order of instantiation. A window
+    /// behind them is for the heap of garbage-collected objects (also needed by wasm
+    /// exceptions); without it components that use one are refused.
     WINDOW_COMPONENT = 2;
 }

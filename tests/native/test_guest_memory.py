@@ -241,6 +241,11 @@ def test_garbage_collected_objects_take_a_further_window() -> None:
         (array.new_default $bytes (i32.const 2)) (i32.const 2))))
       (func (export "f3") (drop (ref.cast (ref $point) (array.new_default $bytes (i32.const 2)))))
       """
+    with guest(component(body, 4), windows=(BRIDGE_BYTES, BRIDGE_BYTES, MIB)) as it:
+        assert it.load().ok
+        ended = it.instantiate(4)
+        assert ended.status == _abi.STATUS_LIMIT
+        assert "garbage-collected" in ended.message
     windows = (BRIDGE_BYTES, BRIDGE_BYTES, MIB, 4 * MIB)
     with guest(component(body, 4), windows=windows) as it:
         assert it.load().ok
@@ -253,3 +258,33 @@ def test_garbage_collected_objects_take_a_further_window() -> None:
                 assert ended.status == _abi.STATUS_LIMIT, ended
             else:
                 assert ended.trap == getattr(_abi, f"TRAP_{ends}"), ended
+
+
+def test_exceptions_are_caught_or_trap() -> None:
+    body = """(memory 1) (tag $e (param i32))
+      (func $thrower (throw $e (i32.const 42)))
+      (func (export "f0")
+        (block $caught (result i32)
+          (try_table (catch $e $caught) (call $thrower)) unreachable)
+        (if (i32.ne (i32.const 42)) (then unreachable)))
+      (func (export "f1") (call $thrower))"""
+    with running(component(body, 2), calls=2) as it:
+        assert it.call(0).ok
+        ended = it.call(1)
+        assert ended.trap == _abi.TRAP_OTHER
+        assert "exception" in ended.message
+        assert [frame.function for frame in ended.frames][:1] == ["thrower"]
+
+
+@pytest.mark.parametrize("windows", [3, 4], ids=["no spare window", "spare window"])
+def test_a_window_for_objects_is_never_that_of_a_memory_which_starts_empty(windows: int) -> None:
+    body = f"""(memory 0) (func (export "f0")
+      {check("(i32.eqz (memory.grow (i32.const 16)))")}
+      {check("(i32.eq (memory.grow (i32.const 1)) (i32.const -1))")})"""
+    for wat, pages in ((component(body), BRIDGE_PAGES), (component_without_imports(body), 0)):
+        capacities = (BRIDGE_BYTES, BRIDGE_BYTES, MIB, 2 * MIB)[:windows]
+        with running(wat, import_pages=pages, windows=capacities) as it:
+            assert it.call().ok
+            # An unused spare window costs nothing.
+            with it.exits(3 + 1 if pages else 2 + 1):
+                assert it.instantiate(import_pages=pages).ok

@@ -42,14 +42,15 @@ extern "C" fn wasmtime_memory_image_map_at(image: &Image, to: *mut u8, bytes: us
     if bytes > image.bytes {
         return EINVAL;
     }
-    match windows::locate(to.addr(), bytes) {
-        Some(_) => request(
-            EXIT_IMAGE,
-            [image.start as u64, to.addr() as u64, bytes as u64],
-        )
-        .errno(),
-        None => ENOMEM,
-    }
+    let Some(window) = windows::locate(to.addr(), bytes) else {
+        return ENOMEM;
+    };
+    windows::touch(window);
+    request(
+        EXIT_IMAGE,
+        [image.start as u64, to.addr() as u64, bytes as u64],
+    )
+    .errno()
 }
 
 /// Frees what `wasmtime_memory_image_new` made.

@@ -48,7 +48,7 @@ unsafe extern "C" fn wasmtime_mmap_remap(start: *mut u8, bytes: usize, protectio
         return 0;
     }
     match windows::locate(start.addr(), bytes) {
-        Some(_) => change(EXIT_REMAP, start, bytes, protection),
+        Some(index) => change(EXIT_REMAP, index, start, bytes, protection),
         None => ENOMEM,
     }
 }
@@ -58,7 +58,8 @@ unsafe extern "C" fn wasmtime_mmap_remap(start: *mut u8, bytes: usize, protectio
 unsafe extern "C" fn wasmtime_munmap(start: *mut u8, bytes: usize) -> i32 {
     if windows::contains(start.addr()) {
         return match windows::release(start.addr()) {
-            Some(index) => request(EXIT_RELEASE, [index]).errno(),
+            Some(window) if window.touched => request(EXIT_RELEASE, [window.index]).errno(),
+            Some(_) => 0,
             None => EINVAL,
         };
     }
@@ -81,7 +82,7 @@ extern "C" fn wasmtime_mprotect(start: *mut u8, bytes: usize, protection: u32) -
         // `memory.grow` beyond the capacity: wasmtime answers −1.
         None => ENOMEM,
         Some(index) if windows::is_bridge(index) => 0,
-        Some(_) => change(EXIT_PROTECT, start, bytes, protection),
+        Some(index) => change(EXIT_PROTECT, index, start, bytes, protection),
     }
 }
 
@@ -91,7 +92,7 @@ extern "C" fn wasmtime_page_size() -> usize {
     size(PAGE_BYTES)
 }
 
-fn change(code: u64, start: *mut u8, bytes: usize, protection: u32) -> i32 {
+fn change(code: u64, window: u64, start: *mut u8, bytes: usize, protection: u32) -> i32 {
     // wasmtime's bits for read and write are the contract's; windows are never executable.
     const ALLOWED: u64 = PROTECT_READ | PROTECT_WRITE;
     const { assert!(PROTECT_READ == 1 && PROTECT_WRITE == 2) };
@@ -99,5 +100,6 @@ fn change(code: u64, start: *mut u8, bytes: usize, protection: u32) -> i32 {
     if protection & !ALLOWED != 0 {
         return EINVAL;
     }
+    windows::touch(window);
     request(code, [start.addr() as u64, bytes as u64, protection]).errno()
 }
