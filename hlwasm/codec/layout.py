@@ -33,6 +33,9 @@ PRIMITIVE_SIZE = {
     "f32": 4, "f64": 8, "char": 4, "string": 8,
 }  # fmt: skip
 
+#: The struct format of a discriminant by its size.
+DISCRIMINANT_FORMAT = {1: "B", 2: "H", 4: "I"}
+
 # No validated component nests deeper; a description that does is damaged or cyclic.
 _DEEPEST = 128
 

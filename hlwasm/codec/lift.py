@@ -17,8 +17,7 @@ from collections.abc import Callable, Sequence
 from hlwasm.codec import fast_values
 from hlwasm.codec.buffers import NUMBER_FORMAT
 from hlwasm.codec.complexity import FLAT_ELEMENTS, Complexity
-from hlwasm.codec.layout import Layout, discriminant_size
-from hlwasm.codec.lower import DISCRIMINANT_FORMAT
+from hlwasm.codec.layout import DISCRIMINANT_FORMAT, Layout, discriminant_size
 from hlwasm.codec.reference import Reference
 from hlwasm.codec.source import Leaf, Source, packed_format
 from hlwasm.errors import Err

@@ -17,14 +17,13 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from enum import Flag
 
-from hlwasm.codec import fast_values
+from hlwasm.codec import fast_values, lower_cases
 from hlwasm.codec.buffers import NUMBER_FORMAT
 from hlwasm.codec.checks import INTEGER_RANGE
 from hlwasm.codec.complexity import FLAT_ELEMENTS, Complexity
-from hlwasm.codec.layout import Layout, align_up, discriminant_size
+from hlwasm.codec.layout import DISCRIMINANT_FORMAT, Layout, align_up, discriminant_size
 from hlwasm.codec.reference import Reference
 from hlwasm.codec.source import Leaf, Source, packed_format
-from hlwasm.errors import Err
 from hlwasm.wit.model import (
     Borrow,
     Enum,
@@ -38,10 +37,6 @@ from hlwasm.wit.model import (
     Variant,
 )
 from hlwasm.wit.names import snake_case
-from hlwasm.wit.values import Ok, Some
-
-DISCRIMINANT_FORMAT = {1: "B", 2: "H", 4: "I"}
-_ZEROS = {"f": "0.0", "d": "0.0", "?": "False"}
 
 
 class LowerEmitter:
@@ -64,11 +59,11 @@ class LowerEmitter:
         cursor: int | str,
         check_ranges: bool = False,
     ) -> None:
-        self._source = source
-        self._reference = reference
-        self._layout: Layout = reference.layout
-        self._types = reference.description.types
-        self._complexity = complexity
+        self.source = source
+        self.reference = reference
+        self.layout: Layout = reference.layout
+        self.types = reference.description.types
+        self.complexity = complexity
         self._check_ranges = check_ranges
         # Inside a loop: the append method that collects strings, if they are joined.
         self._parts: str | None = None
@@ -78,7 +73,7 @@ class LowerEmitter:
     def record(self, refs: Sequence[TypeRef], values: Sequence[str], offset: int) -> list[Leaf]:
         """Lowers the members of a record that starts at ``offset``."""
         leaves: list[Leaf] = []
-        offsets = self._layout.record(refs).offsets
+        offsets = self.layout.record(refs).offsets
         for ref, value, each in zip(refs, values, offsets, strict=True):
             leaves += self.value(ref, value, offset + each)
         return leaves
@@ -87,7 +82,7 @@ class LowerEmitter:
         """Lowers the value of the expression ``value``, a simple name."""
         if isinstance(ref, str):
             return self._primitive(ref, value, offset)
-        type_ = self._types[ref]
+        type_ = self.types[ref]
         if isinstance(type_, Record):
             return self._record(type_, value, offset)
         if isinstance(type_, Tuple):
@@ -99,19 +94,19 @@ class LowerEmitter:
         if isinstance(type_, Flags):
             return self._flags(type_, value, offset)
         if isinstance(type_, Option):
-            return self._option(type_, value, offset)
+            return lower_cases.option(self, type_, value, offset)
         if isinstance(type_, Result):
-            return self._result(type_, value, offset)
+            return lower_cases.result(self, type_, value, offset)
         if isinstance(type_, Variant):
-            return self._variant(type_, value, offset)
+            return lower_cases.variant(self, type_, value, offset)
         if isinstance(type_, Borrow):
-            handle = self._source.fresh("handle")
-            self._source.line(f"{handle} = _lower_borrow({type_.resource}, {value})")
+            handle = self.source.fresh("handle")
+            self.source.line(f"{handle} = _lower_borrow({type_.resource}, {value})")
             return [Leaf(offset, "I", handle)]
         raise TypeError(f"{type(type_).__name__} is not lowered inline")
 
     def _primitive(self, name: str, value: str, offset: int) -> list[Leaf]:
-        source = self._source
+        source = self.source
         if name == "string":
             return self._string(value, offset)
         if name == "char":
@@ -132,7 +127,7 @@ class LowerEmitter:
         return [Leaf(offset, NUMBER_FORMAT[name], value)]
 
     def _string(self, value: str, offset: int) -> list[Leaf]:
-        source = self._source
+        source = self.source
         source.require(f"type({value}) is not str")
         data = source.fresh("data")
         if self._loops:
@@ -153,7 +148,7 @@ class LowerEmitter:
 
     def _bytes(self, data: str, offset: int, align: int, shift: int) -> list[Leaf]:
         """Copies a byte buffer to the cursor; its elements have ``1 << shift`` bytes."""
-        source = self._source
+        source = self.source
         length = source.fresh("length")
         source.line(f"{length} = len({data})")
         pointer = self._aligned(align)
@@ -170,19 +165,19 @@ class LowerEmitter:
         """The cursor, aligned: a number while it is known, else a new name."""
         if isinstance(self.cursor, int):
             return align_up(self.cursor, align)
-        pointer = self._source.fresh("pointer")
+        pointer = self.source.fresh("pointer")
         aligned = "_cursor" if align == 1 else f"(_cursor + {align - 1}) & {-align}"
-        self._source.line(f"{pointer} = {aligned}")
+        self.source.line(f"{pointer} = {aligned}")
         return pointer
 
-    def _variable_cursor(self) -> None:
+    def variable_cursor(self) -> None:
         """Makes the cursor a variable, where branches or loops may move it."""
         if isinstance(self.cursor, int):
-            self._source.line(f"_cursor = {self.cursor}")
+            self.source.line(f"_cursor = {self.cursor}")
             self.cursor = "_cursor"
 
     def _record(self, type_: Record, value: str, offset: int) -> list[Leaf]:
-        source = self._source
+        source = self.source
         names = [snake_case(each.name) for each in type_.fields]
         fields = [source.fresh(name) for name in names]
         with source.block(f"if type({value}) is dict:"):
@@ -195,7 +190,7 @@ class LowerEmitter:
         return self.record([each.type for each in type_.fields], fields, offset)
 
     def _tuple(self, type_: Tuple, value: str, offset: int) -> list[Leaf]:
-        source = self._source
+        source = self.source
         source.require(f"type({value}) is not tuple and type({value}) is not list")
         if not type_.types:
             source.require(f"len({value})")
@@ -205,7 +200,7 @@ class LowerEmitter:
         return self.record(type_.types, items, offset)
 
     def _enum(self, type_: Enum, value: str, offset: int) -> Leaf:
-        source = self._source
+        source = self.source
         table = {case.name: index for index, case in enumerate(type_.cases)}
         indices = source.constant("cases", table, (type_.index, "cases"))
         index = source.fresh("case")
@@ -214,7 +209,7 @@ class LowerEmitter:
         return Leaf(offset, DISCRIMINANT_FORMAT[discriminant_size(len(type_.cases))], index)
 
     def _flags(self, type_: Flags, value: str, offset: int) -> list[Leaf]:
-        source = self._source
+        source = self.source
         flag = source.constant("Flag", Flag, Flag)
         from_names = source.constant("flag_bits", fast_values.flag_bits, fast_values.flag_bits)
         table = {each.name: 1 << index for index, each in enumerate(type_.flags)}
@@ -225,7 +220,7 @@ class LowerEmitter:
             f"else {from_names}({value}, {names})"
         )
         source.require(f"type({bits}) is not int or {bits} & {-1 << len(type_.flags)}")
-        size = self._layout.shape(type_.index).size
+        size = self.layout.shape(type_.index).size
         if size <= 4:
             return [Leaf(offset, DISCRIMINANT_FORMAT[size], bits)] if size else []
         return [
@@ -237,11 +232,11 @@ class LowerEmitter:
     def _list(self, type_: List, value: str, offset: int) -> list[Leaf]:
         if type_.element in FLAT_ELEMENTS:
             return self._flat_list(str(type_.element), value, offset)
-        source = self._source
+        source = self.source
         element = type_.element
-        size, align = self._layout.shape(element)
+        size, align = self.layout.shape(element)
         source.require(f"type({value}) is not list and type({value}) is not tuple")
-        self._variable_cursor()
+        self.variable_cursor()
         pointer = self._aligned(align)
         count, at = source.fresh("count"), source.fresh("at")
         source.line(f"{count} = len({value})")
@@ -259,13 +254,13 @@ class LowerEmitter:
         return [Leaf(offset, "I", str(pointer)), Leaf(offset + 4, "I", count)]
 
     def _flat_list(self, element: str, value: str, offset: int) -> list[Leaf]:
-        source = self._source
+        source = self.source
         data = source.fresh("data")
         if element == "u8":
             convert = source.constant("byte_data", fast_values.byte_data, fast_values.byte_data)
             source.line(f"{data} = {value} if type({value}) is bytes else {convert}({value})")
             return self._bytes(data, offset, 1, 0)
-        size = self._layout.shape(element).size
+        size = self.layout.shape(element).size
         known: dict[str, Callable[..., object]] = {
             "bool": fast_values.bool_data,
             "char": fast_values.char_data,
@@ -280,147 +275,13 @@ class LowerEmitter:
         return _CollectedStrings(
             self,
             self._parts is None
-            and self._complexity.has_payload(element)
-            and self._complexity.only_strings(element),
+            and self.complexity.has_payload(element)
+            and self.complexity.only_strings(element),
         )
-
-    # Cases
-
-    def _option(self, type_: Option, value: str, offset: int) -> list[Leaf]:
-        cases = (None, type_.some)
-        return self._cases(type_.index, cases, offset, lambda: self._option_cases(type_, value))
-
-    def _option_cases(self, type_: Option, value: str) -> list[tuple[str, int, str | None]]:
-        payload: str = value
-        if self._reference.python.is_option(type_.some):
-            some = self._source.constant("Some", Some, Some)
-            payload = f"{value}.value if type({value}) is {some} else _unusual()"
-        return [(f"{value} is not None", 1, payload), ("", 0, None)]
-
-    def _result(self, type_: Result, value: str, offset: int) -> list[Leaf]:
-        return self._cases(
-            type_.index, (type_.ok, type_.err), offset, lambda: self._result_cases(value)
-        )
-
-    def _result_cases(self, value: str) -> list[tuple[str, int, str | None]]:
-        ok = self._source.constant("Ok", Ok, Ok)
-        err = self._source.constant("Err", Err, Err)
-        payload = f"{value}.value"
-        return [
-            (f"type({value}) is {ok}", 0, payload),
-            (f"type({value}) is {err}", 1, payload),
-            ("", -1, None),
-        ]
-
-    def _variant(self, type_: Variant, value: str, offset: int) -> list[Leaf]:
-        return self._cases(
-            type_.index,
-            tuple(case.type for case in type_.cases),
-            offset,
-            lambda: self._variant_cases(type_, value),
-        )
-
-    def _variant_cases(self, type_: Variant, value: str) -> list[tuple[str, int, str | None]]:
-        source = self._source
-        table = {case.name: index for index, case in enumerate(type_.cases)}
-        indices = source.constant("cases", table, (type_.index, "cases"))
-        index = source.fresh("case")
-        source.line(f"{index} = {indices}[{value}.wit_case]")
-        with_payload = [i for i, case in enumerate(type_.cases) if case.type is not None]
-        branches: list[tuple[str, int, str | None]] = [
-            (f"{index} == {each}", each, f"{value}.value") for each in with_payload
-        ]
-        # -2: the discriminant is what the expression says, without payload.
-        return [*branches, (f"={index}", -2, None)]
-
-    def _cases(
-        self,
-        ref: int,
-        cases: Sequence[TypeRef | None],
-        offset: int,
-        branches_of: Callable[[], list[tuple[str, int, str | None]]],
-    ) -> list[Leaf]:
-        """Lowers a value with cases: the discriminant and the payload's leaves.
-
-        A branch is (condition, discriminant, expression of the payload); the last one is
-        the else branch.
-        """
-        source = self._source
-        self._variable_cursor()
-        payload_offset, payload_size = self._layout.payload(cases)
-        tag_format = DISCRIMINANT_FORMAT[discriminant_size(len(cases))]
-        payloads = [case for case in cases if case is not None]
-        tag = source.fresh("tag")
-        branches = branches_of()
-        # One payload type: its leaves are the value's own. Several: bytes.
-        shared: list[Leaf] = []
-        packed = source.fresh("packed") if len(payloads) > 1 else None
-        empty_branches: list[int] = []
-        word = "if"
-        for condition, index, payload in branches:
-            last = condition == "" or condition[0] == "="
-            if last and word == "if":
-                # No case has a payload.
-                source.line(f"{tag} = {condition[1:] or index}")
-                break
-            with source.block("else:" if last else f"{word} {condition}:"):
-                word = "elif"
-                if index == -1:
-                    source.line("raise _Unusual")
-                    continue
-                source.line(f"{tag} = {condition[1:] if index == -2 else index}")
-                case = cases[index] if index >= 0 else None
-                if case is None:
-                    if payload is not None:
-                        source.require(f"{payload} is not None")
-                    if packed is not None:
-                        source.line(f"{packed} = b''")
-                    else:
-                        empty_branches.append(len(source.lines))
-                        source.line("")
-                    continue
-                leaves = self._payload(case, str(payload), offset + payload_offset, packed)
-                if packed is None:
-                    shared = leaves
-        self._fill_empty(empty_branches, shared)
-        result = [Leaf(offset, tag_format, tag), *shared]
-        if packed is not None and payload_size:
-            result.append(Leaf(offset + payload_offset, f"{payload_size}s", packed))
-        return result
-
-    def _payload(
-        self, case: TypeRef, expression: str, offset: int, packed: str | None
-    ) -> list[Leaf]:
-        """Lowers a payload, into bytes if ``packed`` names them."""
-        source = self._source
-        value = source.fresh("value")
-        source.line(f"{value} = {expression}")
-        if packed is not None:
-            leaves = self.value(case, value, 0)
-            pack = source.struct(packed_format(leaves, 0, self._layout.shape(case).size), "pack")
-            source.line(f"{packed} = {pack}({', '.join(leaf.expression for leaf in leaves)})")
-            return []
-        # Each leaf gets a name that the other branches can set to zero.
-        named = []
-        for leaf in self.value(case, value, offset):
-            if leaf.expression.isidentifier():
-                named.append(leaf)
-            else:
-                name = source.fresh("leaf")
-                source.line(f"{name} = {leaf.expression}")
-                named.append(Leaf(leaf.offset, leaf.format, name))
-        return named
-
-    def _fill_empty(self, lines: Sequence[int], leaves: Sequence[Leaf]) -> None:
-        """Branches without payload set the payload's leaves to zero."""
-        for number in lines:
-            zeros = "; ".join(f"{leaf.expression} = {_zero(leaf.format)}" for leaf in leaves)
-            # The line is there already, empty but for its indentation.
-            self._source.lines[number] += zeros or "pass"
 
     def pack(self, leaves: Sequence[Leaf], start: int, end: int, at: int | str) -> None:
         """Emits the ``pack_into`` of leaves whose record starts at ``at``."""
-        source = self._source
+        source = self.source
         pack = source.struct(packed_format(leaves, start, end), "pack_into")
         values = "".join(f", {leaf.expression}" for leaf in leaves)
         source.line(f"{pack}(_memory, {at}{values})")
@@ -435,7 +296,7 @@ class _CollectedStrings:
 
     def __enter__(self) -> None:
         if self._active:
-            source = self._emitter._source
+            source = self._emitter.source
             self._list, self._start = source.fresh("parts"), source.fresh("start")
             append = source.fresh("append")
             source.line(f"{self._list} = []; {append} = {self._list}.append")
@@ -445,8 +306,4 @@ class _CollectedStrings:
     def __exit__(self, *_: object) -> None:
         if self._active:
             self._emitter._parts = None
-            self._emitter._source.line(f"_memory[{self._start}:_cursor] = b''.join({self._list})")
-
-
-def _zero(format: str) -> str:
-    return "b''" if format.endswith("s") else _ZEROS.get(format, "0")
+            self._emitter.source.line(f"_memory[{self._start}:_cursor] = b''.join({self._list})")
