@@ -12,10 +12,10 @@
 //! 0x00c0_0000  heap … ram_bytes          same, RW NX
 //! ram_bytes    arena: linear memories    window i at WINDOW_BASE + i × WINDOW_STRIDE,
 //!                                        first byte of the memory after WINDOW_GUARD
-//! 0x8_0000_0000 artifact (.cwasm), RO    same: text RX, the rest R NX
+//! behind it    artifact (.cwasm), RO    0x8_0000_0000: text RX, the rest R NX
 //! ```
-//! RAM and arena are one host mapping and one memslot; the artifact is a second,
-//! read-only one. Page tables are static: protection changes happen host-side.
+//! All of it is one host mapping and one memslot: a second one costs a wait for all
+//! CPUs. Page tables are static: protection changes happen host-side.
 
 constants! {
     /// Size of the smallest page.
@@ -67,7 +67,7 @@ constants! {
     /// Upper limit of RAM plus arena in guest-physical space.
     ARENA_END = 0x8_0000_0000;
 
-    /// Where the artifact lies, guest-physical and guest-virtual.
+    /// Where the artifact lies, guest-virtual.
     ARTIFACT = 0x8_0000_0000;
     /// Largest artifact.
     ARTIFACT_MAX_BYTES = 0x4000_0000;

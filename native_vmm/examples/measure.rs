@@ -79,14 +79,8 @@ fn make_by_steps(steps: &mut Steps) -> Result<(), Box<dyn Error>> {
     })?;
     let mut vm = steps.time("create VM", || Vm::new(system))?;
     let mut vcpu = steps.time("create vCPU", || Vcpu::new(system, &vm))?;
-    let slots = steps.time("memory slots", || {
-        // SAFETY: the memory outlives the VM.
-        memory
-            .mappings()
-            .iter()
-            .try_for_each(|mapping| unsafe { vm.map(mapping) })
-    });
-    slots?;
+    // SAFETY: the memory outlives the VM.
+    steps.time("memory slot", || unsafe { vm.map(&memory.region) })?;
     steps.time("registers", || vcpu.start(image.entry, STACK_TOP))?;
     let booted = steps.time("boot", || {
         loop {

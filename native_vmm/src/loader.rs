@@ -12,7 +12,7 @@ use std::os::unix::fs::FileExt;
 use host_guest_abi::layout::{IMAGE, IMAGE_END, PAGE_BYTES};
 
 use crate::elf::{Elf, ElfError, PF_W, PF_X, PT_LOAD, ProgramHeader};
-use crate::memory::{Region, host_size, round_to_page};
+use crate::memory::{Access, Region, host_size, round_to_page};
 
 /// Why an image cannot be loaded. Images are ours, so the first three are broken builds.
 #[derive(Debug, thiserror::Error)]
@@ -103,7 +103,7 @@ impl GuestImage {
             .segments
             .last()
             .map_or(IMAGE, |last| last.address + last.bytes);
-        memory.overlay(IMAGE, end - IMAGE, &self.content, 0)
+        memory.overlay(IMAGE, end - IMAGE, Access::ReadWrite, (&self.content, 0))
     }
 }
 

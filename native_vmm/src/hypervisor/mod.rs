@@ -9,6 +9,8 @@ use std::sync::atomic::AtomicU8;
 
 use host_guest_abi::exit::{PORT_EXCEPTION, PORT_REQUEST};
 
+use crate::memory::Region;
+
 pub use scripted::{Script, ScriptedMachine, Step};
 
 /// The drivers.
@@ -34,21 +36,6 @@ pub enum HypervisorError {
         /// Why.
         error: io::Error,
     },
-}
-
-/// Host memory that appears in guest-physical space.
-#[derive(Debug, Clone, Copy)]
-pub struct Mapping {
-    /// Number of the mapping, 0 or 1.
-    pub slot: u32,
-    /// Guest-physical address.
-    pub physical: u64,
-    /// Host address.
-    pub host: *mut u8,
-    /// Bytes, whole pages.
-    pub bytes: u64,
-    /// Whether guest writes are refused.
-    pub readonly: bool,
 }
 
 /// The general registers that the VMM looks at or sets.
@@ -96,14 +83,15 @@ impl MachineExit {
 
 /// A VM with one vCPU.
 pub trait Machine: Send {
-    /// Adds memory.
+    /// Gives the machine its memory, guest-physical from 0: whole pages, once.
+    /// What the host may not do with a page, the guest may not do either.
     ///
     /// # Safety
-    /// The host memory must stay mapped while the machine exists.
+    /// The memory must stay mapped while the machine exists.
     ///
     /// # Errors
     /// What the hypervisor refused.
-    unsafe fn map(&mut self, mapping: &Mapping) -> Result<(), HypervisorError>;
+    unsafe fn map(&mut self, memory: &Region) -> Result<(), HypervisorError>;
 
     /// Puts the vCPU in ring 3 at `entry`, with paging on and the stack at `stack`.
     ///

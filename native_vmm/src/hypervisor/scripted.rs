@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use host_guest_abi::exit::EXIT_READY;
 
-use super::{HypervisorError, Machine, MachineExit, Mapping, Registers};
+use super::{HypervisorError, Machine, MachineExit, Registers};
+use crate::memory::{Region, host_size};
 
 #[allow(clippy::cast_possible_truncation, reason = "a small constant")]
 const READY: u32 = EXIT_READY as u32;
@@ -57,48 +58,47 @@ impl Script {
 #[derive(Debug)]
 pub struct ScriptedMachine {
     script: Script,
-    mappings: Vec<Mapping>,
+    memory: Option<Memory>,
     registers: Registers,
     immediate_exit: Box<AtomicU8>,
 }
 
-// SAFETY: the mappings belong to the sandbox that owns the machine, whatever its thread.
-unsafe impl Send for ScriptedMachine {}
+/// Guest-physical memory.
+#[derive(Debug)]
+struct Memory {
+    base: *mut u8,
+    bytes: u64,
+}
+
+// SAFETY: it belongs to the sandbox that owns the machine, whatever its thread.
+unsafe impl Send for Memory {}
+
+impl Memory {
+    fn store(&self, physical: u64, data: &[u8]) -> bool {
+        let end = physical.checked_add(data.len() as u64);
+        let inside = end.is_some_and(|end| end <= self.bytes);
+        if inside {
+            // SAFETY: inside the memory, which outlives the machine; the test that wrote
+            // the script chose accessible pages.
+            unsafe {
+                self.base
+                    .add(host_size(physical))
+                    .copy_from(data.as_ptr(), data.len())
+            };
+        }
+        inside
+    }
+}
 
 impl ScriptedMachine {
     /// A machine with an empty script.
     pub fn new() -> Self {
         Self {
             script: Script::default(),
-            mappings: Vec::new(),
+            memory: None,
             registers: Registers::default(),
             immediate_exit: Box::new(AtomicU8::new(0)),
         }
-    }
-
-    fn store(&self, physical: u64, data: &[u8]) -> bool {
-        let bytes = data.len() as u64;
-        for mapping in self.mappings.iter().filter(|mapping| !mapping.readonly) {
-            let Some(offset) = physical.checked_sub(mapping.physical) else {
-                continue;
-            };
-            if offset
-                .checked_add(bytes)
-                .is_some_and(|end| end <= mapping.bytes)
-            {
-                let offset = crate::memory::host_size(offset);
-                // SAFETY: inside the mapping, which outlives the machine; the test that
-                // wrote the script chose accessible memory.
-                unsafe {
-                    mapping
-                        .host
-                        .add(offset)
-                        .copy_from(data.as_ptr(), data.len())
-                };
-                return true;
-            }
-        }
-        false
     }
 }
 
@@ -109,8 +109,10 @@ impl Default for ScriptedMachine {
 }
 
 impl Machine for ScriptedMachine {
-    unsafe fn map(&mut self, mapping: &Mapping) -> Result<(), HypervisorError> {
-        self.mappings.push(*mapping);
+    unsafe fn map(&mut self, memory: &Region) -> Result<(), HypervisorError> {
+        let bytes = memory.bytes();
+        let base = memory.address(0, bytes);
+        self.memory = Some(Memory { base, bytes });
         Ok(())
     }
 
@@ -131,7 +133,8 @@ impl Machine for ScriptedMachine {
             return Ok(MachineExit::Unexpected("the script has ended".to_owned()));
         };
         for (physical, data) in &step.writes {
-            if !self.store(*physical, data) {
+            let memory = self.memory.as_ref();
+            if !memory.is_some_and(|memory| memory.store(*physical, data)) {
                 return Ok(MachineExit::Unexpected(format!(
                     "no memory at {physical:#x}"
                 )));

@@ -3,13 +3,12 @@
 use std::io;
 use std::sync::atomic::Ordering;
 
-use host_guest_abi::layout::{ARTIFACT, BOOT_INFO};
+use host_guest_abi::layout::BOOT_INFO;
 use host_guest_abi::mailbox::{BOOT_RAM_BYTES, BOOT_WINDOW_BYTES, BOOT_WINDOW_COUNT};
 
 use super::{Access, Answer, Artifact, Plan, Region, Windows};
 use crate::arch::x86_64::page_tables::TablesFull;
 use crate::arch::x86_64::{descriptors, page_tables, stubs};
-use crate::hypervisor::Mapping;
 use crate::loader::GuestImage;
 
 /// Why memory cannot be made.
@@ -26,7 +25,8 @@ pub enum MemoryError {
 /// RAM, arena and artifact.
 #[derive(Debug)]
 pub struct GuestMemory {
-    /// RAM and arena, by guest-physical address.
+    /// RAM, arena and artifact, by guest-physical address. One region, because the
+    /// hypervisor then needs one slot: each costs it memory and a wait for all CPUs.
     pub region: Region,
     /// Where what lies.
     pub plan: Plan,
@@ -45,8 +45,13 @@ impl GuestMemory {
         image: &GuestImage,
         artifact: Option<Artifact>,
     ) -> Result<Self, MemoryError> {
-        let region = Region::reserve(plan.total_bytes)?;
+        let artifact_bytes = artifact.as_ref().map_or(0, Artifact::page_bytes);
+        let region = Region::reserve(plan.arena_end + artifact_bytes)?;
         region.protect(0, plan.ram_bytes, Access::ReadWrite)?;
+        if let Some(artifact) = &artifact {
+            let file = (artifact.file(), 0);
+            region.overlay(plan.arena_end, artifact_bytes, Access::Read, file)?;
+        }
         let windows = Windows::new(&plan, &region)?;
         page_tables::write(&region, &plan, &image.segments, artifact.as_ref())?;
         descriptors::write(&region);
@@ -59,30 +64,6 @@ impl GuestMemory {
             artifact,
             windows,
         })
-    }
-
-    /// What the hypervisor is to map. One slot for RAM and arena: slots are costly.
-    pub fn mappings(&self) -> Vec<Mapping> {
-        let bytes = self.region.bytes();
-        let host = self.region.address(0, bytes);
-        let mut mappings = vec![Mapping {
-            slot: 0,
-            physical: 0,
-            host,
-            bytes,
-            readonly: false,
-        }];
-        if let Some(artifact) = &self.artifact {
-            let (host, bytes) = (artifact.base(), artifact.mapped_bytes());
-            mappings.push(Mapping {
-                slot: 1,
-                physical: ARTIFACT,
-                host,
-                bytes,
-                readonly: true,
-            });
-        }
-        mappings
     }
 
     /// Host address and size of a transfer window.

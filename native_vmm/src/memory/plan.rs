@@ -1,8 +1,8 @@
-//! Where RAM and windows lie in guest-physical space, and what a guest address means.
+//! Where RAM, windows and artifact lie in guest-physical space, and what a guest address means.
 //!
 //! Window i is guest-virtual `WINDOW_BASE + i × WINDOW_STRIDE`; its memory starts
 //! `WINDOW_GUARD` later. Physically the windows lie densely behind RAM, each
-//! rounded up to a large page.
+//! rounded up to a large page. The artifact comes last.
 
 use host_guest_abi::layout::{
     ARENA_END, LARGE_PAGE_BYTES, RAM_MIN_BYTES, WINDOW_BASE, WINDOW_EXPORT_BRIDGE, WINDOW_GUARD,
@@ -64,8 +64,8 @@ pub struct Plan {
     pub ram_bytes: u64,
     /// The windows, behind RAM.
     pub windows: Vec<Window>,
-    /// Bytes of RAM and arena together.
-    pub total_bytes: u64,
+    /// Bytes of RAM and arena together, whole large pages. The artifact follows.
+    pub arena_end: u64,
 }
 
 impl Plan {
@@ -100,7 +100,7 @@ impl Plan {
         Ok(Self {
             ram_bytes,
             windows,
-            total_bytes: physical,
+            arena_end: physical,
         })
     }
 

@@ -19,6 +19,8 @@ use super::units::host_size;
 pub enum Access {
     /// Nothing: a touch by the guest becomes an access fault.
     None,
+    /// Read.
+    Read,
     /// Read and write.
     ReadWrite,
 }
@@ -27,6 +29,7 @@ impl Access {
     const fn protection(self) -> i32 {
         match self {
             Self::None => libc::PROT_NONE,
+            Self::Read => libc::PROT_READ,
             Self::ReadWrite => libc::PROT_READ | libc::PROT_WRITE,
         }
     }
@@ -155,12 +158,18 @@ impl Region {
         self.replace(offset, bytes, access, flags, -1, 0)
     }
 
-    /// Replaces whole pages by a private, writable copy of the file from `position`.
+    /// Replaces whole pages by a private view of the file from `position`: writes stay here.
     ///
     /// # Errors
     /// The errno of `mmap`.
-    pub fn overlay(&self, offset: u64, bytes: u64, file: &File, position: u64) -> io::Result<()> {
-        let (access, fd) = (Access::ReadWrite, file.as_raw_fd());
+    pub fn overlay(
+        &self,
+        offset: u64,
+        bytes: u64,
+        access: Access,
+        (file, position): (&File, u64),
+    ) -> io::Result<()> {
+        let fd = file.as_raw_fd();
         self.replace(offset, bytes, access, libc::MAP_NORESERVE, fd, position)
     }
 

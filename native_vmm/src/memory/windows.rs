@@ -198,7 +198,7 @@ impl Windows {
         };
         if position
             .checked_add(bytes)
-            .is_none_or(|end| end > artifact.file_bytes())
+            .is_none_or(|end| end > artifact.bytes())
         {
             return Err("an image beyond the artifact");
         }
@@ -265,7 +265,12 @@ fn map_image(
     let rest = bytes % PAGE_BYTES;
     let whole = bytes - rest;
     if whole > 0 {
-        region.overlay(physical, whole, artifact.file(), position)?;
+        region.overlay(
+            physical,
+            whole,
+            Access::ReadWrite,
+            (artifact.file(), position),
+        )?;
     }
     if rest > 0 {
         region.renew(physical + whole, PAGE_BYTES, Access::ReadWrite)?;
@@ -324,7 +329,7 @@ mod tests {
     impl Fixture {
         fn new() -> Result<Self, Box<dyn std::error::Error>> {
             let plan = Plan::new(32 * MIB, &[MIB, MIB, 4 * MIB])?;
-            let region = Region::reserve(plan.total_bytes)?;
+            let region = Region::reserve(plan.arena_end)?;
             let windows = Windows::new(&plan, &region)?;
             Ok(Self {
                 plan,

@@ -37,10 +37,8 @@ impl Guest {
         let image = config.image;
         let memory = GuestMemory::new(config.plan, &image, config.artifact)?;
         let mut machine = hypervisor::create(config.driver)?;
-        for mapping in memory.mappings() {
-            // SAFETY: `memory` outlives `machine`: fields drop in order.
-            unsafe { machine.map(&mapping)? };
-        }
+        // SAFETY: `memory` outlives `machine`: fields drop in order.
+        unsafe { machine.map(&memory.region)? };
         machine.start(image.entry, STACK_TOP)?;
         if let Some(script) = machine.script() {
             script.boot();

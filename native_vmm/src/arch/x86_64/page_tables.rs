@@ -95,14 +95,16 @@ pub fn write(
     tables.map_same(HEAP, plan.ram_bytes - HEAP, Rights::ReadWrite)?;
 
     if let Some(artifact) = artifact {
-        let (code, end) = (artifact.code(), artifact.mapped_bytes());
-        tables.map_same(ARTIFACT, code.start, Rights::Read)?;
-        tables.map_same(
-            ARTIFACT + code.start,
-            code.end - code.start,
-            Rights::ReadExecute,
-        )?;
-        tables.map_same(ARTIFACT + code.end, end - code.end, Rights::Read)?;
+        let (code, end) = (artifact.code(), artifact.page_bytes());
+        let parts = [
+            (0..code.start, Rights::Read),
+            (code.clone(), Rights::ReadExecute),
+            (code.end..end, Rights::Read),
+        ];
+        for (part, rights) in parts {
+            let (bytes, physical) = (part.end - part.start, plan.arena_end + part.start);
+            tables.map(ARTIFACT + part.start, physical, bytes, rights)?;
+        }
     }
     for (index, window) in plan.windows.iter().enumerate() {
         // What rounding adds is never accessible on the host side.
@@ -237,7 +239,7 @@ mod tests {
     }
 
     fn tables(plan: &Plan) -> Result<Region, Box<dyn Error>> {
-        let memory = Region::reserve(plan.total_bytes)?;
+        let memory = Region::reserve(plan.arena_end)?;
         memory.protect(0, plan.ram_bytes, Access::ReadWrite)?;
         write(&memory, plan, &[], None)?;
         Ok(memory)

@@ -8,7 +8,8 @@ use std::io;
 use std::ptr::NonNull;
 use std::sync::atomic::AtomicU8;
 
-use super::{HypervisorError, Machine, MachineExit, Mapping, Registers};
+use super::{HypervisorError, Machine, MachineExit, Registers};
+use crate::memory::Region;
 
 pub use system::{Query, System, query};
 pub use vcpu::Vcpu;
@@ -35,9 +36,9 @@ impl KvmMachine {
 }
 
 impl Machine for KvmMachine {
-    unsafe fn map(&mut self, mapping: &Mapping) -> Result<(), HypervisorError> {
+    unsafe fn map(&mut self, memory: &Region) -> Result<(), HypervisorError> {
         // SAFETY: as the caller promised.
-        unsafe { self.vm.map(mapping) }
+        unsafe { self.vm.map(memory) }
     }
 
     fn start(&mut self, entry: u64, stack: u64) -> Result<(), HypervisorError> {

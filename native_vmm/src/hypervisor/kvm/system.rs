@@ -10,9 +10,8 @@ use super::failed;
 use crate::arch::x86_64::registers;
 use crate::hypervisor::HypervisorError;
 
-const CAPABILITIES: [(Cap, &str); 4] = [
+const CAPABILITIES: [(Cap, &str); 3] = [
     (Cap::UserMemory, "KVM_CAP_USER_MEMORY"),
-    (Cap::ReadonlyMem, "KVM_CAP_READONLY_MEM"),
     (Cap::ImmediateExit, "KVM_CAP_IMMEDIATE_EXIT"),
     (Cap::Xcrs, "KVM_CAP_XCRS"),
 ];

@@ -1,10 +1,11 @@
-//! A VM: its memory slots.
+//! A VM: its memory.
 
-use kvm_bindings::{KVM_MEM_READONLY, kvm_userspace_memory_region};
+use kvm_bindings::kvm_userspace_memory_region;
 use kvm_ioctls::VmFd;
 
 use super::{System, failed};
-use crate::hypervisor::{HypervisorError, Mapping};
+use crate::hypervisor::HypervisorError;
+use crate::memory::Region;
 
 /// A VM without devices, interrupt controller and clock.
 pub struct Vm {
@@ -27,27 +28,24 @@ impl Vm {
         }
     }
 
-    /// Adds memory.
+    /// Makes memory guest-physical memory from 0, in the VM's only slot.
     ///
     /// # Safety
-    /// The host memory must stay mapped while the VM exists.
+    /// The memory must stay mapped while the VM exists.
     ///
     /// # Errors
     /// What KVM refused.
-    pub unsafe fn map(&mut self, mapping: &Mapping) -> Result<(), HypervisorError> {
-        let region = kvm_userspace_memory_region {
-            slot: mapping.slot,
-            flags: if mapping.readonly {
-                KVM_MEM_READONLY
-            } else {
-                0
-            },
-            guest_phys_addr: mapping.physical,
-            memory_size: mapping.bytes,
-            userspace_addr: mapping.host.expose_provenance() as u64,
+    pub unsafe fn map(&mut self, memory: &Region) -> Result<(), HypervisorError> {
+        let host = memory.address(0, memory.bytes());
+        let slot = kvm_userspace_memory_region {
+            slot: 0,
+            flags: 0,
+            guest_phys_addr: 0,
+            memory_size: memory.bytes(),
+            userspace_addr: host.expose_provenance() as u64,
         };
-        // SAFETY: the caller keeps the memory mapped; overlaps KVM refuses by itself.
-        unsafe { self.fd.set_user_memory_region(region) }
+        // SAFETY: the caller keeps the memory mapped.
+        unsafe { self.fd.set_user_memory_region(slot) }
             .map_err(failed("KVM_SET_USER_MEMORY_REGION"))
     }
 }
