@@ -13,8 +13,9 @@ use wasmtime::error::Context;
 use wasmtime::{Engine, ExternRef, ResourceLimiter, Result, Store, Trap, bail};
 
 use crate::exit::request;
+use crate::limits::{self, LimitReached};
 use crate::units::size;
-use crate::windows::{self, Expected, LimitReached};
+use crate::windows::{self, Expected};
 
 const HOST: &str = "hlwasm:bridge/host";
 const GUEST: &str = "hlwasm:bridge/guest";
@@ -86,7 +87,7 @@ impl ResourceLimiter for Limiter {
     ) -> Result<bool> {
         let fits = desired <= self.table_elements;
         if !fits && current == 0 {
-            windows::refuse(LimitReached::Table {
+            limits::refuse(LimitReached::Table {
                 needed: desired as u64,
                 allowed: self.table_elements as u64,
             });
@@ -150,9 +151,7 @@ impl Guest {
         };
         let mut store = Store::new(&self.engine, limiter);
         store.limiter(|limiter| limiter);
-        if windows::expect_gc_heap() {
-            make_gc_heap(&mut store);
-        }
+        windows::place_gc_heap(|| make_gc_heap(&mut store));
         let instance = match loaded.pre.instantiate(&mut store) {
             Ok(instance) => instance,
             Err(error) => return Err(with_refusal(error)),
@@ -243,7 +242,7 @@ fn find_calls(
 
 /// The limit behind a failed instantiation, where there is one.
 fn with_refusal(error: wasmtime::Error) -> wasmtime::Error {
-    match windows::take_refusal() {
+    match limits::last_refused() {
         // A component may trap because something was refused to it: that is its own end.
         Some(limit) if !error.is::<Trap>() && !error.is::<HostCallFailed>() => limit.into(),
         _ => error,

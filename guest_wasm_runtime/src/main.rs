@@ -8,10 +8,11 @@
 //! | [`dispatch`] | what each command does |
 //! | [`engine`] | wasmtime's configuration, CPU features |
 //! | [`component`] | load, instantiate, call |
-//! | [`windows`] | which linear memory lies where, and limits |
+//! | [`windows`] | which linear memory lies where |
+//! | [`limits`] | what a component may exceed |
 //! | [`report`] | errors as status, trap code and text |
 //! | [`platform`] | what wasmtime asks of an operating system |
-//! | [`heap`], [`intrinsics`], [`text`], [`log`], [`panic`], [`units`] | the ground it stands on |
+//! | [`heap`], [`intrinsics`], [`text`], [`log`], [`mod@panic`], [`units`] | the ground it stands on |
 //!
 //! One thread, no interrupts. The host is trusted, the component is not; what the
 //! component can break is this guest, never more than its micro-VM.
@@ -27,6 +28,7 @@ mod entry;
 mod exit;
 mod heap;
 mod intrinsics;
+mod limits;
 mod log;
 mod mailbox;
 mod panic;

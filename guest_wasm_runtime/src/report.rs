@@ -11,9 +11,9 @@ use wasmtime::{
 
 use crate::component::HostCallFailed;
 use crate::heap;
+use crate::limits::LimitReached;
 use crate::mailbox::Outcome;
 use crate::text::TextWriter;
-use crate::windows::LimitReached;
 
 /// How names of the bridges' modules start.
 const OWN_MODULES: &str = "hlwasm ";

@@ -1,4 +1,4 @@
-//! Which linear memory lies in which window, and what does not fit.
+//! Which linear memory lies in which window.
 //!
 //! wasmtime announces each memory to the store's limiter and then reserves address space
 //! for it, without saying which memory it is. Order tells: the import bridge's memory is
@@ -12,13 +12,13 @@
 //! ```
 
 use core::cell::Cell;
-use core::fmt;
 
 use host_guest_abi::layout::{
     WINDOW_BASE, WINDOW_COMPONENT, WINDOW_EXPORT_BRIDGE, WINDOW_GUARD, WINDOW_IMPORT_BRIDGE,
     WINDOW_STRIDE, WINDOWS_MAX,
 };
 
+use crate::limits::{self, LimitReached, refuse};
 use crate::mailbox;
 use crate::units::{Single, size};
 
@@ -46,60 +46,6 @@ impl Expected {
         self.memories.saturating_sub(bridges)
     }
 }
-
-/// A limit that the component does not fit.
-#[derive(Clone, Copy, Debug)]
-pub enum LimitReached {
-    /// A memory starts larger than its window.
-    Memory {
-        /// Bytes at its start.
-        needed: u64,
-        /// Bytes of the window.
-        allowed: u64,
-    },
-    /// More memories than windows.
-    MemoryCount {
-        /// Windows for memories of the component.
-        allowed: u64,
-    },
-    /// No window for the garbage-collected heap.
-    GcHeap,
-    /// A table starts with too many elements.
-    Table {
-        /// Elements at its start.
-        needed: u64,
-        /// The limit.
-        allowed: u64,
-    },
-}
-
-impl fmt::Display for LimitReached {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Memory { needed, allowed } => write!(
-                out,
-                "a memory of the component starts with {needed} bytes, \
-                 and the limit `memory` allows {allowed}"
-            ),
-            Self::MemoryCount { allowed } => write!(
-                out,
-                "the component has more linear memories than the sandbox has room for \
-                 ({allowed})"
-            ),
-            Self::GcHeap => out.write_str(
-                "the component uses garbage-collected objects, \
-                 and the sandbox has no memory for them",
-            ),
-            Self::Table { needed, allowed } => write!(
-                out,
-                "a table of the component starts with {needed} elements, \
-                 and the limit `table_elements` allows {allowed}"
-            ),
-        }
-    }
-}
-
-impl core::error::Error for LimitReached {}
 
 /// What the limiter heard of the next memory.
 #[derive(Clone, Copy)]
@@ -131,7 +77,6 @@ struct State {
     used: Cell<u64>,
     /// Bit i: window i may hold something.
     touched: Cell<u64>,
-    refused: Cell<Option<LimitReached>>,
 }
 
 static STATE: Single<State> = Single::new(State {
@@ -145,7 +90,6 @@ static STATE: Single<State> = Single::new(State {
     gc_heap_next: Cell::new(false),
     used: Cell::new(0),
     touched: Cell::new(0),
-    refused: Cell::new(None),
 });
 
 /// An instantiation begins. All windows are free.
@@ -153,15 +97,17 @@ pub fn expect(expected: Expected) {
     STATE.expected.set(expected);
     STATE.announced.set(None);
     STATE.placed.set(0);
-    STATE.gc_heap_next.set(false);
-    STATE.refused.set(None);
+    limits::forget();
 }
 
-/// Whether the host granted a window behind those of the component's memories, for the
-/// heap of garbage-collected objects; if so, that is what is placed next.
-pub fn expect_gc_heap() -> bool {
-    STATE.gc_heap_next.set(spare_window().is_some());
-    STATE.gc_heap_next.get()
+/// Runs `make`, which makes the heap of garbage-collected objects, if the host granted a
+/// window for it behind those of the component's memories.
+pub fn place_gc_heap(make: impl FnOnce()) {
+    if spare_window().is_some() {
+        STATE.gc_heap_next.set(true);
+        make();
+        STATE.gc_heap_next.set(false);
+    }
 }
 
 fn spare_window() -> Option<u64> {
@@ -179,16 +125,6 @@ pub fn announce(minimum: usize, maximum: Option<usize>) {
         minimum: minimum as u64,
         maximum: maximum.map(|bytes| bytes as u64),
     }));
-}
-
-/// Notes why something was refused; wasmtime's own error does not say.
-pub fn refuse(limit: LimitReached) {
-    STATE.refused.set(Some(limit));
-}
-
-/// Why the instantiation failed, if it was a limit.
-pub fn take_refusal() -> Option<LimitReached> {
-    STATE.refused.take()
 }
 
 /// Whether the bridges' memories were found.
