@@ -57,7 +57,8 @@ class _ExportCode:
             names = ", ".join(self.names)
             with source.block(f"def {self.name}({names}):"):
                 source.line(f"return _generate()({names})")
-            self._stub = source.compile(self.name, f"<hlwasm stub: {self.label}>")
+            filename = f"<hlwasm stub: {self.label}>"
+            self._stub = source.compile(self.name, filename, self.function.description)
         return self._stub
 
 

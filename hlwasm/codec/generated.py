@@ -367,7 +367,7 @@ class FunctionGenerator:
             "_check_no_result": plain.check_no_result,
         }
         filename = f"<hlwasm codec {next(_numbers)}: {plain.label}>"
-        code = source.compile(name, filename)
+        code = source.compile(name, filename, self._function.description)
         if name != "serve" and self._names != plain.names:
             # Parameters named like a builtin are called something else inside.
             inner = code.co_varnames[len(self._names) :]

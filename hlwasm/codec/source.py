@@ -9,6 +9,7 @@ from __future__ import annotations
 import linecache
 import re
 import struct
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -105,14 +106,18 @@ class Source:
         bound = getattr(compiled_struct(format), method)
         return self.constant(method.split("_")[0], bound, (format, method))
 
-    def compile(self, name: str, filename: str) -> CodeType:
-        """Compiles one function; its source shows in tracebacks and debuggers."""
+    def compile(self, name: str, filename: str, owner: object) -> CodeType:
+        """Compiles one function; its source shows in tracebacks and debuggers.
+
+        The source is kept for as long as ``owner`` lives.
+        """
         text = "\n".join(self.lines) + "\n"
         module = compile(text, filename, "exec")
         # No modification time: linecache keeps such entries for ever.
         linecache.cache[filename] = (
             len(text), None, text.splitlines(keepends=True), filename
         )  # fmt: skip
+        weakref.finalize(owner, linecache.cache.pop, filename, None).atexit = False
         for each in module.co_consts:
             if isinstance(each, CodeType) and each.co_name == name:
                 return each

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import linecache
 import traceback
@@ -119,6 +120,19 @@ def test_generated_source_shows_in_tracebacks() -> None:
     linecache.checkcache()
     assert linecache.getline(call.__code__.co_filename, 1) == "def fail(a):\n"
     assert context.depth == 0
+
+
+def test_nothing_is_left_of_a_description_that_is_gone() -> None:
+    world = World()
+    world.function("f", {"a": "u8"}, "u8")
+    context = EchoContext()
+    call = bind_export(export_of(world), context)
+    call(1)
+    filename = call.__code__.co_filename
+    assert filename in linecache.cache
+    del call
+    gc.collect()
+    assert filename not in linecache.cache
 
 
 def test_nothing_happens_when_the_sandbox_refuses() -> None:
@@ -389,10 +403,10 @@ def test_types_too_large_for_generated_code_still_work() -> None:
     lists: Any = "string"
     for _ in range(15):
         lists = world.list(lists)
-    for ref, build in [(big, lambda v: (v, v)), (lists, lambda v: [v])]:
+    for ref in (big, lists):
         value: Any = 7 if ref is big else "x"
         for _ in range(11 if ref is big else 15):
-            value = build(value)
+            value = (value, value) if ref is big else [value]
         number = world.function(f"f{len(world.functions)}", {"value": ref}, ref)
         function = world.description().exports[number]
         context = EchoContext()

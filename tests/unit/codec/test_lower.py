@@ -7,7 +7,7 @@ import collections
 import enum
 import math
 import types
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -79,6 +79,11 @@ class ForeignFlags(enum.Flag):
     B = 2
 
 
+class Pair(NamedTuple):
+    a: int
+    b: str
+
+
 class IntLike:
     def __index__(self) -> int:
         return 7
@@ -131,7 +136,7 @@ ACCEPTED = [
     (K.bare, Err(None), Err(None)),
     (K.pair, (1, "x"), (1, "x")),
     (K.pair, [1, "x"], (1, "x")),
-    (K.pair, collections.namedtuple("Pair", "a b")(1, "x"), (1, "x")),
+    (K.pair, Pair(1, "x"), (1, "x")),
     (K.points, (K.Point(1.0, 2),), [K.Point(1.0, 2)]),
     (K.lists["u8"], b"abc", b"abc"),
     (K.lists["u8"], bytearray(b"abc"), b"abc"),
