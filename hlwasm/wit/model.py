@@ -17,6 +17,8 @@ from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar, overload
 from hlwasm.errors import ArtifactError
 
 FORMAT = 1
+# A transfer memory of 4 GiB, in wasm pages.
+_PAGES_MAX = 1 << 16
 
 #: A primitive's WIT name, or an index into the description's types.
 TypeRef: TypeAlias = "str | int"
@@ -246,9 +248,7 @@ class TypeTable(Sequence["AnyType"]):
         built = self._built[index]
         if built is None:
             raw = self._raw
-            built = _damaged_if_it_fails(
-                lambda: _type(index, raw[index], len(raw)), f"type {index}"
-            )
+            built = _damaged_if_it_fails(lambda: _type(index, raw[index], raw), f"type {index}")
             self._built[index] = built
         return built
 
@@ -359,64 +359,113 @@ def _damaged_if_it_fails(build: Callable[[], T], what: str) -> T:
 
 
 def _description(raw: Mapping[str, Any]) -> Description:
-    types = raw["types"]
-    if not isinstance(types, list):
-        raise TypeError("types is not a list")
+    # Everything is checked here: numbers and names go on into generated source and native
+    # calls, and an artifact file may come from anybody.
+    types = _list(raw["types"])
     count = len(types)
     return Description(
         source_kind=_one_of(raw["source_kind"], ("component", "command", "reactor", "module")),
-        wit=raw.get("wit", ""),
-        world=raw["world"],
-        import_pages=raw["transfer_pages"]["import"],
-        export_pages=raw["transfer_pages"]["export"],
+        wit=_text(raw.get("wit", "")),
+        world=_text(raw["world"]),
+        import_pages=_number(raw["transfer_pages"]["import"], _PAGES_MAX),
+        export_pages=_number(raw["transfer_pages"]["export"], _PAGES_MAX),
         memories=tuple(
-            MemoryPlan(each["minimum_pages"], each["maximum_pages"])
-            for each in raw.get("memories", ())
+            MemoryPlan(_number(each["minimum_pages"]), _optional_number(each["maximum_pages"]))
+            for each in _list(raw.get("memories", []))
         ),
-        call_count=raw["call_count"],
+        call_count=_number(raw["call_count"]),
         types=TypeTable(types),
         interfaces=tuple(
             Interface(
-                each["name"],
+                _text(each["name"]),
                 _one_of(each["direction"], ("import", "export")),
-                each["types"],
-                each.get("docs"),
+                _named_types(each["types"], count),
+                _optional_text(each.get("docs")),
             )
-            for each in raw["interfaces"]
+            for each in _list(raw["interfaces"])
         ),
-        world_types=raw.get("world_types", {}),
-        imports=tuple(_function(each, count) for each in raw["imports"]),
-        exports=tuple(_function(each, count) for each in raw["exports"]),
+        world_types=_named_types(raw.get("world_types", {}), count),
+        imports=tuple([_function(each, types) for each in _list(raw["imports"])]),
+        exports=tuple([_function(each, types) for each in _list(raw["exports"])]),
         resource_drops=tuple(
-            ResourceDrop(each["index"], each["resource"]) for each in raw.get("resource_drops", ())
+            ResourceDrop(_number(each["index"]), _resource(each["resource"], types))
+            for each in _list(raw.get("resource_drops", []))
         ),
         resource_destructors=tuple(
-            ResourceDestructor(each["number"], each["resource"])
-            for each in raw.get("resource_destructors", ())
+            ResourceDestructor(_number(each["number"]), _resource(each["resource"], types))
+            for each in _list(raw.get("resource_destructors", []))
         ),
-        skipped=tuple(Skipped(each["name"], each["reason"]) for each in raw.get("skipped", ())),
+        skipped=tuple(
+            Skipped(_text(each["name"]), _text(each["reason"]))
+            for each in _list(raw.get("skipped", []))
+        ),
     )
 
 
-def _function(raw: Mapping[str, Any], type_count: int) -> Function:
+def _function(raw: Mapping[str, Any], types: list[Any]) -> Function:
     get = raw.get
-    params = tuple([Param(each["name"], _ref(each["type"], type_count)) for each in raw["params"]])
-    result = raw["result"]
-    return Function(
-        raw["index"],
-        raw["interface"],
-        raw["name"],
-        _one_of(raw["kind"], ("function", "method", "static", "constructor")),
-        get("resource"),
-        get("core_name"),
-        params,
-        None if result is None else _ref(result, type_count),
-        raw["params_size"],
-        raw["params_align"],
-        get("result_offset") or 0,
-        get("end_offset") or 0,
-        get("docs"),
+    count = len(types)
+    params = tuple(
+        [Param(_text(each["name"]), _ref(each["type"], count)) for each in _list(raw["params"])]
     )
+    kind = _one_of(raw["kind"], ("function", "method", "static", "constructor"))
+    resource = get("resource")
+    if (resource is None) != (kind == "function"):
+        raise ValueError(f"{kind} with resource {resource!r}")
+    return Function(
+        _number(raw["index"]),
+        _optional_text(raw["interface"]),
+        _text(raw["name"]),
+        kind,
+        None if resource is None else _resource(resource, types),
+        _optional_text(get("core_name")),
+        params,
+        _optional_ref(raw["result"], count),
+        _number(raw["params_size"]),
+        _number(raw["params_align"]),
+        _number(get("result_offset") or 0),
+        _number(get("end_offset") or 0),
+        _optional_text(get("docs")),
+    )
+
+
+def _number(value: Any, limit: int = 0xFFFF_FFFF) -> int:
+    # bool is an int, and text would be source.
+    if type(value) is int and 0 <= value <= limit:
+        return value
+    raise ValueError(f"{value!r} is no number of at most {limit}")
+
+
+def _optional_number(value: Any) -> int | None:
+    # A 64-bit memory may declare any maximum.
+    return None if value is None else _number(value, (1 << 64) - 1)
+
+
+def _text(value: Any) -> str:
+    if type(value) is str:
+        return value
+    raise TypeError(f"{value!r} is no text")
+
+
+def _optional_text(value: Any) -> str | None:
+    return None if value is None else _text(value)
+
+
+def _list(value: Any) -> list[Any]:
+    if type(value) is list:
+        return value
+    raise TypeError(f"{value!r} is no list")
+
+
+def _named_types(raw: Any, count: int) -> dict[str, int]:
+    return {_text(name): _number(index, count - 1) for name, index in raw.items()}
+
+
+def _resource(value: Any, types: list[Any]) -> int:
+    index = _number(value, len(types) - 1)
+    if types[index]["kind"] != "resource":
+        raise ValueError(f"type {index} is no resource")
+    return index
 
 
 def _one_of(value: Any, allowed: tuple[str, ...]) -> Any:
@@ -438,20 +487,27 @@ def _optional_ref(value: Any, limit: int) -> TypeRef | None:
 
 
 def _labels(raw: Sequence[Mapping[str, Any]]) -> tuple[Label, ...]:
-    return tuple(Label(each["name"], each.get("docs")) for each in raw)
+    return tuple([Label(_text(each["name"]), _optional_text(each.get("docs"))) for each in raw])
 
 
-def _type(index: int, raw: Mapping[str, Any], count: int) -> AnyType:
+def _type(index: int, raw: Mapping[str, Any], types: list[Any]) -> AnyType:
     kind = raw["kind"]
-    head = (index, raw.get("name"), raw.get("interface"), raw.get("docs"))
+    # A type refers to earlier ones only, so none contains itself.
+    count = index
+    head = (
+        index,
+        _optional_text(raw.get("name")),
+        _optional_text(raw.get("interface")),
+        _optional_text(raw.get("docs")),
+    )
     if kind == "record":
         fields = [
-            Field(each["name"], _ref(each["type"], count), each.get("docs"))
-            for each in raw["fields"]
+            Field(_text(each["name"]), _ref(each["type"], count), _optional_text(each.get("docs")))
+            for each in _list(raw["fields"])
         ]
         return Record(*head, tuple(fields))
     if kind == "tuple":
-        return Tuple(*head, tuple(_ref(each, count) for each in raw["types"]))
+        return Tuple(*head, tuple(_ref(each, count) for each in _list(raw["types"])))
     if kind == "list":
         return List(*head, _ref(raw["type"], count))
     if kind == "option":
@@ -460,18 +516,22 @@ def _type(index: int, raw: Mapping[str, Any], count: int) -> AnyType:
         return Result(*head, _optional_ref(raw["ok"], count), _optional_ref(raw["err"], count))
     if kind == "variant":
         cases = [
-            Case(each["name"], _optional_ref(each["type"], count), each.get("docs"))
-            for each in raw["cases"]
+            Case(
+                _text(each["name"]),
+                _optional_ref(each["type"], count),
+                _optional_text(each.get("docs")),
+            )
+            for each in _list(raw["cases"])
         ]
         return Variant(*head, tuple(cases))
     if kind == "enum":
-        return Enum(*head, _labels(raw["cases"]))
+        return Enum(*head, _labels(_list(raw["cases"])))
     if kind == "flags":
-        return Flags(*head, _labels(raw["flags"]))
+        return Flags(*head, _labels(_list(raw["flags"])))
     if kind == "resource":
         return Resource(*head, _one_of(raw["side"], ("host", "guest")))
     if kind == "own":
-        return Own(*head, int(raw["resource"]))
+        return Own(*head, _resource(raw["resource"], types))
     if kind == "borrow":
-        return Borrow(*head, int(raw["resource"]))
+        return Borrow(*head, _resource(raw["resource"], types))
     raise ValueError(f"unknown kind {kind!r}")
