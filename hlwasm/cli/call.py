@@ -11,7 +11,7 @@ import click
 from hlwasm.cli.exit_codes import FAILURE, OK, help_text
 from hlwasm.cli.failures import say
 from hlwasm.cli.options import file_argument, sandbox_options
-from hlwasm.cli.session import Settings, load, sandbox_of
+from hlwasm.cli.session import Settings, load_timed, sandbox_of
 from hlwasm.cli.text import printable
 from hlwasm.cli.timings import Timings
 
@@ -51,7 +51,7 @@ def command(file: str, call: str, **options: Any) -> int:
     """
     settings = Settings(**options)
     timings = Timings()
-    component = load(file, settings, timings)
+    component = load_timed(file, settings, timings)
     description = component.description
     function, arguments = _parse(description, call)
     wasi = settings.wasi([Path(file).name])

@@ -16,11 +16,9 @@ from hlwasm.cli.options import (
     file_argument,
     no_cache_option,
     quiet_option,
-    read_source,
     transfer_memory_option,
 )
-from hlwasm.cli.progress import compile_progress
-from hlwasm.cli.session import set_up_logging
+from hlwasm.cli.session import load
 from hlwasm.cli.text import size_text
 
 if TYPE_CHECKING:
@@ -54,18 +52,8 @@ def command(
     file: str, output: str | None, transfer_memory: int | None, no_cache: bool, quiet: bool
 ) -> int:
     """Compile FILE to an artifact file, which then can be used in its place."""
-    import hlwasm
-
-    set_up_logging(quiet)
     target = _target(file, output)
-    with compile_progress(file, quiet) as progress:
-        source, cache = read_source(file), not no_cache
-        if transfer_memory is None:
-            component = hlwasm.load(source, cache=cache, progress=progress)
-        else:
-            component = hlwasm.load(
-                source, cache=cache, progress=progress, transfer_memory=transfer_memory
-            )
+    component = load(file, no_cache=no_cache, quiet=quiet, transfer_memory=transfer_memory)
     artifact = component.artifact
     if target is None:
         _copy(artifact, sys.stdout.buffer.fileno())

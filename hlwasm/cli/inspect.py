@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hlwasm.cli.exit_codes import OK
-from hlwasm.cli.options import file_argument, json_option, quiet_option, read_source
+from hlwasm.cli.options import (
+    display_name,
+    file_argument,
+    json_option,
+    name_input,
+    quiet_option,
+    read_source,
+)
 from hlwasm.cli.providers import UNSUPPORTED, USER, WASI, provider_of
 from hlwasm.cli.session import set_up_logging
 from hlwasm.cli.text import count_text, printable, size_text
@@ -54,7 +61,7 @@ def command(file: str, only_wit: bool, as_json: bool, quiet: bool) -> int:
         outline = describe(read_source(file), cache=Cache())
         description = Description.from_json(outline.description)
     except LoadError as error:
-        error.args = (f"{file}: {error.args[0]}", *error.args[1:])
+        name_input(error, file)
         raise
     if as_json:
         json.dump(_as_json(file, outline, description), sys.stdout, indent=2)
@@ -77,7 +84,7 @@ def _by_interface(functions: tuple[Function, ...]) -> dict[str | None, list[Func
 def _report(file: str, outline: Outline, description: Description) -> Iterator[str]:
     from hlwasm.wit.type_text import function_text
 
-    yield f"{file}: {_kind_text(outline, description)}"
+    yield f"{display_name(file)}: {_kind_text(outline, description)}"
     yield from (f"  {name:<10} {value}" for name, value in _facts(outline, description))
     imports = _by_interface(description.imports)
     yield ""

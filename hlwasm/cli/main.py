@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib import import_module
 
@@ -98,7 +99,7 @@ def run_command_line(arguments: Sequence[str]) -> int:
         return report(KeyboardInterrupt())
     except click.ClickException as error:
         if debug():
-            raise
+            traceback.print_exception(error)
         error.show()
         return error.exit_code
     except SystemExit as error:

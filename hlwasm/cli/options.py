@@ -6,9 +6,12 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+
+from hlwasm.errors import LoadError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -55,6 +58,18 @@ def read_source(file: str) -> str | bytes:
     if sys.stdin is None or sys.stdin.isatty():
         raise click.UsageError("FILE is -, but nothing is piped into standard input")
     return sys.stdin.buffer.read()
+
+
+def display_name(file: str) -> str:
+    """What to call FILE in messages."""
+    return "standard input" if file == "-" else file
+
+
+def name_input(error: LoadError, file: str) -> None:
+    """Puts FILE in front of the message, in place of what the library calls it."""
+    name = "<bytes>" if file == "-" else Path(file).name
+    message = str(error.args[0]) if error.args else ""
+    error.args = (f"{display_name(file)}: {message.removeprefix(f'{name}: ')}", *error.args[1:])
 
 
 file_argument = click.argument("file", metavar="FILE", type=click.Path(allow_dash=True))

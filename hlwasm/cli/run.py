@@ -10,7 +10,7 @@ import click
 
 from hlwasm.cli.exit_codes import OK, help_text
 from hlwasm.cli.options import file_argument, sandbox_options
-from hlwasm.cli.session import Settings, load, sandbox_of
+from hlwasm.cli.session import Settings, load_timed, sandbox_of
 from hlwasm.cli.timings import Timings
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def command(file: str, arguments: tuple[str, ...], **options: Any) -> int:
     """
     settings = Settings(**options)
     timings = Timings()
-    component = load(file, settings, timings)
+    component = load_timed(file, settings, timings)
     start = _entry(file, component.description)
     wasi = settings.wasi([Path(file).name, *arguments])
     try:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO, TextIO
 import click
 
 from hlwasm.cli.failures import say
-from hlwasm.cli.options import environment_of, read_source
+from hlwasm.cli.options import display_name, environment_of, name_input, read_source
 from hlwasm.cli.progress import compile_progress
 from hlwasm.cli.timings import Timings
 
@@ -78,23 +78,38 @@ class Settings:
             raise click.UsageError(str(error)) from error
 
 
-def load(file: str, settings: Settings, timings: Timings) -> Component:
-    """Loads FILE, compiling it if need be."""
+def load(file: str, *, no_cache: bool, quiet: bool, transfer_memory: int | None) -> Component:
+    """Loads FILE, compiling it if need be and telling so."""
     import hlwasm
 
-    set_up_logging(settings.quiet)
-    timings.step("import hlwasm")
-    with compile_progress(file, settings.quiet) as progress:
-        source = read_source(file)
-        if settings.transfer_memory is None:
-            component = hlwasm.load(source, cache=not settings.no_cache, progress=progress)
-        else:
-            component = hlwasm.load(
-                source,
-                cache=not settings.no_cache,
-                transfer_memory=settings.transfer_memory,
-                progress=progress,
-            )
+    set_up_logging(quiet)
+    source = read_source(file)
+    given = {} if transfer_memory is None else {"transfer_memory": _checked(transfer_memory)}
+    with compile_progress(display_name(file), quiet) as progress:
+        try:
+            return hlwasm.load(source, cache=not no_cache, progress=progress, **given)
+        except hlwasm.LoadError as error:
+            name_input(error, file)
+            raise
+
+
+def _checked(transfer_memory: int) -> int:
+    from hlwasm.artifact import CompileOptions
+
+    try:
+        return CompileOptions(transfer_bytes=transfer_memory).transfer_bytes
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--transfer-memory") from error
+
+
+def load_timed(file: str, settings: Settings, timings: Timings) -> Component:
+    """Like :func:`load`, as a step of the timings."""
+    component = load(
+        file,
+        no_cache=settings.no_cache,
+        quiet=settings.quiet,
+        transfer_memory=settings.transfer_memory,
+    )
     timings.step("load (cached)" if component.artifact.cached else "load (compiled)")
     return component
 

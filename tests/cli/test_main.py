@@ -62,6 +62,7 @@ def test_the_version(hlwasm: CommandLine) -> None:
         ["run"],
         ["inspect", "a", "b"],
         ["run", "--memory", "much", "x.wasm"],
+        ["compile", "--transfer-memory", "1", "x.wasm"],
         ["run", "--env", "=x", "x.wasm"],
         ["cache", "prune", "--limit", "-1"],
     ],
