@@ -21,7 +21,7 @@ class Sample:
 
 
 # Makes a component of a core module; see toolchain/embed_wit.
-EMBED_WIT = "cargo run --quiet --release --locked --package embed_wit --"
+EMBED_WIT = "cargo run --quiet --locked --package embed_wit --"
 
 
 def wat(name: str) -> Sample:
