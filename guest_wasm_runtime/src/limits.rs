@@ -3,6 +3,10 @@
 use core::cell::Cell;
 use core::fmt;
 
+use host_guest_abi::status::{
+    LIMIT_GC_HEAP, LIMIT_MEMORIES, LIMIT_MEMORY, LIMIT_TABLE_ELEMENTS,
+};
+
 use crate::units::Single;
 
 /// A limit that the component does not fit.
@@ -29,6 +33,18 @@ pub enum LimitReached {
         /// The limit.
         allowed: u64,
     },
+}
+
+impl LimitReached {
+    /// Which limit it is, for the host.
+    pub const fn code(self) -> u64 {
+        match self {
+            Self::Memory { .. } => LIMIT_MEMORY,
+            Self::MemoryCount { .. } => LIMIT_MEMORIES,
+            Self::GcHeap => LIMIT_GC_HEAP,
+            Self::Table { .. } => LIMIT_TABLE_ELEMENTS,
+        }
+    }
 }
 
 impl fmt::Display for LimitReached {

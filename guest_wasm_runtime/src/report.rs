@@ -40,11 +40,14 @@ fn classify(error: &Error) -> (u64, u64) {
     if error.is::<HostCallFailed>() {
         return (STATUS_HOST_FAILED, 0);
     }
-    if error.is::<LimitReached>()
-        || error.is::<OutOfMemory>()
-        || error.is::<GcHeapOutOfMemory<()>>()
-    {
-        return (STATUS_LIMIT, 0);
+    if let Some(limit) = error.downcast_ref::<LimitReached>() {
+        return (STATUS_LIMIT, limit.code());
+    }
+    if error.is::<GcHeapOutOfMemory<()>>() {
+        return (STATUS_LIMIT, LIMIT_GC_HEAP);
+    }
+    if error.is::<OutOfMemory>() {
+        return (STATUS_LIMIT, LIMIT_RUNTIME_MEMORY);
     }
     if let Some(trap) = error.downcast_ref::<Trap>() {
         return (STATUS_TRAP, trap_code(*trap));

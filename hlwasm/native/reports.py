@@ -14,6 +14,12 @@ _MESSAGE_LIMIT = 4000
 _NAME_LIMIT = 300
 _FRAMES_LIMIT = 64
 
+#: Which limit a ``STATUS_LIMIT`` is about: code → field of ``Limits``.
+LIMIT_NAMES: dict[int, str] = {
+    getattr(_abi, f"LIMIT_{name.upper()}"): name
+    for name in ("memory", "memories", "gc_heap", "table_elements", "runtime_memory")
+}
+
 TRAP_CODES: dict[int, TrapCode] = {
     getattr(_abi, f"TRAP_{code.name}"): code for code in TrapCode
 }

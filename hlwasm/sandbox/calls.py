@@ -25,7 +25,7 @@ from hlwasm.errors import (
 )
 from hlwasm.native import _abi
 from hlwasm.native.handles import Counters, NativeSandbox
-from hlwasm.native.reports import TRAP_CODES, parse_report
+from hlwasm.native.reports import LIMIT_NAMES, TRAP_CODES, parse_report
 from hlwasm.native.status import exception_of
 from hlwasm.sandbox.resources import GuestResource, ResourceTable
 from hlwasm.sandbox.state import Guard
@@ -233,7 +233,7 @@ class CallLoop:
         if status == _abi.STATUS_HOST_FAILED and self._host_error is not None:
             return self._host_error
         if status == _abi.STATUS_LIMIT:
-            return LimitExceeded(message, "memory")
+            return LimitExceeded(message, LIMIT_NAMES.get(native.exit.value0, ""))
         if status == _abi.STATUS_TRAP:
             wanted = self._overflow()
             if wanted:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from hlwasm.errors import LimitExceeded
+from hlwasm.frozen import Frozen
 from hlwasm.native import _abi
 from hlwasm.wit.model import Description, MemoryPlan
 
@@ -13,8 +13,7 @@ MIB = 1 << 20
 WASM_PAGE = _abi.TRANSFER_WASM_PAGE_BYTES
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Frozen):
     """Upper bounds of one sandbox.
 
     Attributes:
@@ -23,6 +22,8 @@ class Limits:
         table_elements: elements of each table; ``table.grow`` answers −1 beyond it.
         runtime_memory: bytes of RAM of the guest runtime (its heap, stack and image):
             a multiple of 2 MiB. Tables and instances live here.
+        gc_heap: bytes for garbage-collected objects and exceptions of the component,
+            0 for none. Costs nothing where the component has none.
 
     The size of the transfer memories (what one call can carry) belongs to the artifact:
     see ``transfer_memory`` of :func:`hlwasm.load`.
@@ -31,12 +32,14 @@ class Limits:
     memory: int = 256 * MIB
     table_elements: int = 1_000_000
     runtime_memory: int = _abi.RAM_DEFAULT_BYTES
+    gc_heap: int = 16 * MIB
 
     def __post_init__(self) -> None:
         if self.memory < WASM_PAGE or self.memory > 4096 * MIB:
             raise ValueError(f"memory: {self.memory} is not between 64 KiB and 4 GiB")
-        if self.table_elements < 0:
-            raise ValueError(f"table_elements: {self.table_elements} is negative")
+        for name in ("table_elements", "gc_heap"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}: {getattr(self, name)} is negative")
         if self.runtime_memory < _abi.RAM_MIN_BYTES or self.runtime_memory % (2 * MIB):
             raise ValueError(
                 f"runtime_memory: {self.runtime_memory} is not a multiple of 2 MiB "
@@ -60,21 +63,23 @@ def _capacity(memory: MemoryPlan, limit: int) -> int:
 
 
 def window_bytes(description: Description, limits: Limits) -> Sequence[int]:
-    """Capacity of each window, in bytes: the two bridges', then the component's memories.
+    """Capacity of each window, in bytes: the two bridges', the component's memories, the GC heap.
 
     Raises:
         LimitExceeded: a memory starts larger than the limit, or there are too many.
     """
-    count = _abi.WINDOW_COMPONENT + len(description.memories)
-    if count > _abi.WINDOWS_MAX:
+    room = _abi.WINDOWS_MAX - _abi.WINDOW_COMPONENT - 1
+    if len(description.memories) > room:
         raise LimitExceeded(
             f"the component has {len(description.memories)} linear memories, "
-            f"and a sandbox holds {_abi.WINDOWS_MAX - _abi.WINDOW_COMPONENT}",
+            f"and a sandbox holds {room}",
             "memories",
-            _abi.WINDOWS_MAX - _abi.WINDOW_COMPONENT,
+            room,
         )
     bridges = (
         description.import_pages * WASM_PAGE,
         description.export_pages * WASM_PAGE,
     )
-    return (*bridges, *(_capacity(memory, limits.memory) for memory in description.memories))
+    memories = (_capacity(memory, limits.memory) for memory in description.memories)
+    gc_heap = limits.gc_heap // WASM_PAGE * WASM_PAGE
+    return (*bridges, *memories, *([gc_heap] if gc_heap else []))

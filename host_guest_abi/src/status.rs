@@ -15,8 +15,19 @@ constants! {
     STATUS_TRAP = 2;
     /// The host answered a host call with failure.
     STATUS_HOST_FAILED = 3;
-    /// The component needs more than a limit allows: memory, tables, windows.
+    /// The component needs more than a limit allows; `DONE_VALUES[0]` is one of the `LIMIT_` codes.
     STATUS_LIMIT = 4;
+
+    /// A linear memory starts larger than its window.
+    LIMIT_MEMORY = 1;
+    /// More linear memories than windows.
+    LIMIT_MEMORIES = 2;
+    /// No window, or too small a one, for the heap of garbage-collected objects.
+    LIMIT_GC_HEAP = 3;
+    /// A table starts with too many elements.
+    LIMIT_TABLE_ELEMENTS = 4;
+    /// The runtime's own heap is used up.
+    LIMIT_RUNTIME_MEMORY = 5;
 
     /// A trap without a code of its own.
     TRAP_OTHER = 0;
