@@ -32,6 +32,8 @@ from hlwasm.wit.names import snake_case, upper_camel_case, upper_snake_case
 from hlwasm.wit.type_text import definition_text
 from hlwasm.wit.values import WitEnum, WitFlags, WitRecord, WitVariant
 
+_LONGEST_ANNOTATION = 1000
+
 _PRIMITIVE_ANNOTATION = {"bool": "bool", "f32": "float", "f64": "float", "char": "str",
                          "string": "str"}  # fmt: skip
 
@@ -51,6 +53,7 @@ class PythonTypes:
         self._description = description
         self._by_index: dict[int, type] = {}
         self._by_identity: dict[tuple[object, ...], type] = {}
+        self._annotations: dict[int, str] = {}
         self._structures: dict[TypeRef | None, int] = {}
         self._interned: dict[tuple[object, ...], int] = {}
 
@@ -80,7 +83,14 @@ class PythonTypes:
             return "None"
         if isinstance(ref, str):
             return _PRIMITIVE_ANNOTATION.get(ref, "int")
-        type_ = self._description.types[ref]
+        found = self._annotations.get(ref)
+        if found is None:
+            found = self._annotation(self._description.types[ref])
+            # A hundred types, each a pair of the one before, would fill any memory.
+            found = self._annotations[ref] = found if len(found) <= _LONGEST_ANNOTATION else "Any"
+        return found
+
+    def _annotation(self, type_: AnyType) -> str:
         if isinstance(type_, List):
             return "bytes" if type_.element == "u8" else f"list[{self.annotation(type_.element)}]"
         if isinstance(type_, Tuple):

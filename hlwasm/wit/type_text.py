@@ -14,26 +14,29 @@ from hlwasm.wit.model import (
     TypeRef,
 )
 
-# Deeper types are cut: messages stay short, and cyclic descriptions end.
+# Deeper and larger types are cut: messages stay short, and hostile descriptions end.
 _DEEPEST = 12
+_LARGEST = 300
 
 
 def type_text(description: Description, ref: TypeRef | None) -> str:
     """The type as WIT writes it: a name where it has one, such as ``list<point>``."""
-    return _text(description, ref, 0)
+    return _text(description, ref, 0, [_LARGEST])
 
 
-def _text(description: Description, ref: TypeRef | None, depth: int) -> str:
+def _text(description: Description, ref: TypeRef | None, depth: int, left: list[int]) -> str:
     if ref is None:
         return "_"
     if isinstance(ref, str):
         return ref
-    if depth > _DEEPEST:
+    # Counted over the whole text.
+    left[0] -= 1
+    if depth > _DEEPEST or left[0] < 0:
         return "…"
     type_ = description.types[ref]
 
     def inner(ref: TypeRef | None) -> str:
-        return _text(description, ref, depth + 1)
+        return _text(description, ref, depth + 1, left)
 
     if isinstance(type_, List):
         return f"list<{inner(type_.element)}>"
