@@ -67,7 +67,7 @@ def test_wrong_calls_are_explained(hlwasm: CommandLine, add: Path, call: str, me
 def test_values_of_many_types(
     hlwasm: CommandLine, kitchen_sink: Path, call: str, result: str
 ) -> None:
-    done = hlwasm("call", "--allow-missing-imports", kitchen_sink, call)
+    done = hlwasm("call", "-q", "--allow-missing-imports", kitchen_sink, call)
     assert done.stderr == ""
     assert (done.code, done.stdout) == (0, result + "\n")
 
