@@ -36,9 +36,10 @@ caller as it is, with its traceback.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Generic, TypeVar
+
+from hlwasm.frozen import Frozen
 
 E = TypeVar("E")
 
@@ -107,7 +108,6 @@ class WitValueError(ConversionError, ValueError):
     """The value has the right type but does not fit: range, length, encoding, case name."""
 
 
-@dataclass(eq=True)
 class Err(HlwasmError, Generic[E]):
     """The error arm of a WIT ``result``.
 
@@ -119,13 +119,23 @@ class Err(HlwasmError, Generic[E]):
         value: the payload, None where the arm has none.
     """
 
-    value: E
+    __match_args__ = ("value",)
 
-    # A dataclass with eq and no frozen sets __hash__ to None; exceptions are hashed by identity.
-    __hash__ = Exception.__hash__
+    def __init__(self, value: E) -> None:
+        super().__init__(value)
+        self.value = value
 
-    def __post_init__(self) -> None:
-        super().__init__(self.value)
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        # As tuples compare: an object equals itself, NaN too.
+        return bool((self.value,) == (other.value,))
+
+    # Exceptions are hashed by identity: a payload need not be hashable.
+    __hash__ = HlwasmError.__hash__
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(value={self.value!r})"
 
     def __str__(self) -> str:
         return f"the component returned an error: {self.value!r}"
@@ -162,8 +172,7 @@ class TrapCode(Enum):
     BAD_HANDLE = "bad-handle"
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(Frozen):
     """One frame of a wasm backtrace.
 
     Attributes:

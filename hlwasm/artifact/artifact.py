@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
-from types import TracebackType
+from typing import TYPE_CHECKING
 
 from hlwasm.artifact.file_format import ELF_MAGIC, Metadata, Sections, read_sections, verify_code
 from hlwasm.artifact.fingerprint import WASMTIME_MAJOR, abi_fingerprint
 from hlwasm.errors import ArtifactError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
 
 
 class Artifact:
@@ -19,24 +22,25 @@ class Artifact:
         code_bytes: length of the code.
         description: JSON text of the world, see component_bridge.
         metadata: what the artifact was made from and by.
-        path: the file, None where it is in memory only.
         cached: it was there already; nothing was compiled.
     """
 
-    __slots__ = ("_sections", "cached", "code_bytes", "description", "fd", "metadata", "path")
+    __slots__ = ("_path", "_sections", "cached", "code_bytes", "description", "fd", "metadata")
 
-    def __init__(self, fd: int, sections: Sections, path: Path | None, cached: bool) -> None:
+    def __init__(
+        self, fd: int, sections: Sections, path: str | os.PathLike[str] | None, cached: bool
+    ) -> None:
         self.fd = fd
         self._sections = sections
         self.code_bytes = sections.code_bytes
         self.description = sections.description
         self.metadata: Metadata = sections.metadata
-        self.path = path
+        self._path = path
         self.cached = cached
 
     @classmethod
     def from_fd(
-        cls, fd: int, path: Path | None, *, cached: bool, key: str | None = None
+        cls, fd: int, path: str | os.PathLike[str] | None, *, cached: bool, key: str | None = None
     ) -> Artifact:
         """Takes over a descriptor; on failure it stays the caller's.
 
@@ -53,6 +57,14 @@ class Artifact:
         if key not in (None, sections.metadata.key):
             raise ArtifactError("the artifact is damaged: it belongs to another key")
         return cls(fd, sections, path, cached)
+
+    @property
+    def path(self) -> Path | None:
+        """The file, None where it is in memory only."""
+        # Only here: a start with a cached artifact is done before pathlib is imported.
+        from pathlib import Path
+
+        return None if self._path is None else Path(self._path)
 
     @property
     def key(self) -> str:

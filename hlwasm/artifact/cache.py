@@ -16,41 +16,54 @@ as the rest of a cold start, and damaged code can harm no more than its own sand
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from hlwasm.artifact.artifact import Artifact
 from hlwasm.artifact.file_format import read_sections, verify_code
-from hlwasm.artifact.lock import key_lock
 from hlwasm.errors import ArtifactError
+from hlwasm.frozen import Frozen
+from hlwasm.logs import WARNING, log
 
-logger = logging.getLogger("hlwasm.cache")
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
 
 DEFAULT_LIMIT_BYTES = 2 << 30
+LOGGER = "hlwasm.cache"
 _SUFFIX = ".cwasm"
 _NEW_PREFIX = ".new-"
 # A file still being written is younger than this.
 _ABANDONED_SECONDS = 3600.0
 
 
-def default_root() -> Path:
+# Paths are strings until somebody asks for a Path: finding an artifact takes less time
+# than importing pathlib.
+
+
+def default_root() -> str:
     """HLWASM_CACHE_DIR, else hlwasm in XDG_CACHE_HOME, else ~/.cache/hlwasm."""
     chosen = os.environ.get("HLWASM_CACHE_DIR")
     if chosen:
-        return Path(chosen)
+        return chosen
     # A relative XDG path is to be ignored, says its specification.
     base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if base.startswith("/") else Path("~/.cache").expanduser()) / "hlwasm"
+    if not base.startswith("/"):
+        base = f"{os.environ.get('HOME') or _home()}/.cache"
+    return f"{base}/hlwasm"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+def _home() -> Path:
+    from pathlib import Path
+
+    return Path.home()
+
+
+class Entry(Frozen):
     """One artifact in the cache.
 
     Attributes:
@@ -70,7 +83,6 @@ class Cache:
     """Artifacts on disk; safe for any number of threads and processes.
 
     Attributes:
-        root: its directory; made at first use.
         limit_bytes: least recently used entries go when the sum of sizes is larger.
     """
 
@@ -80,20 +92,38 @@ class Cache:
         *,
         limit_bytes: int = DEFAULT_LIMIT_BYTES,
     ) -> None:
-        self.root = Path(root) if root is not None else default_root()
+        self._root = default_root() if root is None else os.fspath(root)
         self.limit_bytes = limit_bytes
-        self._artifacts = self.root / "artifacts"
-        self._locks = self.root / "locks"
+
+    @cached_property
+    def root(self) -> Path:
+        """Its directory; made at first use."""
+        from pathlib import Path
+
+        return Path(self._root)
+
+    @property
+    def _artifacts(self) -> Path:
+        return self.root / "artifacts"
+
+    @property
+    def _locks(self) -> Path:
+        return self.root / "locks"
+
+    def _path_of(self, key: str) -> str:
+        return f"{self._root}/artifacts/{key}{_SUFFIX}"
 
     def path_of(self, key: str) -> Path:
         """Where the entry of a key is, or would be."""
-        return self._artifacts / f"{key}{_SUFFIX}"
+        from pathlib import Path
+
+        return Path(self._path_of(key))
 
     # Reading --------------------------------------------------------------------
 
     def find(self, key: str) -> Artifact | None:
         """The artifact of a key; None where there is none. A damaged one is removed."""
-        path = self.path_of(key)
+        path = self._path_of(key)
         try:
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
@@ -103,7 +133,7 @@ class Cache:
             artifact = Artifact.from_fd(fd, path, cached=True, key=key)
         except (ArtifactError, OSError) as error:
             os.close(fd)
-            logger.warning("ignored %s: %s", path, error)
+            log(LOGGER, WARNING, "ignored %s: %s", path, error)
             _unlink(path)
             return None
         with contextlib.suppress(OSError):
@@ -126,10 +156,10 @@ class Cache:
             for directory in (self._artifacts, self._locks):
                 directory.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
-            logger.warning("works without a cache: %s", error)
+            log(LOGGER, WARNING, "works without a cache: %s", error)
             return False
         if not os.access(self._artifacts, os.W_OK | os.X_OK):
-            logger.warning("works without a cache: %s cannot be written", self._artifacts)
+            log(LOGGER, WARNING, "works without a cache: %s cannot be written", self._artifacts)
             return False
         return True
 
@@ -137,6 +167,8 @@ class Cache:
         self, key: str, seconds: float, waiting: Callable[[], None]
     ) -> AbstractContextManager[bool]:
         """See :func:`key_lock`."""
+        from hlwasm.artifact.lock import key_lock
+
         return key_lock(self._locks / key, seconds, waiting)
 
     def create(self) -> tuple[int, Path]:
@@ -147,6 +179,7 @@ class Cache:
         """
         # Only here: it is not quick to import, and most starts find their artifact.
         import tempfile
+        from pathlib import Path
 
         fd, name = tempfile.mkstemp(prefix=_NEW_PREFIX, suffix=_SUFFIX, dir=self._artifacts)
         return fd, Path(name)
@@ -274,9 +307,9 @@ class Cache:
             yield entry, problem
 
 
-def _unlink(path: Path) -> bool:
+def _unlink(path: str | Path) -> bool:
     try:
-        path.unlink()
+        os.unlink(path)  # noqa: PTH108 — a string for the most part
     except OSError:
         return False
     return True

@@ -20,10 +20,10 @@ import json
 import os
 import struct
 import zlib
-from dataclasses import asdict, dataclass, fields
 
 from hlwasm.artifact.files import write_at
 from hlwasm.errors import ArtifactError
+from hlwasm.frozen import Frozen
 from hlwasm.native import _abi
 
 FORMAT_VERSION = 1
@@ -42,8 +42,7 @@ _METADATA_LIMIT = 1 << 16
 _CHUNK = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Metadata:
+class Metadata(Frozen):
     """What an artifact was made from and by.
 
     Attributes:
@@ -68,8 +67,7 @@ class Metadata:
     cpu: str
 
 
-@dataclass(frozen=True, slots=True)
-class Sections:
+class Sections(Frozen):
     """Where things are in an artifact file, and what they say.
 
     Attributes:
@@ -115,7 +113,7 @@ def write_trailer(fd: int, code_bytes: int, description: str, metadata: Metadata
     text = description.encode()
     if len(text) > _DESCRIPTION_LIMIT:
         raise ArtifactError(f"the world's description has {len(text)} bytes: too large")
-    encoded = json.dumps(asdict(metadata), separators=(",", ":")).encode()
+    encoded = json.dumps(metadata.as_dict(), separators=(",", ":")).encode()
     code_crc32 = crc32_of(fd, code_bytes)
     trailer_crc32 = zlib.crc32(encoded, zlib.crc32(text))
     checked = _FOOTER.pack(
@@ -174,10 +172,10 @@ def read_sections(fd: int) -> Sections:
 def _metadata(text: bytes) -> Metadata:
     values = json.loads(text)
     types = {"str": str, "int": int, "bool": bool}
-    for field in fields(Metadata):
-        # Annotations are strings here.
-        if type(values[field.name]) is not types[str(field.type)]:
-            raise TypeError(field.name)
+    # Annotations are strings here.
+    for name, annotation in Metadata.__annotations__.items():
+        if type(values[name]) is not types[annotation]:
+            raise TypeError(name)
     return Metadata(**values)
 
 

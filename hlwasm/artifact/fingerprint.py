@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
+import os
 import struct
 from functools import lru_cache
-from pathlib import Path
 
 from hlwasm.artifact.file_format import FORMAT_VERSION
+from hlwasm.artifact.hashing import new_sha256
 from hlwasm.artifact.options import CompileOptions
 from hlwasm.native import _abi
 from hlwasm.native.library import LIBRARY_PATH, load_library
@@ -32,37 +32,40 @@ CPU_FEATURES = (
 )
 # Raised by hand when engine.py changes what it asks of the compiler.
 ENGINE_REVISION = 1
+# Linkers put notes right behind the headers.
+_HEAD_BYTES = 1 << 12
 
 
 @lru_cache(maxsize=1)
 def abi_fingerprint() -> str:
     """Changes with any constant of the contract between host and guest."""
     constants = sorted((k, v) for k, v in vars(_abi).items() if k.isupper())
-    return hashlib.sha256(repr(constants).encode()).hexdigest()[:16]
+    return new_sha256(repr(constants).encode()).hexdigest()[:16]
 
 
 @lru_cache(maxsize=1)
-def native_fingerprint(path: Path = LIBRARY_PATH) -> str:
+def native_fingerprint(path: str = LIBRARY_PATH) -> str:
     """Tells builds of native_vmm, and so of the bridge generator, apart.
 
     The linker's build ID where there is one (it costs one small read), else a hash of
     the whole file.
     """
     try:
-        file = path.open("rb")
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         # Says what to do about it.
         load_library()
         raise
-    with file:
-        head = file.read(1 << 16)
-        found = build_id(head)
+    try:
+        found = build_id(os.pread(fd, _HEAD_BYTES, 0))
         if found is not None:
             return found.hex()
-        rest = hashlib.sha256(head)
-        while chunk := file.read(1 << 20):
-            rest.update(chunk)
-        return rest.hexdigest()
+        whole = new_sha256(size=os.fstat(fd).st_size)
+        while chunk := os.read(fd, 1 << 20):
+            whole.update(chunk)
+        return whole.hexdigest()
+    finally:
+        os.close(fd)
 
 
 def build_id(head: bytes) -> bytes | None:
@@ -108,4 +111,4 @@ def cache_key(source_sha256: str, options: CompileOptions) -> str:
         f"transfer_bytes {options.transfer_bytes}",
         f"source {source_sha256}",
     )
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    return new_sha256("\n".join(parts).encode()).hexdigest()

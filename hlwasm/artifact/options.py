@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
+
+from hlwasm.frozen import Frozen
 
 MIB = 1 << 20
 TRANSFER_DEFAULT_BYTES = 64 * MIB
@@ -12,8 +13,7 @@ _TRANSFER_MIN_BYTES = 1 << 16
 _TRANSFER_MAX_BYTES = 2048 * MIB
 
 
-@dataclass(frozen=True, slots=True)
-class CompileOptions:
+class CompileOptions(Frozen):
     """What changes the artifact; part of the cache key.
 
     Attributes:
@@ -30,8 +30,7 @@ class CompileOptions:
             raise ValueError(f"transfer_bytes: {self.transfer_bytes} is not 64 KiB to 2 GiB")
 
 
-@dataclass(frozen=True, slots=True)
-class CompileLimits:
+class CompileLimits(Frozen):
     """What the worker process may use; not part of the artifact.
 
     Attributes:
@@ -60,8 +59,7 @@ class Phase(Enum):
     STORING = "storing the artifact"
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Frozen):
     """One report; they come at each change of phase and several times a second.
 
     Attributes:

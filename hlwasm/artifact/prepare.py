@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import fcntl
-import hashlib
 import os
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hlwasm.artifact.artifact import Artifact
-from hlwasm.artifact.cache import Cache
-from hlwasm.artifact.file_format import Metadata, write_trailer
-from hlwasm.artifact.fingerprint import CPU_FEATURES, abi_fingerprint, cache_key
-from hlwasm.artifact.options import (
-    CompileLimits,
-    CompileOptions,
-    Phase,
-    Progress,
-    ProgressCallback,
-)
+from hlwasm.artifact.fingerprint import cache_key
+from hlwasm.artifact.options import CompileLimits, CompileOptions
 from hlwasm.artifact.source import Source
-from hlwasm.errors import ArtifactError, CompileError
+from hlwasm.frozen import Frozen
 
 if TYPE_CHECKING:
-    from hlwasm.artifact.compiler import Compiled
+    from hlwasm.artifact.cache import Cache
+    from hlwasm.artifact.file_format import Metadata
+    from hlwasm.artifact.options import ProgressCallback
 
 DEFAULT_OPTIONS = CompileOptions()
 DEFAULT_LIMITS = CompileLimits()
@@ -71,15 +59,17 @@ def prepare(
             found = cache.find(cache_key(opened.sha256(), options))
             if found is not None:
                 return found
+        # Only here: a start with a cached artifact imports nothing of the compiler.
+        from hlwasm.artifact.job import Job
+
         # Read now, and named by what was read: the file may change meanwhile.
-        job = _Job(opened.read(), options, limits, progress, began)
+        job = Job(opened.read(), options, limits, progress, began)
     if cache is None or not cache.prepare():
         return job.compile_to_memory()
     return job.compile_to_cache(cache)
 
 
-@dataclass(frozen=True, slots=True)
-class Outline:
+class Outline(Frozen):
     """What can be known of an input without running it.
 
     Attributes:
@@ -119,8 +109,11 @@ def describe(
         if found is not None:
             with found:
                 return _outline_of(found, is_artifact=False)
-        job = _Job(opened.read(), options, limits, None, time.monotonic())
-    return job.describe()
+        from hlwasm.artifact.job import Job
+
+        source_bytes = opened.read()
+    job = Job(source_bytes, options, limits, None, time.monotonic())
+    return Outline(job.describe(), len(source_bytes), job.sha256, None, None, is_artifact=False)
 
 
 def _outline_of(artifact: Artifact, *, is_artifact: bool) -> Outline:
@@ -144,124 +137,3 @@ def _take(source: Source) -> Artifact:
     # It came from anywhere, by any way: look at the whole of it.
     artifact.verify()
     return artifact
-
-
-class _Job:
-    """One compile."""
-
-    def __init__(
-        self,
-        source: bytes,
-        options: CompileOptions,
-        limits: CompileLimits,
-        progress: ProgressCallback | None,
-        began: float,
-    ) -> None:
-        self.source = source
-        self.options = options
-        self.limits = limits
-        self.progress = progress
-        self.began = began
-        self.sha256 = hashlib.sha256(source).hexdigest()
-        self.key = cache_key(self.sha256, options)
-
-    def report(self, phase: Phase) -> None:
-        if self.progress is not None:
-            elapsed = time.monotonic() - self.began
-            self.progress(Progress(phase, elapsed, len(self.source)))
-
-    def describe(self) -> Outline:
-        fd = os.memfd_create("hlwasm-description", os.MFD_CLOEXEC)
-        try:
-            compiled = self._run_worker(fd, "memory", only_describe=True)
-        finally:
-            os.close(fd)
-        return Outline(
-            compiled.description, len(self.source), self.sha256, None, None, is_artifact=False
-        )
-
-    def compile_to_cache(self, cache: Cache) -> Artifact:
-        # As long as its holder may take, and a little more.
-        seconds = self.limits.seconds + 30
-        with cache.lock(self.key, seconds, lambda: self.report(Phase.WAITING)):
-            found = cache.find(self.key)
-            if found is not None:
-                return found
-            where = str(cache.root)
-            with _storing(where):
-                fd, path = cache.create()
-            try:
-                self._compile(fd, where)
-                with _storing(where):
-                    return cache.commit(fd, path, self.key)
-            finally:
-                cache.discard(fd, path)
-
-    def compile_to_memory(self) -> Artifact:
-        fd = os.memfd_create("hlwasm-artifact", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        try:
-            self._compile(fd, "memory")
-            _seal(fd)
-            return Artifact.from_fd(fd, None, cached=False)
-        except BaseException:
-            os.close(fd)
-            raise
-
-    def _run_worker(self, fd: int, where: str, *, only_describe: bool = False) -> Compiled:
-        # Only here: a cold start with a cached artifact imports none of it.
-        from hlwasm.artifact.compiler import OutputFailed, compile_source
-
-        try:
-            return compile_source(
-                self.source,
-                fd,
-                self.options,
-                self.limits,
-                self.report,
-                only_describe=only_describe,
-            )
-        except OutputFailed as error:
-            raise _cannot_store(error.errno, where) from error
-
-    def _compile(self, fd: int, where: str) -> None:
-        compiled = self._run_worker(fd, where)
-        self.report(Phase.STORING)
-        metadata = Metadata(
-            key=self.key,
-            source_sha256=self.sha256,
-            source_bytes=len(self.source),
-            fuel=self.options.fuel,
-            transfer_bytes=self.options.transfer_bytes,
-            wasmtime=compiled.wasmtime,
-            native=compiled.native,
-            abi=abi_fingerprint(),
-            cpu=" ".join(CPU_FEATURES),
-        )
-        with _storing(where):
-            try:
-                write_trailer(fd, compiled.code_bytes, compiled.description, metadata)
-            except ArtifactError as error:
-                raise CompileError(str(error)) from error
-
-
-def _seal(fd: int) -> None:
-    seals = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
-    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals)
-
-
-@contextlib.contextmanager
-def _storing(where: str) -> Iterator[None]:
-    """Around what writes the artifact, and around nothing else."""
-    try:
-        yield
-    except OSError as error:
-        raise _cannot_store(error.errno or 0, where) from error
-
-
-def _cannot_store(code: int, where: str) -> CompileError:
-    if code in (errno.ENOSPC, errno.EDQUOT):
-        return CompileError(
-            f"no space left for the artifact in {where}: free some, run `hlwasm cache clear`, "
-            "or set HLWASM_CACHE_DIR to a directory elsewhere"
-        )
-    return CompileError(f"cannot store the artifact in {where}: {os.strerror(code)}")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import stat
-from pathlib import Path
 
 from hlwasm.artifact.file_format import ELF_MAGIC, is_artifact
 from hlwasm.artifact.files import memory_file
+from hlwasm.artifact.hashing import new_sha256
 from hlwasm.errors import ArtifactError, InvalidWasm, LoadError
 
 SOURCE_LIMIT_BYTES = 1 << 30
@@ -46,27 +45,27 @@ class Source:
             OSError: the file cannot be opened or read.
             LoadError: the input is too large.
         """
-        self.path: Path | None = None
+        self.path: str | None = None
         self._data: bytes | None = None
         self._fd = -1
         if isinstance(source, (bytes, bytearray, memoryview)):
             self._data = bytes(source)
             self.size = len(self._data)
         else:
-            self._open(Path(source))
+            self._open(os.fspath(source))
         if self.size > SOURCE_LIMIT_BYTES and not self.is_artifact():
             self.close()
             raise LoadError(
                 f"the input has {self.size} bytes, and the limit is {SOURCE_LIMIT_BYTES}"
             )
 
-    def _open(self, path: Path) -> None:
+    def _open(self, path: str) -> None:
         self.path = path
         self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             status = os.fstat(self._fd)
             if stat.S_ISDIR(status.st_mode):
-                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
             if stat.S_ISREG(status.st_mode):
                 self.size = status.st_size
                 return
@@ -102,11 +101,10 @@ class Source:
 
     def sha256(self) -> str:
         """Hash of the input in hex, through one small buffer: about 0.6 ms per MiB."""
-        digest = hashlib.sha256()
         if self._data is not None:
-            digest.update(self._data)
-            return digest.hexdigest()
-        buffer = bytearray(_CHUNK)
+            return new_sha256(self._data).hexdigest()
+        digest = new_sha256(size=self.size)
+        buffer = bytearray(min(_CHUNK, self.size + 1))
         view = memoryview(buffer)
         offset = 0
         while read := os.preadv(self._fd, [view], offset):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -162,5 +161,5 @@ def _as_json(file: str, outline: Outline, description: Description) -> dict[str,
         "imports": imports,
         "exports": groups(description.exports),
         "skipped": [each._asdict() for each in description.skipped],
-        "artifact": None if outline.metadata is None else asdict(outline.metadata),
+        "artifact": None if outline.metadata is None else outline.metadata.as_dict(),
     }

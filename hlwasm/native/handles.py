@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
 from typing import Any
 
+from hlwasm.frozen import Frozen
 from hlwasm.native.library import load_library
 from hlwasm.native.status import raise_status
 
 
-@dataclass(frozen=True, slots=True)
-class Counters:
+class Counters(Frozen):
     """What a sandbox has done since it was made; each is a count."""
 
     exits: int
@@ -109,7 +108,7 @@ class NativeSandbox:
         """Reads the counters."""
         out = self.ffi.new("hlw_counters *")
         self.lib.hlw_counters_read(self.pointer, out)
-        return Counters(**{field.name: getattr(out, field.name) for field in fields(Counters)})
+        return Counters(*[getattr(out, name) for name in Counters.__match_args__])
 
     def kick(self) -> None:
         """Makes the running call, or the next one, return early. Any thread may call this."""

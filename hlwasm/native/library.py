@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from hlwasm.errors import InvalidWasm, NativeError, UnsupportedItem
+from hlwasm.frozen import Frozen
 from hlwasm.native.status import last_error, raise_status
 
-LIBRARY_PATH = Path(__file__).with_name("libnative_vmm.so")
+LIBRARY = "libnative_vmm.so"
+LIBRARY_PATH = f"{__file__.rpartition('/')[0]}/{LIBRARY}"
 
 # cffi's objects have no static types.
 Ffi = Any
@@ -33,9 +33,9 @@ def load_library() -> tuple[Ffi, Lib]:
             "(in a source tree: python tools/build_native.py)"
         ) from error
     try:
-        return ffi, ffi.dlopen(str(LIBRARY_PATH))
+        return ffi, ffi.dlopen(LIBRARY_PATH)
     except OSError as error:
-        raise NativeError(f"cannot load {LIBRARY_PATH.name}: {error}") from error
+        raise NativeError(f"cannot load {LIBRARY}: {error}") from error
 
 
 def native_version() -> str:
@@ -78,8 +78,7 @@ def bridge(source: bytes, transfer_bytes: int) -> tuple[bytes, str]:
     return composed, text
 
 
-@dataclass(frozen=True, slots=True)
-class HypervisorInfo:
+class HypervisorInfo(Frozen):
     """What /dev/kvm says of itself.
 
     Attributes:

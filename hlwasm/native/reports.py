@@ -20,9 +20,7 @@ LIMIT_NAMES: dict[int, str] = {
     for name in ("memory", "memories", "gc_heap", "table_elements", "runtime_memory")
 }
 
-TRAP_CODES: dict[int, TrapCode] = {
-    getattr(_abi, f"TRAP_{code.name}"): code for code in TrapCode
-}
+TRAP_CODES: dict[int, TrapCode] = {getattr(_abi, f"TRAP_{code.name}"): code for code in TrapCode}
 
 
 def _printable(text: str, limit: int) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from typing import Any, NoReturn
 
 from hlwasm.errors import HlwasmError, NativeError, NoHypervisorFound
 
-DEVICE = Path("/dev/kvm")
+DEVICE = "/dev/kvm"
 
 
 def last_error(ffi: Any, lib: Any) -> str:
@@ -23,7 +23,7 @@ def last_error(ffi: Any, lib: Any) -> str:
 
 def hypervisor_hints() -> tuple[str, ...]:
     """What to do where /dev/kvm does not work."""
-    if not DEVICE.exists():
+    if not os.access(DEVICE, os.F_OK):
         return (
             "enable virtualisation in the firmware, or nested virtualisation for this VM",
             "load the kernel module: modprobe kvm_intel or modprobe kvm_amd",

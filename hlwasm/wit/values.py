@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
 from hlwasm.errors import Err
@@ -17,18 +16,40 @@ T = TypeVar("T")
 _CACHED_COMBINATIONS = 1024
 
 
-@dataclass(slots=True)
-class Ok(Generic[T]):
+class _Wrapped(Generic[T]):
+    """One value, compared and shown like a dataclass of that field."""
+
+    __slots__ = ("value",)
+    __match_args__ = ("value",)
+    # Like a dataclass's, as the value can be set anew.
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, value: T) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        # As tuples compare: an object equals itself, NaN too.
+        return bool((self.value,) == (other.value,))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(value={self.value!r})"
+
+
+class Ok(_Wrapped[T]):
     """The success arm of a ``result`` inside another value; None where it has no payload."""
 
-    value: T = None  # type: ignore[assignment]
+    __slots__ = ()
+
+    def __init__(self, value: T = None) -> None:  # type: ignore[assignment]
+        self.value = value
 
 
-@dataclass(slots=True)
-class Some(Generic[T]):
+class Some(_Wrapped[T]):
     """The present case of an option whose payload is itself an option."""
 
-    value: T
+    __slots__ = ()
 
 
 class WitRecord:

@@ -14,6 +14,7 @@ from hlwasm.codec.generated import FunctionGenerator
 from hlwasm.codec.plain import PlainFunction
 from hlwasm.errors import ConversionError, Err, GuestDataError
 from hlwasm.wit.model import Function
+from hlwasm.wit.values import Ok, Some
 from tests.property.strategies import anything, types, values
 from tests.unit.codec.worlds import EchoContext, World, echo
 
@@ -198,13 +199,12 @@ def replaced(where: int, value: Any, junk: Any) -> Any:
         at = where % len(value)
         parts = [*value[:at], replaced(where - 1, value[at], junk), *value[at + 1 :]]
         return parts if isinstance(value, list) else tuple(parts)
+    if isinstance(value, (Ok, Err, Some)):
+        return type(value)(replaced(where - 1, value.value, junk))
     fields = [each.name for each in dataclasses.fields(value)] if is_data(value) else []
     if fields:
         name = fields[where % len(fields)]
-        inner = replaced(where - 1, getattr(value, name), junk)
-        if isinstance(value, Err):
-            return Err(inner)
-        return dataclasses.replace(value, **{name: inner})
+        return dataclasses.replace(value, **{name: replaced(where - 1, getattr(value, name), junk)})
     return junk
 
 

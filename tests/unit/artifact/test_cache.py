@@ -161,13 +161,13 @@ def test_the_directory_comes_from_the_environment(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("HLWASM_CACHE_DIR", "/one")
     monkeypatch.setenv("XDG_CACHE_HOME", "/two")
     monkeypatch.setenv("HOME", "/three")
-    assert default_root() == Path("/one")
+    assert default_root() == "/one"
     monkeypatch.delenv("HLWASM_CACHE_DIR")
-    assert default_root() == Path("/two/hlwasm")
+    assert default_root() == "/two/hlwasm"
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
-    assert default_root() == Path("/three/.cache/hlwasm")
+    assert default_root() == "/three/.cache/hlwasm"
     monkeypatch.delenv("XDG_CACHE_HOME")
-    assert default_root() == Path("/three/.cache/hlwasm")
+    assert default_root() == "/three/.cache/hlwasm"
 
 
 def _flip(path: Path, at: int) -> None:

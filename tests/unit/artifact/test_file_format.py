@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import struct
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -125,9 +126,7 @@ def test_only_an_elf_file_gets_a_trailer() -> None:
         ({"abi": "0" * 16}, "made by another version of hlwasm"),
     ],
 )
-def test_other_versions_are_refused(
-    tmp_path: Path, changes: dict[str, object], message: str
-) -> None:
+def test_other_versions_are_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     path = artifact_file(tmp_path / "a.cwasm", code_of(100), **changes)
     fd = os.open(path, os.O_RDONLY)
     with pytest.raises(ArtifactError, match=message):
@@ -137,7 +136,7 @@ def test_other_versions_are_refused(
 
 
 @pytest.mark.parametrize("changes", [{"fuel": 1}, {"source_bytes": "1"}, {"key": None}])
-def test_metadata_of_wrong_types_is_refused(tmp_path: Path, changes: dict[str, object]) -> None:
+def test_metadata_of_wrong_types_is_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
     path = artifact_file(tmp_path / "a.cwasm", code_of(100), **changes)
     fd = os.open(path, os.O_RDONLY)
     with pytest.raises(ArtifactError, match="metadata cannot be read"):

@@ -66,7 +66,7 @@ def test_a_library_without_build_id_is_hashed(tmp_path: Path) -> None:
         path = tmp_path / "library.so"
         path.write_bytes(content)
         native_fingerprint.cache_clear()
-        fingerprints.add(native_fingerprint(path))
+        fingerprints.add(native_fingerprint(str(path)))
     native_fingerprint.cache_clear()
     assert len(fingerprints) == 2
 

@@ -1,0 +1,116 @@
+"""Immutable classes of named fields, cheap to define.
+
+A frozen dataclass writes the source of its methods and compiles it: a quarter of a
+millisecond for each class, behind the import of ``dataclasses`` with all of ``inspect``.
+More than thirty classes lie on the way from a cold process to its first call, where that
+would take as long as all the rest.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+if TYPE_CHECKING:
+    from typing_extensions import dataclass_transform
+else:
+
+    def dataclass_transform(**_: object) -> Any:
+        """Tells type checkers what Frozen is; nothing to do at run time."""
+        return lambda cls: cls
+
+
+_LATE: Any = object()
+
+
+def late(*, init: Literal[False] = False) -> Any:
+    """Default of a field that is set later, and is no part of the value.
+
+    It is not passed to the constructor, nor compared or shown.
+    """
+    return _LATE
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(late,))
+class Frozen:
+    """Base of immutable classes: annotations are fields, as in a frozen dataclass.
+
+    Objects are equal if class and fields are; the hash follows. Subclasses add fields.
+    ``__post_init__`` may check them; ``copy.replace`` (Python 3.13) and ``match`` work.
+    """
+
+    _fields: ClassVar[tuple[str, ...]] = ()
+    _defaults: ClassVar[dict[str, Any]] = {}
+
+    # Type checkers make these from the annotations.
+    if not TYPE_CHECKING:
+
+        def __init_subclass__(cls) -> None:
+            given = vars(cls)
+            late = [name for name in cls.__annotations__ if given.get(name) is _LATE]
+            for name in late:
+                delattr(cls, name)
+            names = [name for name in cls.__annotations__ if name not in late]
+            defaults = {name: given[name] for name in names if name in given}
+            cls._fields = cls.__match_args__ = (*cls._fields, *names)
+            cls._defaults = {**cls._defaults, **defaults}
+
+        def __init__(self, *values: Any, **named: Any) -> None:
+            fields = self._fields
+            if named or len(values) != len(fields):
+                values = _complete(type(self), values, named)
+            self.__dict__.update(zip(fields, values, strict=True))
+            self.__post_init__()
+
+    def __post_init__(self) -> None:
+        """Checks the fields; raises if they do not fit together."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{type(self).__name__} is immutable: cannot set {name!r}")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"{type(self).__name__} is immutable: cannot delete {name!r}")
+
+    def _values(self) -> tuple[Any, ...]:
+        return tuple([self.__dict__[name] for name in self._fields])
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self._values() == other._values()
+
+    def __hash__(self) -> int:
+        return hash(self._values())
+
+    def __repr__(self) -> str:
+        shown = ", ".join([f"{name}={self.__dict__[name]!r}" for name in self._fields])
+        return f"{type(self).__qualname__}({shown})"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields by name, in order."""
+        return {name: self.__dict__[name] for name in self._fields}
+
+    def __replace__(self, /, **changes: Any) -> Any:
+        return type(self)(**{**self.as_dict(), **changes})
+
+
+def _complete(cls: type[Frozen], values: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
+    """The values of all fields, in order.
+
+    Raises:
+        TypeError: some are missing, unknown or given twice.
+    """
+    fields = cls._fields
+    if len(values) > len(fields):
+        raise TypeError(f"{cls.__name__} takes {len(fields)} arguments, got {len(values)}")
+    given = dict(zip(fields, values, strict=False))
+    for name, value in named.items():
+        if name not in fields:
+            raise TypeError(f"{cls.__name__} has no field {name!r}")
+        if name in given:
+            raise TypeError(f"{cls.__name__}: {name} is given twice")
+        given[name] = value
+    complete = {**cls._defaults, **given}
+    missing = [name for name in fields if name not in complete]
+    if missing:
+        raise TypeError(f"{cls.__name__}: missing {', '.join(missing)}")
+    return tuple([complete[name] for name in fields])
