@@ -191,3 +191,74 @@ def test_a_trap_while_the_component_is_instantiated(start: Start) -> None:
     with pytest.raises(hlwasm.Trap) as caught:
         start(text)
     assert caught.value.code is TrapCode.UNREACHABLE
+
+
+# Instructions of newer proposals; each is the body of the exported function `f`.
+NEWER: list[tuple[str, TrapCode]] = [
+    ("(drop (ref.as_non_null (ref.null func)))", TrapCode.NULL_REFERENCE),
+    ("(call_ref $none (ref.null $none))", TrapCode.NULL_REFERENCE),
+    ("(drop (array.get $numbers (call $three) (i32.const 3)))", TrapCode.ARRAY_OUT_OF_BOUNDS),
+    ("(drop (ref.cast (ref $pair) (call $three)))", TrapCode.CAST_FAILURE),
+    (
+        "(drop (array.new $numbers (i32.const 0) (i32.const -1)))",
+        TrapCode.ALLOCATION_TOO_LARGE,
+    ),
+    ("(throw $oops)", TrapCode.OTHER),
+    ("(drop (i32.load $second (i32.const 65536)))", TrapCode.MEMORY_OUT_OF_BOUNDS),
+    ("(drop (i64.load $wide (i64.const 0x1_0000_0000)))", TrapCode.MEMORY_OUT_OF_BOUNDS),
+    ("(drop (i64.load $wide (i64.const -1)))", TrapCode.MEMORY_OUT_OF_BOUNDS),
+]
+
+
+def newer(body: str) -> bytes:
+    """A component with what the bodies above use."""
+    return f"""(component
+      (core module $m
+        (type $none (func))
+        (type $numbers (array (mut i32)))
+        (type $pair (struct (field i32) (field i32)))
+        (type $chain (array (mut anyref)))
+        (tag $oops)
+        (memory 1) (memory $second 1) (memory $wide i64 1)
+        (func $three (result (ref $numbers)) (array.new $numbers (i32.const 7) (i32.const 3)))
+        (func $count (param i32)
+          (if (local.get 0) (then (return_call $count (i32.sub (local.get 0) (i32.const 1))))))
+        (func (export "f") (local $i i32) (local $chain (ref null $chain)) {body}))
+      (core instance $m (instantiate $m))
+      (func (export "f") (canon lift (core func $m "f"))))""".encode()
+
+
+@pytest.mark.parametrize(("body", "code"), NEWER)
+def test_newer_instructions(start: Start, body: str, code: TrapCode) -> None:
+    with pytest.raises(hlwasm.Trap) as caught:
+        start(newer(body)).exports.f()
+    assert caught.value.code is code
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "(drop (i32x4.add (v128.const i32x4 1 2 3 4) (v128.const i32x4 1 2 3 4)))",
+        # Ten million frames, if the call were no tail call.
+        "(call $count (i32.const 10_000_000))",
+        # Two gigabytes, if the garbage were kept.
+        "(loop $more (drop (array.new $numbers (i32.const 1) (i32.const 50_000)))"
+        " (local.set $i (i32.add (local.get $i) (i32.const 1)))"
+        " (br_if $more (i32.lt_u (local.get $i) (i32.const 10_000))))",
+    ],
+)
+def test_newer_instructions_that_do_not_trap(start: Start, body: str) -> None:
+    sandbox = start(newer(body))
+    sandbox.exports.f()
+    assert sandbox.status is hlwasm.Status.READY
+
+
+def test_references_that_are_kept_reach_a_limit(start: Start) -> None:
+    body = "(loop $more (local.set $chain (array.new $chain (local.get $chain) (i32.const 1000)))"
+    with pytest.raises(hlwasm.LimitExceeded):
+        start(newer(f"{body} (br $more))")).exports.f()
+
+
+def test_shared_memories_are_refused(start: Start) -> None:
+    with pytest.raises(hlwasm.UnsupportedItem, match="shared"):
+        start(b"(component (core module $m (memory 1 1 shared)))")
