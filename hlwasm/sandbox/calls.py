@@ -7,8 +7,7 @@ one ``begin``, a lowering, one ``invoke``, a lifting and one ``end``; without ho
 
 from __future__ import annotations
 
-import logging
-import threading
+from _thread import get_ident
 from collections.abc import Callable, Mapping
 from struct import Struct
 
@@ -23,6 +22,7 @@ from hlwasm.errors import (
     Trap,
     TrapCode,
 )
+from hlwasm.logs import log
 from hlwasm.native import _abi
 from hlwasm.native.handles import Counters, NativeSandbox
 from hlwasm.native.reports import LIMIT_NAMES, TRAP_CODES, parse_report
@@ -31,7 +31,7 @@ from hlwasm.sandbox.resources import GuestResource, ResourceTable
 from hlwasm.sandbox.state import Guard
 from hlwasm.wit.model import Description
 
-logger = logging.getLogger("hlwasm.guest_runtime")
+LOGGER = "hlwasm.guest_runtime"
 
 # Answers a host call: pointer to the parameters → pointer to the result.
 Serve = Callable[[int], int]
@@ -171,7 +171,7 @@ class CallLoop:
         """Serves exits until the command is done."""
         native, guard = self._native, self.guard
         lib, at = native.lib, native.exit
-        guard.host_thread = threading.get_ident()
+        guard.host_thread = get_ident()
         try:
             while kind:
                 if kind == lib.HLW_EXIT_HOST_CALL:
@@ -182,7 +182,7 @@ class CallLoop:
                         raise Cancelled("the call was cancelled")
                     kind = lib.hlw_resume(self._pointer)
                 elif kind == lib.HLW_EXIT_LOG:
-                    logger.log(at.value0 % 64, "%s", parse_report(native.text())[0])
+                    log(LOGGER, at.value0 % 64, "%s", parse_report(native.text())[0])
                     kind = lib.hlw_resume(self._pointer)
                 else:
                     raise self._failure(kind)
@@ -203,8 +203,8 @@ class CallLoop:
             self._host_error = error
             kind: int = self._answer(self._pointer, 1, 0)
             return kind
-        kind = self._answer(self._pointer, 0, result)
-        return kind
+        answered: int = self._answer(self._pointer, 0, result)
+        return answered
 
     def _bind(self, function: int) -> Serve:
         try:

@@ -9,7 +9,6 @@ their WIT name or their Python name.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
@@ -92,6 +91,9 @@ def _resource_member(interface: Any, function: Function, resource: str) -> Any:
 
 def _arity_problem(function: Function, implementation: Implementation) -> str | None:
     """Whether the callable cannot take the function's arguments, said in words."""
+    # Only here: WASI has no need to be checked, and inspect takes long to import.
+    import inspect
+
     count = len(function.params)
     try:
         signature = inspect.signature(implementation)

@@ -7,12 +7,14 @@ A guest resource is an index into the export bridge's handle table, held by a
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hlwasm.errors import GuestDataError, WitTypeError, WitValueError
 from hlwasm.wit.model import Description, Resource
+
+if TYPE_CHECKING:
+    import weakref
 
 # Reps are u32; the top bit stays free.
 _REP_LIMIT = 1 << 31
@@ -46,6 +48,9 @@ class GuestResource:
         return self
 
     def _hold(self, handle: int) -> None:
+        # Only here: most components give no resources to the host.
+        import weakref
+
         self._handle = handle
         self._finalizer = weakref.finalize(self, self._owner.forget_guest, self._type_index, handle)
         self._finalizer.atexit = False
