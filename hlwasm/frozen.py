@@ -22,6 +22,32 @@ else:
 _LATE: Any = object()
 
 
+class _Signature:
+    """The constructor's signature, for help() and editors; made when it is asked for."""
+
+    def __get__(self, _: object, cls: type[Frozen]) -> Any:
+        if "__init__" in vars(cls):
+            return None  # it speaks for itself
+        from inspect import Parameter, Signature
+
+        return Signature(
+            [
+                Parameter(
+                    name,
+                    Parameter.POSITIONAL_OR_KEYWORD,
+                    default=cls._defaults.get(name, Parameter.empty),
+                    annotation=_annotation(cls, name),
+                )
+                for name in cls._fields
+            ]
+        )
+
+
+def _annotation(cls: type, name: str) -> Any:
+    owner = next(each for each in cls.__mro__ if name in each.__annotations__)
+    return owner.__annotations__[name]
+
+
 def late(*, init: Literal[False] = False) -> Any:
     """Default of a field that is set later, and is no part of the value.
 
@@ -43,6 +69,7 @@ class Frozen:
 
     # Type checkers make these from the annotations.
     if not TYPE_CHECKING:
+        __signature__ = _Signature()
 
         def __init_subclass__(cls) -> None:
             given = vars(cls)

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from hlwasm.frozen import Frozen
 from hlwasm.wasi.interface import Interface
 from hlwasm.wasi.polling import Timer
 
 _SECOND = 1_000_000_000  # in nanoseconds
 
 
-@dataclass(slots=True)
-class Datetime:
+class Datetime(Frozen):
     """``wasi:clocks/wall-clock.datetime``: time since 1970-01-01T00:00Z."""
 
     seconds: int
     nanoseconds: int
 
 
-@dataclass(slots=True)
-class TimezoneDisplay:
+class TimezoneDisplay(Frozen):
     """``wasi:clocks/timezone.timezone-display``; ``utc_offset`` is in seconds."""
 
     utc_offset: int

@@ -7,8 +7,12 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import BinaryIO, Protocol, TextIO, runtime_checkable
+from typing import TYPE_CHECKING, Protocol
+
+from hlwasm.frozen import Frozen
+
+if TYPE_CHECKING:
+    from typing import BinaryIO, TextIO
 
 
 class BinaryReader(Protocol):
@@ -18,7 +22,6 @@ class BinaryReader(Protocol):
         """Up to ``size`` bytes; ``b""`` at the end, None where none are there yet."""
 
 
-@runtime_checkable
 class BinaryWriter(Protocol):
     """A binary file opened for writing, or anything with such a ``write``."""
 
@@ -26,8 +29,7 @@ class BinaryWriter(Protocol):
         """Takes ``data``. Only a raw file (``io.RawIOBase``) may take less than all."""
 
 
-@dataclass(frozen=True)
-class LogLines:
+class LogLines(Frozen):
     """Output that goes to a logger, one record per line, control characters escaped.
 
     Attributes:
@@ -46,8 +48,7 @@ _LOGGED_STDOUT = LogLines(level=20)  # INFO
 _LOGGED_STDERR = LogLines(level=30)  # WARNING
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Wasi:
+class Wasi(Frozen):
     """What a WASI program may use. The default grants nothing but clocks and random bytes.
 
     Attributes:
@@ -68,22 +69,42 @@ class Wasi:
         TypeError, ValueError: a grant is of a wrong type, or cannot be passed to a program.
     """
 
-    args: Sequence[str] = ()
-    # Often holds secrets, so it is kept out of logs and tracebacks.
-    env: Mapping[str, str] = field(default_factory=dict, repr=False)
-    stdin: Input = None
-    stdout: Output = _LOGGED_STDOUT
-    stderr: Output = _LOGGED_STDERR
-    wall_clock: Callable[[], int] = time.time_ns
-    monotonic_clock: Callable[[], int] = time.monotonic_ns
-    sleep: Callable[[int], object] | None = None
-    random: Callable[[int], bytes] = os.urandom
+    args: Sequence[str]
+    env: Mapping[str, str]
+    stdin: Input
+    stdout: Output
+    stderr: Output
+    wall_clock: Callable[[], int]
+    monotonic_clock: Callable[[], int]
+    sleep: Callable[[int], object] | None
+    random: Callable[[int], bytes]
 
-    def __post_init__(self) -> None:
-        if isinstance(self.args, str):
+    def __init__(
+        self,
+        *,
+        args: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+        stdin: Input = None,
+        stdout: Output = _LOGGED_STDOUT,
+        stderr: Output = _LOGGED_STDERR,
+        wall_clock: Callable[[], int] = time.time_ns,
+        monotonic_clock: Callable[[], int] = time.monotonic_ns,
+        sleep: Callable[[int], object] | None = None,
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        if isinstance(args, str):
             raise TypeError("args: pass a sequence of strings, not one string")
-        object.__setattr__(self, "args", tuple(self.args))
-        object.__setattr__(self, "env", dict(self.env))
+        vars(self).update(
+            args=tuple(args),
+            env=dict(env or {}),
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            wall_clock=wall_clock,
+            monotonic_clock=monotonic_clock,
+            sleep=sleep,
+            random=random,
+        )
         _check_strings("args", self.args)
         _check_strings("env", self.env)
         _check_strings("env", self.env.values())
@@ -93,6 +114,15 @@ class Wasi:
         _check_input(self.stdin)
         _check_output("stdout", self.stdout)
         _check_output("stderr", self.stderr)
+
+    # Files and callables are what they are: two grants are never the same.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+    def __repr__(self) -> str:
+        # The environment often holds secrets; it is kept out of logs and tracebacks.
+        shown = (f"{name}={value!r}" for name, value in vars(self).items() if name != "env")
+        return f"Wasi({', '.join(shown)})"
 
     @classmethod
     def inherit(cls, args: Sequence[str] = (), env: Mapping[str, str] | None = None) -> Wasi:
@@ -106,7 +136,7 @@ class Wasi:
         """
         return cls(
             args=args,
-            env=env or {},
+            env=env,
             stdin=_binary(sys.stdin),
             stdout=_binary(sys.stdout),
             stderr=_binary(sys.stderr),

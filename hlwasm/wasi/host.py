@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -35,9 +34,6 @@ _INTERFACES = {
     "wasi:random/insecure": ("random", "Insecure"),
     "wasi:random/insecure-seed": ("random", "InsecureSeed"),
 }
-
-# Every release 0.2.x can serve a component made for another one, but no pre-release can.
-_WASI = re.compile(r"(?P<interface>wasi:[a-z0-9-]+/[a-z0-9-]+)@0\.2\.[0-9]+")
 
 
 class WasiHost:
@@ -120,9 +116,13 @@ class WasiHost:
 
 
 def _find(name: str) -> type[Interface] | None:
-    match = _WASI.fullmatch(name)
-    if match is None:
+    interface, _, version = name.partition("@")
+    # Every release 0.2.x can serve a component made for another one, but no pre-release can.
+    series, _, patch = version.rpartition(".")
+    if series != "0.2" or not (patch.isascii() and patch.isdecimal()):
         return None
-    module, class_name = _INTERFACES.get(match["interface"], ("interface", "Interface"))
+    if not interface.startswith("wasi:") or "/" not in interface:
+        return None
+    module, class_name = _INTERFACES.get(interface, ("interface", "Interface"))
     found: type[Interface] = getattr(import_module(f"hlwasm.wasi.{module}"), class_name)
     return found

@@ -10,7 +10,7 @@ from hlwasm.errors import Trap, UnsupportedImport
 if TYPE_CHECKING:
     from hlwasm.wasi.host import WasiHost
 
-_WORD_START = re.compile(r"(?<!^)(?=[A-Z])")
+_WORD_START = r"(?<!^)(?=[A-Z])"
 
 
 class Interface:
@@ -83,5 +83,5 @@ class Unsupported:
 def _wit_name(attribute: str) -> str:
     """``from_list`` and ``FromList`` → ``from-list``; ``import_`` → ``import``."""
     if attribute[:1].isupper():
-        return _WORD_START.sub("-", attribute).lower()
+        return re.sub(_WORD_START, "-", attribute).lower()
     return attribute.rstrip("_").replace("_", "-")

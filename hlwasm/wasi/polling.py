@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 import select
-import threading
 import time
+from _thread import allocate_lock
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -64,7 +64,7 @@ class Waiter:
         self.clock = clock
         self._sleep = sleep
         # Guards the two below: an interrupt comes from any thread.
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
         self._pending: BaseException | None = None
         self._wake: int | None = None
 

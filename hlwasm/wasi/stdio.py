@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import errno
 import io
-import logging
 import os
 import re
 from collections.abc import Callable, Iterable
+from typing import cast
 
 from hlwasm.wasi.config import BinaryReader, BinaryWriter, Input, LogLines, Output
 from hlwasm.wasi.polling import (
@@ -26,7 +26,7 @@ LINE_LIMIT = 16 * 1024
 
 # What could act on a terminal or forge a line in a log file: everything that is a control
 # character, or that some programs take for the end of a line. A tab is harmless.
-_UNSAFE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
+_UNSAFE = "[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]"
 
 
 def open_input(value: Input, waiter: Waiter) -> InputStream:
@@ -47,9 +47,9 @@ def open_output(value: Output, waiter: Waiter, permit: int = WRITE_PERMIT) -> Ou
         return OutputStream(permit)
     if isinstance(value, LogLines):
         return LogOutput(value, permit)
-    if isinstance(value, BinaryWriter):
-        return FileOutput(value, waiter, permit)
-    return CallableOutput(value, permit)
+    if callable(getattr(value, "write", None)):
+        return FileOutput(cast("BinaryWriter", value), waiter, permit)
+    return CallableOutput(cast("Callable[[bytes], object]", value), permit)
 
 
 def is_terminal(value: object) -> bool:
@@ -259,6 +259,9 @@ class LogOutput(OutputStream):
 
     def __init__(self, target: LogLines, permit: int = WRITE_PERMIT) -> None:
         super().__init__(permit)
+        # Only here: most programs write to files, and logging takes long to import.
+        import logging
+
         self._logger = logging.getLogger(target.logger)
         self._level = target.level
         self._partial = b""
@@ -287,7 +290,7 @@ class LogOutput(OutputStream):
     def _log(self, pieces: Iterable[bytes]) -> None:
         for piece in pieces:
             text = piece.decode("utf-8", "backslashreplace")
-            self._logger.log(self._level, "%s", _UNSAFE.sub(_escape, text))
+            self._logger.log(self._level, "%s", re.sub(_UNSAFE, _escape, text))
 
 
 def _pieces(line: bytes) -> list[bytes]:

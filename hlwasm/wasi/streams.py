@@ -6,13 +6,11 @@ is here, so the rules of WASI are kept in one place for pipes, files and sockets
 
 from __future__ import annotations
 
-import logging
 from typing import NoReturn
 
 from hlwasm.errors import Err, Trap
+from hlwasm.logs import WARNING, log
 from hlwasm.wasi.polling import Pollable
-
-logger = logging.getLogger(__name__)
 
 # Most bytes that one read returns, whatever the guest asks for: what a guest can make the
 # host allocate. Large, because each call is an exit from the VM.
@@ -255,7 +253,7 @@ class OutputStream(_Stream):
             self._drain()
         except OSError as error:
             self._closed = True
-            logger.warning("output of the guest was lost: %s", error)
+            log(__name__, WARNING, "output of the guest was lost: %s", error)
 
     def finish(self) -> None:
         """The sandbox is closed: nothing more will be written."""

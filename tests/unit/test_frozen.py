@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import pickle
 from typing import Any
 
@@ -26,6 +27,15 @@ class Point(Frozen):
 
 class Named(Point):
     name: str = ""
+
+
+class Spoken(Frozen):
+    """Has a constructor of its own."""
+
+    x: int
+
+    def __init__(self, y: int) -> None:
+        vars(self)["x"] = y
 
 
 class Other(Frozen):
@@ -57,6 +67,11 @@ def test_wrong_arguments(values: tuple[Any, ...], named: dict[str, Any], message
 def test_values_are_checked_once_they_are_there() -> None:
     with pytest.raises(ValueError, match="negative"):
         Point(-1)
+
+
+def test_the_signature_can_be_looked_up() -> None:
+    assert str(inspect.signature(Named)) == "(x: 'int', y: 'int' = 7, name: 'str' = '')"
+    assert str(inspect.signature(Spoken)) == "(y: 'int') -> 'None'"
 
 
 def test_equality_is_that_of_class_and_fields() -> None:
