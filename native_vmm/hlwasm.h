@@ -29,7 +29,8 @@ enum hlw_exit_kind {
     HLW_EXIT_DONE = 0,         /* the command ended well: value0, value1 */
     HLW_EXIT_HOST_CALL = 1,    /* answer with hlw_answer(): value0 function, value1 pointer */
     HLW_EXIT_FAILED = 2,       /* the command failed: code is a STATUS_, value0 a TRAP_ or 0; text */
-    HLW_EXIT_INTERRUPTED = 3,  /* a signal or a kick: code 1 if kicked; go on with hlw_resume() */
+    HLW_EXIT_INTERRUPTED = 3,  /* code 1: a kick; 0: a signal, or just the caller's turn to look
+                                  for one; go on with hlw_resume() */
     HLW_EXIT_LOG = 4,          /* value0 level; text; go on with hlw_resume() */
     HLW_EXIT_PANIC = 5,        /* the guest runtime panicked; text. Only close or restore */
     HLW_EXIT_FAULT = 6         /* a fault outside wasm, or a violation of the protocol; text.

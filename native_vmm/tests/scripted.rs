@@ -211,6 +211,21 @@ fn exceptions_are_redirected_only_from_ring_3_and_by_the_stub() -> TestResult {
 }
 
 #[test]
+fn the_caller_gets_a_turn_between_many_requests() -> TestResult {
+    let sandbox = sandbox()?;
+    for _ in 0..600 {
+        request(&sandbox, EXIT_NOP, &[])?;
+    }
+    ready(&sandbox, 1, 0, [0; 2])?;
+    let turn = Exit::Interrupted { kicked: false };
+    assert_eq!(sandbox.call(0)?, turn);
+    assert_eq!(sandbox.resume()?, turn);
+    assert_eq!(sandbox.resume()?.state(), State::Ready);
+    assert_eq!(sandbox.counters()?.interrupts, 0);
+    Ok(())
+}
+
+#[test]
 fn kicks_come_before_the_script() -> TestResult {
     let sandbox = sandbox()?;
     ready(&sandbox, 1, 0, [0; 2])?;

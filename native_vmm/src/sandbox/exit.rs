@@ -22,7 +22,7 @@ pub enum Exit {
         /// What it returned; first a `TRAP_` constant if it trapped.
         values: [u64; 2],
     },
-    /// A signal came, or a kick. To be resumed.
+    /// A signal came, or a kick, or the guest had many requests served. To be resumed.
     Interrupted {
         /// Whether it was a kick.
         kicked: bool,

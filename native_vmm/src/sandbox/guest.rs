@@ -12,6 +12,10 @@ use crate::hypervisor::{self, Machine, MachineExit};
 use crate::kick::Kick;
 use crate::memory::{GuestMemory, host_size};
 
+/// Requests served here in a row before the caller gets a turn: a signal that comes while
+/// one is served interrupts no run, and the caller wants to know of it within milliseconds.
+const SERVED_IN_A_ROW: u32 = 256;
+
 /// All that only one thread at a time may touch.
 pub(super) struct Guest {
     // Dropped before the memory that it has mapped.
@@ -122,7 +126,7 @@ impl Guest {
 
     fn run(&mut self, kick: &Kick) -> Result<Exit, SandboxError> {
         self.text.clear();
-        loop {
+        for _ in 0..SERVED_IN_A_ROW {
             let stopped = self
                 .machine
                 .run()
@@ -133,6 +137,8 @@ impl Guest {
                 return Ok(exit);
             }
         }
+        self.state = State::Suspended;
+        Ok(Exit::Interrupted { kicked: false })
     }
 
     /// `None` if the guest may go on at once.

@@ -77,9 +77,12 @@ fn reason(errno: i32) -> String {
         libc::ENOENT => "/dev/kvm does not exist: no hypervisor is loaded, virtualisation is off, \
                          or the container was started without the device"
             .to_owned(),
-        libc::EACCES | libc::EPERM => {
+        libc::EACCES => {
             "/dev/kvm may not be opened by this user: add the user to the group kvm".to_owned()
         }
+        libc::EPERM => "/dev/kvm may not be opened in this container: start it with the device \
+                        (--device /dev/kvm)"
+            .to_owned(),
         libc::ENODEV | libc::ENXIO => {
             "/dev/kvm exists but no hypervisor is behind it: nested virtualisation may be off"
                 .to_owned()
