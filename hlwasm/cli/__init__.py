@@ -16,6 +16,13 @@ STARTED = time.perf_counter()
 
 def main() -> NoReturn:
     """Entry point of the ``hlwasm`` script. Ends the process."""
-    from hlwasm.cli.main import run_command_line
+    try:
+        from hlwasm.cli.main import run_command_line
 
-    sys.exit(run_command_line(sys.argv[1:]))
+        code = run_command_line(sys.argv[1:])
+    except KeyboardInterrupt:
+        # While modules were imported, or while another interrupt was told.
+        from hlwasm.cli.exit_codes import INTERRUPTED
+
+        code = INTERRUPTED
+    sys.exit(code)
