@@ -5,7 +5,6 @@ from __future__ import annotations
 import builtins
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from types import CodeType, FunctionType
 from typing import Any, cast
 
@@ -17,6 +16,7 @@ from hlwasm.codec.lower import LowerEmitter
 from hlwasm.codec.plain import CURSOR, DATA, PlainFunction
 from hlwasm.codec.source import Leaf, Source
 from hlwasm.errors import Err, GuestDataError
+from hlwasm.frozen import Frozen
 from hlwasm.wit.model import Own, Result, TypeRef
 from hlwasm.wit.values import Ok
 
@@ -33,8 +33,7 @@ def _unusual() -> None:
     raise Unusual
 
 
-@dataclass(frozen=True, slots=True)
-class GeneratedCode:
+class GeneratedCode(Frozen):
     """A compiled function; binding gives it the globals of one sandbox.
 
     Attributes:

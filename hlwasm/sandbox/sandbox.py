@@ -151,5 +151,3 @@ def _import_binders(
         return lambda: bind_import(functions[index], loop, implementation)
 
     return {index: binder(index, call) for index, call in linked.items()}
-
-

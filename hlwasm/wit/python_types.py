@@ -7,7 +7,6 @@ through an imported and an exported copy of its interface is one class.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, cast
 
 from hlwasm.errors import ArtifactError
@@ -174,8 +173,7 @@ class PythonTypes:
         }
         if len(annotations) != len(type_.fields):
             raise ValueError("two fields have the same Python name")
-        cls = type(_class_name(type_), (WitRecord,), namespace)
-        return dataclass(slots=True)(cls)
+        return _data_class(type(_class_name(type_), (WitRecord,), namespace))
 
     def _variant(self, type_: Variant) -> type:
         name = _class_name(type_)
@@ -196,7 +194,7 @@ class PythonTypes:
             "__annotations__": annotations,
             "wit_case": case.name,
         }
-        return dataclass(slots=True)(type(name, (variant,), namespace))
+        return _data_class(type(name, (variant,), namespace))
 
     def _enum(self, type_: Enum) -> type:
         members = [(upper_snake_case(each.name), each.name) for each in type_.cases]
@@ -211,6 +209,13 @@ class PythonTypes:
         for name, value in self._namespace(type_).items():
             setattr(cls, name, value)
         return cls
+
+
+def _data_class(cls: type) -> type:
+    # Only here: many components have no types of their own, and it takes long to import.
+    from dataclasses import dataclass
+
+    return dataclass(slots=True)(cls)
 
 
 def _class_name(type_: AnyType) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import enum
 import struct
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 from hlwasm.codec.buffers import NUMBER_FORMAT
@@ -35,7 +34,6 @@ from hlwasm.wit.names import snake_case, upper_camel_case
 from hlwasm.wit.values import Ok, Some, WitFlags
 
 
-@dataclass
 class Lifting:
     """One call's lifting.
 
@@ -44,9 +42,12 @@ class Lifting:
     the host build a value exponentially larger than the memory.
     """
 
-    memory: memoryview
-    budget: int
-    resources: ResourceConverter
+    __slots__ = ("budget", "memory", "resources")
+
+    def __init__(self, memory: memoryview, budget: int, resources: ResourceConverter) -> None:
+        self.memory = memory
+        self.budget = budget
+        self.resources = resources
 
     def payload(self, pointer: int, count: int, size: int, align: int, path: Path) -> int:
         """Checks a list's pointer and length; returns its end.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import enum
 import struct
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from hlwasm.codec.buffers import NUMBER_FORMAT, matching_buffer
@@ -40,7 +39,6 @@ from hlwasm.wit.names import snake_case
 from hlwasm.wit.values import Ok, Some
 
 
-@dataclass
 class Lowering:
     """One call's lowering: where payload goes next, and which resources were given away.
 
@@ -48,10 +46,13 @@ class Lowering:
         given: resource type, object and handle of each.
     """
 
-    memory: memoryview
-    cursor: int
-    resources: ResourceConverter
-    given: list[tuple[int, Any, int]] = field(default_factory=list)
+    __slots__ = ("cursor", "given", "memory", "resources")
+
+    def __init__(self, memory: memoryview, cursor: int, resources: ResourceConverter) -> None:
+        self.memory = memory
+        self.cursor = cursor
+        self.resources = resources
+        self.given: list[tuple[int, Any, int]] = []
 
     def take_back(self) -> None:
         """Undoes what was given away, because the call is not made."""
