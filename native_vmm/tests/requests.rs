@@ -2,39 +2,19 @@
 
 mod common;
 
-use std::fs::File;
-use std::io::{Seek, Write};
-
 use common::micro_guest::Do;
 use common::{
-    MIB, PAGE, READ_WRITE, TestResult, WINDOWS, done, hypervisor, micro_guest, micro_sandbox, text,
+    MIB, PAGE, READ_WRITE, TestResult, WINDOWS, answered, done, micro_sandbox, request, text,
 };
 use host_guest_abi::exit::{
     EXIT_HOST_CALL, EXIT_IMAGE, EXIT_LOG, EXIT_PANIC, EXIT_PROTECT, EXIT_RELEASE, EXIT_REMAP,
     EXIT_TRAP_ENTRY, LOG_INFO,
 };
 use host_guest_abi::layout::{ARTIFACT, HEAP, IMAGE_END, TEXT, TEXT_BYTES};
-use native_vmm::hypervisor::Driver;
 use native_vmm::memory::Plan;
-use native_vmm::sandbox::{Config, Exit, Sandbox, SandboxError, State};
+use native_vmm::sandbox::{Exit, SandboxError, State};
 
 const WINDOW: u64 = Plan::window_address(2);
-
-fn request(sandbox: &Sandbox, code: u64, arguments: [u64; 4]) -> Result<Exit, SandboxError> {
-    let [a, b, c, d] = arguments;
-    sandbox.command(Do::Request.code(), &[code, a, b, c, d])
-}
-
-/// The request must be answered with this errno.
-fn answered(sandbox: &Sandbox, code: u64, arguments: [u64; 4], errno: i32) -> TestResult {
-    let answer = done(request(sandbox, code, arguments)?);
-    assert_eq!(
-        answer,
-        [u64::from(errno.unsigned_abs()), 0],
-        "{code} {arguments:x?}"
-    );
-    Ok(())
-}
 
 #[test]
 fn bad_requests_end_the_sandbox() -> TestResult {
@@ -337,181 +317,5 @@ fn a_guest_cannot_make_many_mappings() -> TestResult {
     }
     let after = count()?;
     assert!(after < before + 100, "{before} mappings became {after}");
-    Ok(())
-}
-
-/// An artifact with one page of code between two pages of data, and 100 bytes more.
-fn artifact() -> Result<(File, u64), Box<dyn std::error::Error>> {
-    // SAFETY: makes a new file descriptor, or fails.
-    let fd = unsafe { libc::memfd_create(c"artifact".as_ptr(), 0) };
-    assert!(fd >= 0, "{}", std::io::Error::last_os_error());
-    // SAFETY: just made, and ours.
-    let mut file: File = unsafe { std::os::fd::FromRawFd::from_raw_fd(fd) };
-    let page = usize::try_from(PAGE)?;
-    let mut bytes = vec![0; 3 * page + 100];
-    bytes[page..2 * page].fill(0xcc);
-    bytes[2 * page..].fill(0xdd);
-    // xor r13d, r13d; ud2
-    bytes[page..page + 5].copy_from_slice(&[0x45, 0x31, 0xed, 0x0f, 0x0b]);
-    bytes[..6].copy_from_slice(b"\x7fELF\x02\x01");
-    bytes[18] = 62;
-    bytes[40] = 64;
-    bytes[58] = 64;
-    bytes[60] = 1;
-    bytes[64 + 4] = 1;
-    bytes[64 + 8] = 6;
-    bytes[64 + 24..64 + 32].copy_from_slice(&PAGE.to_le_bytes());
-    bytes[64 + 32..64 + 40].copy_from_slice(&PAGE.to_le_bytes());
-    file.write_all(&bytes)?;
-    file.rewind()?;
-    Ok((file, bytes.len() as u64))
-}
-
-fn sandbox_with_artifact() -> Result<Option<Sandbox>, Box<dyn std::error::Error>> {
-    if !hypervisor() {
-        return Ok(None);
-    }
-    let (file, bytes) = artifact()?;
-    let config = Config::new(Driver::Kvm, 64 * MIB, &WINDOWS)?.with_artifact(file, bytes)?;
-    Ok(Some(Sandbox::new(
-        config.with_image(micro_guest::image()?),
-    )?))
-}
-
-#[test]
-fn the_artifact_is_read_only_and_executable_where_it_has_code() -> TestResult {
-    let Some(sandbox) = sandbox_with_artifact()? else {
-        return Ok(());
-    };
-    let load = |address| {
-        sandbox
-            .command(Do::Load.code(), &[address])
-            .map(|exit| done(exit)[0])
-    };
-    assert_eq!(load(ARTIFACT)? & 0xffff_ffff, 0x464c_457f);
-    assert_eq!(load(ARTIFACT + 3 * PAGE)?, 0xdddd_dddd_dddd_dddd);
-    assert_eq!(
-        load(ARTIFACT + 3 * PAGE + 0xff8)?,
-        0,
-        "beyond the end of the file"
-    );
-    done(sandbox.command(Do::HandleTraps.code(), &[])?);
-    let trap = |action: Do, address| sandbox.command(action.code(), &[address, 1]);
-    let faults = |exit, ip, address| {
-        assert!(
-            matches!(exit, Exit::Failed { values, .. } if values == [ip, address]),
-            "{exit:?}"
-        );
-    };
-    // The code runs, up to its `ud2`; what is no code does not, nor what is behind the end.
-    faults(trap(Do::Jump, ARTIFACT + PAGE)?, ARTIFACT + PAGE + 3, 0);
-    for address in [ARTIFACT, ARTIFACT + 2 * PAGE, ARTIFACT + 4 * PAGE] {
-        faults(trap(Do::Jump, address)?, address, address);
-    }
-    for address in [ARTIFACT, ARTIFACT + PAGE, ARTIFACT + 3 * PAGE] {
-        let exit = trap(Do::Store, address)?;
-        assert!(
-            matches!(exit, Exit::Failed { values: [_, at], .. } if at == address),
-            "{exit:?}"
-        );
-    }
-    Ok(())
-}
-
-#[test]
-fn images_are_private_copies_of_the_artifact() -> TestResult {
-    let Some(sandbox) = sandbox_with_artifact()? else {
-        return Ok(());
-    };
-    let load = |address| {
-        sandbox
-            .command(Do::Load.code(), &[address])
-            .map(|exit| done(exit)[0])
-    };
-    answered(&sandbox, EXIT_PROTECT, [WINDOW, MIB, READ_WRITE, 0], 0)?;
-    answered(
-        &sandbox,
-        EXIT_IMAGE,
-        [ARTIFACT + PAGE, WINDOW + PAGE, 2 * PAGE + 100, 0],
-        0,
-    )?;
-    assert_eq!(load(WINDOW)?, 0);
-    assert_eq!(load(WINDOW + PAGE + 8)?, 0xcccc_cccc_cccc_cccc);
-    assert_eq!(load(WINDOW + 3 * PAGE + 92)?, 0xdddd_dddd_dddd_dddd);
-    assert_eq!(
-        load(WINDOW + 3 * PAGE + 100)?,
-        0,
-        "the rest of the last page"
-    );
-    done(sandbox.command(Do::Store.code(), &[WINDOW + PAGE, 1])?);
-    assert_eq!(load(WINDOW + PAGE)?, 1);
-    assert_eq!(
-        load(ARTIFACT + PAGE)? & 0xff,
-        0x45,
-        "the artifact stays as it is"
-    );
-    // Mapped again, it is fresh.
-    answered(
-        &sandbox,
-        EXIT_IMAGE,
-        [ARTIFACT + PAGE, WINDOW + PAGE, PAGE, 0],
-        0,
-    )?;
-    assert_eq!(load(WINDOW + PAGE)? & 0xff, 0x45);
-    for _ in 2..8 {
-        answered(&sandbox, EXIT_IMAGE, [ARTIFACT, WINDOW, PAGE, 0], 0)?;
-    }
-    answered(
-        &sandbox,
-        EXIT_IMAGE,
-        [ARTIFACT, WINDOW, PAGE, 0],
-        libc::ENOMEM,
-    )?;
-    // A released window forgets its images.
-    answered(&sandbox, EXIT_RELEASE, [2, 0, 0, 0], 0)?;
-    answered(&sandbox, EXIT_IMAGE, [ARTIFACT, WINDOW, PAGE, 0], 0)?;
-    assert_eq!(sandbox.accessible(2)?, PAGE);
-    Ok(())
-}
-
-#[test]
-fn bad_images_end_the_sandbox() -> TestResult {
-    let import = Plan::window_address(0);
-    for (image, rule) in [
-        (
-            [ARTIFACT - PAGE, WINDOW, PAGE, 0],
-            "an image of no artifact page",
-        ),
-        (
-            [ARTIFACT + 8, WINDOW, PAGE, 0],
-            "an image of no artifact page",
-        ),
-        (
-            [u64::MAX - 0xfff, WINDOW, PAGE, 0],
-            "an image beyond the artifact",
-        ),
-        (
-            [ARTIFACT, WINDOW, 4 * PAGE, 0],
-            "an image beyond the artifact",
-        ),
-        (
-            [ARTIFACT, WINDOW, u64::MAX, 0],
-            "an image beyond the artifact",
-        ),
-        ([ARTIFACT, WINDOW + 8, PAGE, 0], "not whole pages"),
-        ([ARTIFACT, HEAP, PAGE, 0], "outside of all windows"),
-        ([ARTIFACT, import, PAGE, 0], "an image in a transfer window"),
-    ] {
-        let Some(sandbox) = sandbox_with_artifact()? else {
-            return Ok(());
-        };
-        let exit = request(&sandbox, EXIT_IMAGE, image)?;
-        assert!(matches!(exit, Exit::Fault(_)), "{image:x?}: {exit:?}");
-        assert!(
-            text(&sandbox).contains(rule),
-            "{image:x?}: {}",
-            text(&sandbox)
-        );
-    }
     Ok(())
 }

@@ -51,8 +51,8 @@ impl Windows {
             } else {
                 0
             };
-            region.protect(window.physical, accessible, Access::ReadWrite)?;
             if accessible > 0 {
+                region.protect(window.physical, accessible, Access::ReadWrite)?;
                 prefer_large_pages(region, window, LARGE_PAGE_BYTES);
             }
             states.push(State {

@@ -6,7 +6,9 @@ pub mod micro_guest;
 use std::error::Error;
 
 use native_vmm::hypervisor::{Driver, kvm};
-use native_vmm::sandbox::{Config, Exit, Sandbox};
+use native_vmm::sandbox::{Config, Exit, Sandbox, SandboxError};
+
+use micro_guest::Do;
 
 pub type TestResult = Result<(), Box<dyn Error>>;
 
@@ -50,4 +52,21 @@ pub fn done(exit: Exit) -> [u64; 2] {
         Exit::Done { values } => values,
         other => panic!("{other:?} is not the end of the command"),
     }
+}
+
+/// Has the micro guest make a request.
+pub fn request(sandbox: &Sandbox, code: u64, arguments: [u64; 4]) -> Result<Exit, SandboxError> {
+    let [a, b, c, d] = arguments;
+    sandbox.command(Do::Request.code(), &[code, a, b, c, d])
+}
+
+/// The request must be answered with this errno.
+pub fn answered(sandbox: &Sandbox, code: u64, arguments: [u64; 4], errno: i32) -> TestResult {
+    let answer = done(request(sandbox, code, arguments)?);
+    assert_eq!(
+        answer,
+        [u64::from(errno.unsigned_abs()), 0],
+        "{code} {arguments:x?}"
+    );
+    Ok(())
 }
