@@ -89,6 +89,13 @@ transfer_memory_option = click.option(
 )
 
 
+missing_imports_option = click.option(
+    "--allow-missing-imports",
+    is_flag=True,
+    help="Run although something is imported that nobody provides; calling it is an error.",
+)
+
+
 def sandbox_options(function: F) -> F:
     """Options of commands that run a component."""
     for option in (
@@ -103,11 +110,6 @@ def sandbox_options(function: F) -> F:
             metavar="SIZE",
             callback=parse_size,
             help="Largest size of each linear memory; 256M unless given.",
-        ),
-        click.option(
-            "--allow-missing-imports",
-            is_flag=True,
-            help="Run although something is imported that nobody provides; calling it is an error.",
         ),
         click.option(
             "-e",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hlwasm.cli.exit_codes import OK, help_text
-from hlwasm.cli.options import file_argument, sandbox_options
+from hlwasm.cli.options import file_argument, missing_imports_option, sandbox_options
 from hlwasm.cli.session import Settings, load_timed, sandbox_of
 from hlwasm.cli.timings import Timings
 
@@ -36,6 +36,7 @@ network, and of the environment only what --env grants.
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
 )
 @sandbox_options
+@missing_imports_option
 @file_argument
 @click.argument("arguments", metavar="[ARGS]...", nargs=-1, type=click.UNPROCESSED)
 def command(file: str, arguments: tuple[str, ...], **options: Any) -> int:

@@ -67,14 +67,14 @@ def test_wrong_calls_are_explained(hlwasm: CommandLine, add: Path, call: str, me
 def test_values_of_many_types(
     hlwasm: CommandLine, kitchen_sink: Path, call: str, result: str
 ) -> None:
-    done = hlwasm("call", "-q", "--allow-missing-imports", kitchen_sink, call)
+    done = hlwasm("call", "-q", kitchen_sink, call)
     assert done.stderr == ""
     assert (done.code, done.stdout) == (0, result + "\n")
 
 
 def test_the_error_arm(hlwasm: CommandLine, component_path: Callable[[str], Path]) -> None:
     calculator = component_path("calculator")
-    options = ("call", "--allow-missing-imports", calculator)
+    options = ("call", calculator)
     assert hlwasm(*options, "ops.divide(7, 2)").stdout == "3\n"
     done = hlwasm(*options, "ops.divide(7, 0)")
     assert done.code == exit_codes.FAILURE

@@ -80,7 +80,10 @@ def _arguments(description: Description, function: Function, text: str, start: i
     if arguments and parser.at(","):
         parser.take()
     if not parser.at(")"):
-        raise parser.error(f"too many arguments for {signature}")
+        ended = parser.peek().kind == "end"
+        raise parser.error(
+            "the closing ) is missing" if ended else f"too many arguments for {signature}"
+        )
     for param in function.params[len(arguments) :]:
         type_ = description.types[param.type] if isinstance(param.type, int) else None
         if not isinstance(type_, Option):
