@@ -159,6 +159,7 @@ class Layout:
         if isinstance(type_, Tuple):
             return self.record(type_.types).shape
         if isinstance(type_, List):
+            self.shape(type_.element)  # for the depth
             return Shape(8, 4)
         if isinstance(type_, Enum):
             size = discriminant_size(len(type_.cases))

@@ -65,7 +65,10 @@ class PythonTypes:
         found = self._by_index.get(index)
         if found is None:
             type_ = self._description.types[index]
-            identity = (type_.interface, type_.name, self._structure(index))
+            try:
+                identity = (type_.interface, type_.name, self._structure(index))
+            except RecursionError:
+                raise ArtifactError("the component's description nests types too deeply") from None
             found = self._by_identity.get(identity)
             if found is None:
                 found = self._by_identity[identity] = self._make(type_)

@@ -103,6 +103,30 @@ def test_code_is_generated_once_for_all_sandboxes() -> None:
     assert [bytes(each.export_memory[64:68]) for each in contexts] == [b"\5\0\0\0"] * 2
 
 
+def test_code_is_generated_for_what_is_called_again() -> None:
+    world = World()
+    world.function("add", {"a": "s32"}, "s32")
+    function, context = export_of(world), EchoContext()
+    echo(function, context)
+    call = bind_export(function, context)
+    stub = call.__code__
+    assert call(5) == 5
+    assert call.__code__ is stub
+    assert call(a=6) == 6
+    assert call.__code__ is not stub
+    assert call(7) == 7
+
+
+def test_code_is_generated_at_once_for_lists() -> None:
+    world = World()
+    world.function("sum", {"values": world.list("s32")}, "s32")
+    call = bind_export(export_of(world), EchoContext())
+    stub = call.__code__
+    assert call([1, 2]) == 0
+    # The plain codec takes them one by one.
+    assert call.__code__ is not stub
+
+
 def test_generated_source_shows_in_tracebacks() -> None:
     world = World()
     world.function("fail", {"a": "s32"})
@@ -111,8 +135,9 @@ def test_generated_source_shows_in_tracebacks() -> None:
     def guest(_: int) -> None:
         raise KeyError("from the guest")
 
-    context.guest = guest
     call = bind_export(export_of(world), context)
+    call(1)  # by the plain codec
+    context.guest = guest
     with pytest.raises(KeyError) as caught:
         call(1)
     text = "".join(traceback.format_exception(caught.value))
@@ -127,6 +152,7 @@ def test_nothing_is_left_of_a_description_that_is_gone() -> None:
     world.function("f", {"a": "u8"}, "u8")
     context = EchoContext()
     call = bind_export(export_of(world), context)
+    call(1)  # by the plain codec
     call(1)
     filename = call.__code__.co_filename
     assert filename in linecache.cache

@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
+from hlwasm.codec.functions import bind_export
 from hlwasm.codec.layout import Layout, discriminant_size, flags_shape
 from hlwasm.codec.plain import PlainFunction
-from hlwasm.errors import ArtifactError
-from tests.unit.codec.worlds import World
+from hlwasm.errors import ArtifactError, LimitExceeded
+from tests.unit.codec.worlds import EchoContext, World
 
 
 def test_sizes_and_alignments_are_the_canonical_abi_s() -> None:
@@ -57,14 +58,33 @@ def test_numbers_of_the_generator_that_differ_are_refused(change: dict[str, int]
         PlainFunction(world.description().exports[0])
 
 
-def test_cyclic_and_bottomless_types_are_refused() -> None:
+@pytest.mark.parametrize("kind", ["option", "list", "tuple"])
+def test_types_nested_without_end_are_refused(kind: str) -> None:
     world = World()
-    cyclic = world.option(0)
-    resource = world.resource("r")
     deep: Any = "u8"
     for _ in range(200):
-        deep = world.option(deep)
+        deep = getattr(world, kind)(deep)
+    with pytest.raises(ArtifactError, match="too deeply"):
+        Layout(world.description()).shape(deep)
+
+
+def test_what_has_no_values_has_no_layout() -> None:
+    world = World()
+    cyclic, resource = world.option(0), world.resource("r")
     layout = Layout(world.description())
-    for ref in (cyclic, resource, deep):
+    for ref in (cyclic, resource, "u9"):
         with pytest.raises(ArtifactError):
             layout.shape(ref)
+
+
+def test_parameters_that_flatten_to_gigabytes() -> None:
+    world = World()
+    ref: Any = "u64"
+    for _ in range(28):
+        ref = world.tuple(ref, ref)
+    # A forged end, inside of the parameters.
+    world.function("f", {"a": ref}, end_offset=72)
+    call = bind_export(world.description().exports[0], EchoContext())
+    for _ in range(4):
+        with pytest.raises(LimitExceeded):
+            call((1, 2))

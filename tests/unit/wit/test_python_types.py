@@ -151,3 +151,12 @@ def test_wrappers() -> None:
     match Some(5):
         case Some(value):
             assert value == 5
+
+
+def test_types_nested_without_end_are_refused() -> None:
+    world = World()
+    ref = world.record("r", a="u8")
+    for number in range(2000):
+        ref = world.record(f"r{number}", a=ref)
+    with pytest.raises(ArtifactError, match="too deeply"):
+        world.description().python_type(ref)
