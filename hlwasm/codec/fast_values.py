@@ -7,11 +7,11 @@ consumes an iterator, so that the plain codec sees the same values again.
 
 from __future__ import annotations
 
-import ctypes
 import struct
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from enum import Flag
+from functools import lru_cache
 from typing import Any
 
 from hlwasm.codec.buffers import NUMBER_FORMAT, matching_buffer
@@ -21,15 +21,20 @@ Buffer = bytes | memoryview
 #: Strings of more characters are copied by :func:`copy_text`; below, encoding is faster.
 LONG_TEXT = 1 << 17
 
-# Every CPython has it; for ASCII it is a pointer to the string's own bytes.
-_text_address = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)(
-    ("PyUnicode_AsUTF8AndSize", ctypes.pythonapi)
-)
-
 _INTS: frozenset[type] = frozenset([int])
 _FLOATS: frozenset[type] = frozenset([float, int])
 _BOOLS: frozenset[type] = frozenset([bool])
 _ONE = frozenset([1])
+
+
+@lru_cache(maxsize=1)
+def _text_address() -> Callable[[str, None], int]:
+    """A function from a string to the address of its UTF-8: for ASCII, of its own bytes."""
+    import ctypes
+
+    # Every CPython has it.
+    prototype = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)
+    return prototype(("PyUnicode_AsUTF8AndSize", ctypes.pythonapi))
 
 
 class Unusual(Exception):
@@ -49,8 +54,11 @@ def copy_text(memory: memoryview, offset: int, text: str) -> int:
     size = len(text)
     if offset + size > len(memory):
         raise Unusual
+    # Only here: most calls carry no such string, and it takes long to import.
+    import ctypes
+
     target = ctypes.addressof(ctypes.c_char.from_buffer(memory, offset))
-    ctypes.memmove(target, _text_address(text, None), size)
+    ctypes.memmove(target, _text_address()(text, None), size)
     return size
 
 

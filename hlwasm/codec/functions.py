@@ -1,27 +1,31 @@
 """Binding a function to a sandbox: the callables that users and guests meet.
 
-Code is generated when a function is first used, and kept with the description, so that
-further sandboxes of the same component only bind it.
+Code is generated for a function that is used repeatedly, and kept with the description, so
+that further sandboxes of the same component only bind it. Before that the plain codec does
+the work: the generator takes longer to import and to run than a call that is made once.
 """
 
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable
 from types import CodeType, FunctionType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hlwasm.codec.context import CallContext
-from hlwasm.codec.generated import FunctionGenerator, GeneratedCode
 from hlwasm.codec.plain import PlainFunction, label_of, parameter_names
-from hlwasm.codec.source import Source
 from hlwasm.errors import Err
 from hlwasm.wit.model import Function, List
 from hlwasm.wit.python_types import python_types
 from hlwasm.wit.type_text import function_text
 
-# Host functions are served by the plain codec this often before code is generated: most
-# of WASI's run a few times at start-up only, and generating costs more than that.
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hlwasm.codec.context import CallContext
+    from hlwasm.codec.generated import GeneratedCode
+
+# How often the plain codec does the work before code is generated. A program's `run` is
+# called once, and most of WASI's functions a few times when it starts.
+_PLAIN_GUEST_CALLS = 1
 _PLAIN_HOST_CALLS = 4
 
 
@@ -33,6 +37,7 @@ class _ExportCode:
         self.label = label_of(function)
         self.name = self.label.rpartition(".")[2]
         self.names = parameter_names(function)
+        self.plain = PlainFunction(function)
         self.generated: GeneratedCode | None = None
         self._stub: CodeType | None = None
         types = python_types(function.description)
@@ -47,18 +52,18 @@ class _ExportCode:
     def generate(self) -> GeneratedCode:
         """The function's code, generated at the first call of this."""
         if self.generated is None:
-            self.generated = FunctionGenerator(PlainFunction(self.function)).export(self.name)
+            from hlwasm.codec.generated import FunctionGenerator
+
+            self.generated = FunctionGenerator(self.plain).export(self.name)
         return self.generated
 
     def stub(self) -> CodeType:
-        """Code with the same signature that has the real code put in its place."""
+        """Code with the same signature, until the generated code takes its place."""
         if self._stub is None:
-            source = Source()
             names = ", ".join(self.names)
-            with source.block(f"def {self.name}({names}):"):
-                source.line(f"return _generate()({names})")
-            filename = f"<hlwasm stub: {self.label}>"
-            self._stub = source.compile(self.name, filename, self.function.description)
+            text = f"def {self.name}({names}): return _present()({names})"
+            module = compile(text, f"<hlwasm stub: {self.label}>", "exec")
+            self._stub = next(each for each in module.co_consts if isinstance(each, CodeType))
         return self._stub
 
 
@@ -79,6 +84,10 @@ def bind_export(function: Function, context: CallContext) -> Callable[..., Any]:
     else:
         namespace: dict[str, Any] = {"__builtins__": builtins.__dict__}
         call = stub = FunctionType(shared.stub(), namespace, shared.name)
+        calls_left = 0 if _has_loops(function) else _PLAIN_GUEST_CALLS
+
+        def plain_call(*arguments: Any) -> Any:
+            return shared.plain.call(context, arguments)
 
         def generate() -> FunctionType:
             generated = shared.generate()
@@ -86,6 +95,12 @@ def bind_export(function: Function, context: CallContext) -> Callable[..., Any]:
             stub.__code__ = generated.code
             return stub
 
+        def present() -> Callable[..., Any]:
+            nonlocal calls_left
+            calls_left -= 1
+            return plain_call if calls_left >= 0 else generate()
+
+        namespace["_present"] = present
         namespace["_generate"] = generate
     call.__qualname__ = shared.label
     call.__module__ = "hlwasm.exports"
@@ -118,6 +133,8 @@ def bind_import(
         if calls_left <= 0:
             code = cache.get(key)
             if code is None:
+                from hlwasm.codec.generated import FunctionGenerator
+
                 code = cache[key] = FunctionGenerator(plain).import_()
             fast = _bind_server(code, context, implementation)
             return fast(pointer)

@@ -6,11 +6,9 @@ The generated codecs fall back to these four for what they cannot do fast.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from hlwasm.codec.checks import bad_guest_data, memory_full, wrong_type
-from hlwasm.codec.context import CallContext
 from hlwasm.codec.layout import align_up
 from hlwasm.codec.reference import Lifting, Lowering, Reference
 from hlwasm.errors import ArtifactError, Err, GuestDataError
@@ -25,6 +23,11 @@ from hlwasm.wit.names import (
     upper_camel_case,
 )
 from hlwasm.wit.values import Ok
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hlwasm.codec.context import CallContext
 
 # Offsets in a transfer memory; host_guest_abi/src/transfer.rs says more.
 CURSOR = 60
@@ -99,9 +102,21 @@ class PlainFunction:
         result = function.result
         type_ = function.description.types[result] if isinstance(result, int) else None
         self.fallible = isinstance(type_, Result)
-        self.first_free = align_up(max(function.end_offset, DATA), BLOCK_ALIGN)
+        self.first_free = align_up(
+            max(function.end_offset, DATA + function.params_size), BLOCK_ALIGN
+        )
 
     # Exports
+
+    def call(self, context: CallContext, arguments: Sequence[Any]) -> Any:
+        """One guest call, from beginning to end."""
+        context.begin()
+        try:
+            self.lower_params(context, arguments)
+            context.invoke(self.function.index)
+            return self.lift_result(context)
+        finally:
+            context.end()
 
     def lower_params(
         self,

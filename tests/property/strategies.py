@@ -85,10 +85,10 @@ def values(description: model.Description, ref: Any) -> st.SearchStrategy[Any]:
     if isinstance(type_, model.Result):
         return of(type_.ok).map(Ok) | of(type_.err).map(Err)
     if isinstance(type_, model.Enum):
-        return st.sampled_from(list(description.python_type(ref)))  # type: ignore[call-overload]
+        return st.sampled_from(list(description.python_type(ref)))
     if isinstance(type_, model.Flags):
         bits = st.integers(0, (1 << len(type_.flags)) - 1)
-        return bits.map(description.python_type(ref).from_bits)  # type: ignore[attr-defined]
+        return bits.map(description.python_type(ref).from_bits)
     assert isinstance(type_, model.Variant)
     cases = []
     for case in type_.cases:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import enum
 import struct
 from collections.abc import Iterable, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from hlwasm.codec.buffers import NUMBER_FORMAT
 from hlwasm.codec.checks import (
     Path,
     bad_guest_data,
 )
-from hlwasm.codec.context import ResourceConverter
 from hlwasm.codec.layout import discriminant_size
 from hlwasm.codec.reference.types import ReferenceTypes
 from hlwasm.errors import Err
@@ -32,6 +31,9 @@ from hlwasm.wit.model import (
 )
 from hlwasm.wit.names import snake_case, upper_camel_case
 from hlwasm.wit.values import Ok, Some, WitFlags
+
+if TYPE_CHECKING:
+    from hlwasm.codec.context import ResourceConverter
 
 
 class Lifting:

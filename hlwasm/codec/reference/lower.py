@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import struct
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hlwasm.codec.buffers import NUMBER_FORMAT, matching_buffer
 from hlwasm.codec.checks import (
@@ -16,7 +16,6 @@ from hlwasm.codec.checks import (
     wrong_type,
     wrong_value,
 )
-from hlwasm.codec.context import ResourceConverter
 from hlwasm.codec.layout import align_up, discriminant_size
 from hlwasm.codec.reference.scalars import encode_string, to_bool, to_char, to_float, to_integer
 from hlwasm.codec.reference.types import ReferenceTypes
@@ -37,6 +36,9 @@ from hlwasm.wit.model import (
 )
 from hlwasm.wit.names import snake_case
 from hlwasm.wit.values import Ok, Some
+
+if TYPE_CHECKING:
+    from hlwasm.codec.context import ResourceConverter
 
 
 class Lowering:
