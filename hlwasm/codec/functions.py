@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from hlwasm.codec.plain import PlainFunction, label_of, parameter_names
 from hlwasm.errors import Err
-from hlwasm.wit.model import Function, List
+from hlwasm.wit.model import Function, List, TypeRef
 from hlwasm.wit.python_types import python_types
 from hlwasm.wit.type_text import function_text
 
@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from hlwasm.codec.generated import GeneratedCode
 
 # How often the plain codec does the work before code is generated. A program's `run` is
-# called once, and most of WASI's functions a few times when it starts.
+# called once, and most of WASI's functions a few times when it starts; those that return
+# lists (of arguments, variables, directories) once.
 _PLAIN_GUEST_CALLS = 1
 _PLAIN_HOST_CALLS = 4
+_PLAIN_HOST_LISTS = 1
 
 
 class _ExportCode:
@@ -84,7 +86,9 @@ def bind_export(function: Function, context: CallContext) -> Callable[..., Any]:
     else:
         namespace: dict[str, Any] = {"__builtins__": builtins.__dict__}
         call = stub = FunctionType(shared.stub(), namespace, shared.name)
-        calls_left = 0 if _has_loops(function) else _PLAIN_GUEST_CALLS
+        calls_left = _PLAIN_GUEST_CALLS
+        if _takes_lists(function) or _is_list(function, function.result):
+            calls_left = 0
 
         def plain_call(*arguments: Any) -> Any:
             return shared.plain.call(context, arguments)
@@ -124,7 +128,11 @@ def bind_import(
         return _bind_server(generated, context, implementation)
     plain = PlainFunction(function)
     fast: Callable[[int], int] | None = None
-    calls_left = 0 if _has_loops(function) else _PLAIN_HOST_CALLS
+    calls_left = _PLAIN_HOST_CALLS
+    if _is_list(function, function.result):
+        calls_left = _PLAIN_HOST_LISTS
+    if _takes_lists(function):
+        calls_left = 0
 
     def serve(pointer: int) -> int:
         nonlocal fast, calls_left
@@ -159,13 +167,11 @@ def _bind_server(
     return generated.bind(namespace)
 
 
-def _has_loops(function: Function) -> bool:
+def _takes_lists(function: Function) -> bool:
+    return any(_is_list(function, param.type) for param in function.params)
+
+
+def _is_list(function: Function, ref: TypeRef | None) -> bool:
     """Whether values may have many parts, which the plain codec is slow at."""
-    types = function.description.types
-    refs = [param.type for param in function.params]
-    if function.result is not None:
-        refs.append(function.result)
-    return any(
-        isinstance(ref, int) and isinstance(type_ := types[ref], List) and type_.element != "u8"
-        for ref in refs
-    )
+    type_ = function.description.types[ref] if isinstance(ref, int) else None
+    return isinstance(type_, List) and type_.element != "u8"
