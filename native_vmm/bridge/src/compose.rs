@@ -12,8 +12,8 @@ use wasmparser::{ComponentExternalKind, Parser, Payload};
 
 use crate::error::{BridgeError, Result};
 use crate::export_bridge::{ExportBridge, Link};
-use crate::input::{Extern, ValidComponent};
 use crate::reserved;
+use crate::validation::{self, Bodies, Extern, Valid};
 
 const STAGE: &str = "composition";
 
@@ -24,7 +24,7 @@ type Item = (ComponentExportKind, u32);
 /// exports the guest interface.
 pub(crate) fn compose(
     import_bridge: Option<&[u8]>,
-    user: &ValidComponent<'_>,
+    user: &Valid<'_>,
     export_bridge: &ExportBridge,
 ) -> Result<Vec<u8>> {
     let mut builder = ComponentBuilder::default();
@@ -85,7 +85,11 @@ pub(crate) fn compose(
     let kind = ComponentExportKind::Instance;
     let guest = builder.alias_export(bridge, &guest_name, kind);
     builder.export(guest_name.as_str(), kind, guest, None);
-    Ok(builder.finish())
+    let composed = builder.finish();
+    // Fails where wit-component and the validator disagree about the user's world.
+    validation::validate(&composed, validation::supported_features(), Bodies::Trust)
+        .map_err(|error| BridgeError::internal(STAGE, error))?;
+    Ok(composed)
 }
 
 /// Imports the interface of the host and returns its instance.

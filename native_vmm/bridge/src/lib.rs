@@ -14,9 +14,9 @@
 //!
 //! | module | subject |
 //! |---|---|
-//! | `input` | recognising, WAT, validation |
+//! | `input`, `validation` | recognising, WAT, validation |
 //! | `source`, `core_source` | core modules become components |
-//! | `world`, `unsupported`, `reserved`, `leftovers`, `uses` | the user's world and what is refused in it |
+//! | `world`, `packages`, `unsupported`, `reserved`, `leftovers`, `uses` | the user's world and what is refused in it |
 //! | `plan` | which function has which number |
 //! | `canonical`, `transfer`, `core_module` | code of the bridges |
 //! | `import_bridge`, `export_bridge`, `host_handles` | the bridges |
@@ -37,6 +37,7 @@ mod input;
 mod leftovers;
 mod memories;
 mod options;
+mod packages;
 mod plan;
 mod reserved;
 mod resolve_items;
@@ -44,10 +45,17 @@ mod source;
 mod transfer;
 mod unsupported;
 mod uses;
+mod validation;
 mod world;
 
+use std::panic::{self, AssertUnwindSafe};
+
 pub use error::BridgeError;
+use host_handles::HostHandles;
 pub use options::Options;
+use plan::Plan;
+use source::Source;
+use world::World;
 
 /// What comes out.
 #[derive(Debug)]
@@ -63,14 +71,28 @@ pub struct Bridged {
 /// # Errors
 /// See [`BridgeError`].
 pub fn bridge(input: &[u8], options: &Options) -> Result<Bridged, BridgeError> {
+    // The input is untrusted, and the crates that decode it panic where they give up.
+    panic::catch_unwind(AssertUnwindSafe(|| bridge_unguarded(input, options))).unwrap_or_else(
+        |cause| {
+            let message = cause.downcast_ref::<String>().map(String::as_str);
+            let message = message.or_else(|| cause.downcast_ref::<&str>().copied());
+            Err(BridgeError::internal(
+                "the input",
+                format!("panic: {}", message.unwrap_or_default()),
+            ))
+        },
+    )
+}
+
+fn bridge_unguarded(input: &[u8], options: &Options) -> error::Result<Bridged> {
     let pages = options.transfer_pages()?;
-    let source = source::Source::of(input)?;
-    let component = input::validate(&source.component)?;
-    let mut world = world::World::of(&component)?;
-    let plan = plan::Plan::new(&world);
+    let source = Source::of(input)?;
+    let component = validation::component(&source.component, source.bodies)?;
+    let mut world = World::of(&component)?;
+    let plan = Plan::new(&world);
     let memories = memories::of(component.bytes)?;
     let description = description::describe(&source, &world, &plan, &memories, pages)?;
-    let handles = host_handles::HostHandles::add(&mut world, &plan);
+    let handles = HostHandles::add(&mut world, &plan);
     let imports = import_bridge::build(&world, &plan, handles.as_ref(), pages)?;
     let exports = export_bridge::build(&world, &plan, handles.as_ref(), pages)?;
     Ok(Bridged {

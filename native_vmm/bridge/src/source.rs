@@ -7,11 +7,14 @@ use serde::Serialize;
 
 use crate::error::Result;
 use crate::input::{self, Input};
+use crate::validation::Bodies;
 
 /// A component, and what its world does not say about it.
 pub(crate) struct Source<'a> {
     pub(crate) kind: SourceKind,
     pub(crate) component: Cow<'a, [u8]>,
+    /// Whether the function bodies were validated on the way here.
+    pub(crate) bodies: Bodies,
     pub(crate) skipped: Vec<Skipped>,
     /// Names in the core module by names of the world that was made up for it.
     pub(crate) core_names: CoreNames,
@@ -53,6 +56,7 @@ impl<'a> Source<'a> {
             Input::Component(component) => Ok(Self {
                 kind: SourceKind::Component,
                 component,
+                bodies: Bodies::Check,
                 skipped: Vec::new(),
                 core_names: CoreNames::default(),
             }),

@@ -6,7 +6,7 @@ use wasmparser::ComponentExternalKind;
 use wit_parser::{Function, Resolve, Type, TypeDefKind, TypeId, WorldId, WorldItem};
 
 use crate::error::{BridgeError, Result};
-use crate::input::Extern;
+use crate::validation::Extern;
 
 /// Refuses top-level items that are not part of a world: modules, components, values, types.
 pub(crate) fn refuse_externs(imports: &[Extern], exports: &[Extern]) -> Result<()> {
@@ -21,9 +21,8 @@ pub(crate) fn refuse_externs(imports: &[Extern], exports: &[Extern]) -> Result<(
             ComponentExternalKind::Module => return refuse(import, "core module", "import"),
             ComponentExternalKind::Component => return refuse(import, "component", "import"),
             ComponentExternalKind::Value => return refuse(import, "value", "import"),
-            ComponentExternalKind::Func
-            | ComponentExternalKind::Type
-            | ComponentExternalKind::Instance => {}
+            ComponentExternalKind::Func => refuse_interface_name(import)?,
+            ComponentExternalKind::Type | ComponentExternalKind::Instance => {}
         }
     }
     for export in exports {
@@ -32,8 +31,20 @@ pub(crate) fn refuse_externs(imports: &[Extern], exports: &[Extern]) -> Result<(
             ComponentExternalKind::Component => return refuse(export, "component", "export"),
             ComponentExternalKind::Value => return refuse(export, "value", "export"),
             ComponentExternalKind::Type => return refuse(export, "type at world level", "export"),
-            ComponentExternalKind::Func | ComponentExternalKind::Instance => {}
+            ComponentExternalKind::Func => refuse_interface_name(export)?,
+            ComponentExternalKind::Instance => {}
         }
+    }
+    Ok(())
+}
+
+/// Refuses a function with the name of an interface, which WIT cannot express.
+fn refuse_interface_name(function: &Extern) -> Result<()> {
+    if function.name.contains(':') {
+        return Err(BridgeError::unsupported(
+            &function.name,
+            "a function with the name of an interface is not supported",
+        ));
     }
     Ok(())
 }

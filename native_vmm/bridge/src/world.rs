@@ -9,11 +9,11 @@ use wit_parser::{
 };
 
 use crate::error::{BridgeError, Result};
-use crate::input::ValidComponent;
 use crate::resolve_items::{add_interface, add_package};
 use crate::source::Skipped;
 use crate::uses::Uses;
-use crate::{leftovers, reserved, unsupported};
+use crate::validation::Valid;
+use crate::{leftovers, packages, reserved, unsupported};
 
 /// A world as wit-component found it.
 pub(crate) struct Decoded {
@@ -75,8 +75,9 @@ impl World {
     ///
     /// # Errors
     /// `Unsupported` with the first item that cannot be bridged.
-    pub(crate) fn of(component: &ValidComponent<'_>) -> Result<Self> {
+    pub(crate) fn of(component: &Valid<'_>) -> Result<Self> {
         unsupported::refuse_externs(&component.imports, &component.exports)?;
+        packages::refuse_circles(component)?;
         let Decoded { mut resolve, world } = decode(component.bytes)?;
         reserved::refuse(&resolve)?;
         unsupported::refuse_types(&resolve, world)?;
@@ -160,7 +161,7 @@ fn use_types(resolve: &mut Resolve, world: WorldId) -> HashSet<String> {
 ///
 /// wit-component describes an interface that occurs on both sides once, with the items of
 /// both; a toolchain may have left out of the import what is not used.
-fn prune(resolve: &mut Resolve, world: WorldId, component: &ValidComponent<'_>) {
+fn prune(resolve: &mut Resolve, world: WorldId, component: &Valid<'_>) {
     let sides = [
         (&resolve.worlds[world].imports, true),
         (&resolve.worlds[world].exports, false),
@@ -193,10 +194,7 @@ fn prune(resolve: &mut Resolve, world: WorldId, component: &ValidComponent<'_>) 
     }
 }
 
-fn item_names<'a>(
-    component: &'a ValidComponent<'_>,
-    item: &ComponentItem,
-) -> Option<HashSet<&'a str>> {
+fn item_names<'a>(component: &'a Valid<'_>, item: &ComponentItem) -> Option<HashSet<&'a str>> {
     let ComponentEntityType::Instance(id) = item.ty else {
         return None;
     };

@@ -7,6 +7,7 @@
 //! | anything else | a world is made up for it, see [`bare`] |
 
 mod bare;
+mod carried_world;
 mod names;
 mod preview1;
 mod rename;
@@ -18,8 +19,8 @@ use self::bare::BareWorld;
 use self::preview1::Adapter;
 use self::surface::Surface;
 use crate::error::{BridgeError, Result};
-use crate::input;
 use crate::source::{Source, SourceKind};
+use crate::validation::{self, Bodies};
 
 const STAGE: &str = "the module";
 
@@ -28,11 +29,12 @@ const STAGE: &str = "the module";
 /// # Errors
 /// `Malformed` if it is not valid, `Unsupported` with the import that cannot be bridged.
 pub(crate) fn componentize(module: &[u8]) -> Result<Source<'static>> {
-    let types = input::validate_module(module)?;
+    let types = validation::module(module)?;
     let surface = Surface::of(module, &types)?;
     preview1::refuse_other_flavours(&surface)?;
     let adapter = Adapter::for_module(&surface);
     if surface.has_world {
+        carried_world::check(module, adapter.as_ref().map(Adapter::bytes))?;
         let renamed = rename::Renames {
             imports: preview1::renamed_imports(&surface, adapter.as_ref()),
             exports: None,
@@ -42,6 +44,7 @@ pub(crate) fn componentize(module: &[u8]) -> Result<Source<'static>> {
                 .as_ref()
                 .map_or(SourceKind::Component, Adapter::source_kind),
             component: encode(&renamed.apply(module)?, adapter.as_ref())?.into(),
+            bodies: Bodies::Trust,
             skipped: Vec::new(),
             core_names: Default::default(),
         });
@@ -63,6 +66,7 @@ pub(crate) fn componentize(module: &[u8]) -> Result<Source<'static>> {
             .as_ref()
             .map_or(SourceKind::Module, Adapter::source_kind),
         component: encode(&module, adapter.as_ref())?.into(),
+        bodies: Bodies::Trust,
         skipped: world.skipped,
         core_names: world.core_names,
     })

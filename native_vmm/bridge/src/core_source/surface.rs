@@ -4,6 +4,7 @@ use wasm_encoder::ValType;
 use wasmparser::types::Types;
 use wasmparser::{CompositeInnerType, ExternalKind, FuncType, Imports, Parser, Payload, TypeRef};
 
+use super::carried_world;
 use crate::error::{BridgeError, Result};
 
 /// The outside of a valid core module.
@@ -75,7 +76,7 @@ impl Surface {
                     }
                 }
                 Payload::CustomSection(section) => {
-                    surface.has_world |= section.name().starts_with("component-type");
+                    surface.has_world |= section.name().starts_with(carried_world::SECTION);
                 }
                 _ => {}
             }

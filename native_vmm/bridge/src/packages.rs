@@ -1,0 +1,129 @@
+//! Refuses packages that use each other's types in a circle.
+//!
+//! WIT forbids it, a binary component does not, and wit-parser would recurse without end.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use wasmparser::component_types::{
+    ComponentAnyTypeId, ComponentEntityType, ComponentItem, ComponentType,
+};
+use wasmparser::types::Types;
+
+use crate::error::{BridgeError, Result};
+use crate::validation::Valid;
+
+/// The package of a component's own world.
+const ROOT: &str = "root:component";
+
+/// Which packages use which others.
+#[derive(Default)]
+pub(crate) struct PackageGraph {
+    uses: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// Refuses a component whose imports and exports need packages in a circle.
+pub(crate) fn refuse_circles(component: &Valid<'_>) -> Result<()> {
+    let types = component.types.as_ref();
+    let imports = component.imports.iter().filter_map(|import| {
+        let item = types.component_item_for_import(&import.name)?;
+        Some((import.name.as_str(), item))
+    });
+    let exports = component.exports.iter().filter_map(|export| {
+        let item = types.component_item_for_export(&export.name)?;
+        Some((export.name.as_str(), item))
+    });
+    let mut graph = PackageGraph::default();
+    graph.add_items(&component.types, ROOT, imports.chain(exports));
+    graph.refuse_circles()
+}
+
+impl PackageGraph {
+    /// Adds a world that was encoded as a type.
+    pub(crate) fn add_world(&mut self, types: &Types, name: &str, world: &ComponentType) {
+        let items = world.imports.iter().chain(&world.exports);
+        let items = items.map(|(name, item)| (name.as_str(), item));
+        self.add_items(types, &package_of(name).unwrap_or_default(), items);
+    }
+
+    fn add_items<'a>(
+        &mut self,
+        types: &Types,
+        world: &str,
+        items: impl Iterator<Item = (&'a str, &'a ComponentItem)>,
+    ) {
+        let mut defined_in: HashMap<ComponentAnyTypeId, String> = HashMap::new();
+        let mut named = Vec::new();
+        for (name, item) in items {
+            let package = package_of(name).unwrap_or_else(|| world.to_owned());
+            for (referenced, created) in type_names(types, item) {
+                defined_in.insert(created, package.clone());
+                named.push((package.clone(), referenced));
+            }
+            self.add_use(world.to_owned(), package);
+        }
+        for (package, referenced) in named {
+            let mut next = Some(referenced);
+            while let Some(id) = next {
+                if let Some(used) = defined_in.get(&id) {
+                    self.add_use(package.clone(), used.clone());
+                }
+                next = types.peel_alias(id);
+            }
+        }
+    }
+
+    fn add_use(&mut self, package: String, used: String) {
+        if package != used {
+            self.uses.entry(package).or_default().insert(used);
+        }
+    }
+
+    /// Fails with the names of the packages in circles, and of those that need them.
+    pub(crate) fn refuse_circles(mut self) -> Result<()> {
+        // Take away what uses nothing that is left, until nothing changes.
+        while !self.uses.is_empty() {
+            let before = self.uses.len();
+            let left: BTreeSet<String> = self.uses.keys().cloned().collect();
+            self.uses.retain(|_, used| {
+                used.retain(|package| left.contains(package));
+                !used.is_empty()
+            });
+            if self.uses.len() == before {
+                let mut packages: Vec<&str> = self.uses.keys().map(String::as_str).collect();
+                packages.retain(|package| *package != ROOT);
+                return Err(BridgeError::unsupported(
+                    packages.join(", "),
+                    "packages that use each other's types in a circle are not supported",
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The types that an import or export gives names to: what is named, and the new identity.
+fn type_names(
+    types: &Types,
+    item: &ComponentItem,
+) -> Vec<(ComponentAnyTypeId, ComponentAnyTypeId)> {
+    let of = |item: &ComponentItem| match item.ty {
+        ComponentEntityType::Type {
+            referenced,
+            created,
+        } => Some((referenced, created)),
+        _ => None,
+    };
+    match item.ty {
+        ComponentEntityType::Instance(id) => types[id].exports.values().filter_map(of).collect(),
+        _ => of(item).into_iter().collect(),
+    }
+}
+
+/// `a:b@1.0.0` of `a:b/c@1.0.0`; none for a plain name.
+fn package_of(name: &str) -> Option<String> {
+    let (package, rest) = name.split_once('/')?;
+    Some(match rest.split_once('@') {
+        Some((_, version)) => format!("{package}@{version}"),
+        None => package.to_owned(),
+    })
+}
