@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -111,6 +112,22 @@ def lock(path: Path) -> Iterator[None]:
         yield
 
 
+def report(name: str, wanted: bool) -> tuple[str, bool]:
+    """Builds one sample; says how that went, and whether it counts as a failure.
+
+    A sample that cannot be built here counts where it was asked for by name, or in CI.
+    """
+    started = time.perf_counter()
+    try:
+        output = build(name)
+    except ToolMissing as error:
+        return f"skipped: {error}", wanted or os.environ.get("HLWASM_REQUIRE_TOOLCHAINS") == "1"
+    except BuildFailed as error:
+        return f"failed: {error}", True
+    seconds = time.perf_counter() - started
+    return f"{output.stat().st_size:,} bytes in {seconds:.1f} s", False
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Build the sample components.")
     parser.add_argument("names", nargs="*", metavar="NAME", help="samples to build (default: all)")
@@ -123,22 +140,14 @@ def main() -> int:
         for name in options.names or SAMPLES:
             print(SAMPLES[name].line)
         return 0
+    names = options.names or list(SAMPLES)
     status = 0
-    for name in options.names or SAMPLES:
-        started = time.perf_counter()
-        try:
-            output = build(name)
-        except ToolMissing as error:
-            print(f"{name}: skipped: {error}")
-            # Asked for by name, or wanted by CI, a sample that cannot be built is a failure.
-            if options.names or os.environ.get("HLWASM_REQUIRE_TOOLCHAINS") == "1":
-                status = 1
-        except BuildFailed as error:
-            print(f"{name}: failed: {error}", file=sys.stderr)
-            status = 1
-        else:
-            seconds = time.perf_counter() - started
-            print(f"{name}: {output.stat().st_size:,} bytes in {seconds:.1f} s")
+    # Most toolchains use one core.
+    with ThreadPoolExecutor(os.cpu_count()) as workers:
+        reports = workers.map(lambda name: report(name, bool(options.names)), names)
+        for name, (outcome, failed) in zip(names, reports, strict=True):
+            print(f"{name}: {outcome}", flush=True)
+            status |= failed
     return status
 
 

@@ -100,7 +100,8 @@ def main(crate: str, output: str) -> None:
     environment = dict(os.environ)
     if not has_target():
         fetch()
-        command += ["-Zbuild-std=std,panic_abort"]
+        # Without features: backtraces on wasm32 would be empty, and take as long to build.
+        command += ["-Zbuild-std=std,panic_abort", "-Zbuild-std-features="]
         compiler = script(
             DEBIAN / "rustc",
             f'export LD_LIBRARY_PATH="$(echo "{DEBIAN}"/usr/lib/*-linux-gnu)"\n'
