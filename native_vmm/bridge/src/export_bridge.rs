@@ -176,11 +176,12 @@ fn add_bridge_world(
     let mut imports: Vec<(WorldKey, WorldItem)> = Vec::new();
 
     let live = live_in_exports(world);
+    // Of the imported interfaces only the types are needed that exports mention.
     for interface in &world.imports {
-        let is_used = live
-            .iter()
-            .any(|id| resolve.types[*id].owner == TypeOwner::Interface(interface.id));
-        if is_used {
+        let items = &mut resolve.interfaces[interface.id];
+        items.functions.clear();
+        items.types.retain(|_, id| live.contains(id));
+        if !items.types.is_empty() {
             imports.push((interface.key.clone(), interface_item(interface.id)));
         }
     }

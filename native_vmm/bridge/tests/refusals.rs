@@ -36,7 +36,7 @@ fn asynchronous_things_are_refused_by_name() {
             "error-context",
         ),
     ] {
-        let (refused, message) = refusal(&component(&body.replace("$s)", "$s)")));
+        let (refused, message) = refusal(&component(body));
         assert_eq!(refused, item, "{message}");
         assert!(message.contains(what), "{message}");
     }
