@@ -1,0 +1,108 @@
+"""What the documents show is run: README, docstrings, the demo."""
+
+from __future__ import annotations
+
+import doctest
+import os
+import re
+import runpy
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import hlwasm
+import hlwasm.component
+import hlwasm.wit.names
+
+ROOT = Path(__file__).parent.parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    """The code blocks of the README in one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.hypervisor
+@pytest.mark.parametrize("module", [hlwasm.component, hlwasm.wit.names])
+def test_docstrings(module: object) -> None:
+    result = doctest.testmod(module)  # type: ignore[arg-type]
+    assert result.attempted > 0
+    assert result.failed == 0
+
+
+@pytest.mark.hypervisor
+def test_the_first_example_of_the_readme(
+    component_path: Callable[[str], Path],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    component_path("calculator")
+    monkeypatch.chdir(ROOT)
+    example = blocks("python")[0]
+    # The lines that the example says raise; each is run alone.
+    raising = [line.strip() for line in example.splitlines() if "# raises" in line]
+    assert len(raising) == 2
+    quiet = "\n".join(line for line in example.splitlines() if "# raises" not in line)
+    names: dict[str, object] = {}
+    exec(compile(quiet, "README.md", "exec"), names)
+    assert capsys.readouterr().out == "0 + 5 = 5\n5 + 7 = 12\n12 + 30 = 42\n"
+    component = names["component"]
+    assert isinstance(component, hlwasm.Component)
+    with component.instantiate(imports={"log": print}) as sandbox:
+        for line, error in zip(raising, (hlwasm.Err, hlwasm.WitValueError), strict=True):
+            with pytest.raises(error):
+                exec(line, {"ops": sandbox.exports.ops})
+
+
+@pytest.mark.hypervisor
+def test_the_commands_of_the_readme(component_path: Callable[[str], Path]) -> None:
+    component_path("calculator")
+    shown = [block for block in blocks("console") if "cpython" not in block]
+    assert shown
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    for block in shown:
+        command, _, expected = block.partition("\n")
+        done = subprocess.run(
+            ["sh", "-c", command.removeprefix("$ ")],
+            cwd=ROOT,
+            env=environment,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        assert done.stdout == expected
+
+
+@pytest.mark.hypervisor
+def test_the_demo(
+    component_path: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    component_path("calculator")
+    runpy.run_path(str(ROOT / "examples" / "demo.py"), run_name="__main__")
+    output = capsys.readouterr().out
+    assert "ops.add(2, 3)            -> 5" in output
+    assert "DIVISION_BY_ZERO" in output
+
+
+def test_every_public_name_exists() -> None:
+    for name in hlwasm.__all__:
+        assert getattr(hlwasm, name) is not None
+
+
+def test_the_exception_tree_is_the_documented_one() -> None:
+    import hlwasm.errors as errors
+
+    classes = {
+        value.__name__
+        for value in vars(errors).values()
+        if isinstance(value, type)
+        and issubclass(value, Exception)
+        and value.__module__ == errors.__name__
+    }
+    assert errors.__doc__ is not None
+    drawn = re.findall(r"(?:── |^    )([A-Z][A-Za-z]+)", errors.__doc__, re.MULTILINE)
+    assert classes == set(drawn)
