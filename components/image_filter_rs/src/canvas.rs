@@ -15,7 +15,11 @@ impl Canvas {
         let bytes = u128::from(width) * u128::from(height) * PIXEL as u128;
         // A constructor has no error arm: what does not fit memory is a trap.
         let pixels = vec![0; usize::try_from(bytes).expect("a canvas of less than 4 GiB")];
-        Self(RefCell::new(Picture { width, height, pixels }))
+        Self(RefCell::new(Picture {
+            width,
+            height,
+            pixels,
+        }))
     }
 
     /// Copies the part of `other` that lies inside.
@@ -62,7 +66,10 @@ impl GuestCanvas for Canvas {
     }
 
     fn join(left: CanvasHandle, right: CanvasHandle) -> CanvasHandle {
-        let (left, right) = (left.into_inner::<Self>().0.into_inner(), right.into_inner::<Self>().0.into_inner());
+        let (left, right) = (
+            left.into_inner::<Self>().0.into_inner(),
+            right.into_inner::<Self>().0.into_inner(),
+        );
         let joined = Self::blank(left.width + right.width, left.height.max(right.height));
         joined.paste(&left, 0, 0);
         joined.paste(&right, i64::from(left.width), 0);

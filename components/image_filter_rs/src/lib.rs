@@ -44,14 +44,17 @@ fn filtered(mut picture: Picture, filter: Filter) -> Result<Picture, Problem> {
         Filter::Grayscale => {
             for pixel in picture.pixels.chunks_exact_mut(4) {
                 // Luminance by Rec. 709, in 1/256.
-                let gray = 54 * u32::from(pixel[0]) + 183 * u32::from(pixel[1]) + 19 * u32::from(pixel[2]);
+                let gray =
+                    54 * u32::from(pixel[0]) + 183 * u32::from(pixel[1]) + 19 * u32::from(pixel[2]);
                 pixel[..3].fill((gray >> 8) as u8);
             }
         }
         Filter::Invert => each_color(&mut picture, |value| 255 - value),
         // A cast from float to integer saturates, and turns NaN to 0.
         Filter::Brightness(factor) => {
-            each_color(&mut picture, |value| (f32::from(value) * factor).round() as u8);
+            each_color(&mut picture, |value| {
+                (f32::from(value) * factor).round() as u8
+            });
         }
         Filter::Blur(radius) => blur(&mut picture, usize::from(radius)),
         Filter::Crop(rectangle) => return crop(&picture, rectangle),

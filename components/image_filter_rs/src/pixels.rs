@@ -9,7 +9,11 @@ pub const PIXEL: usize = 4;
 pub fn check(picture: &Picture) -> Result<(), Problem> {
     let pixels = u64::from(picture.width) * u64::from(picture.height);
     let wanted = pixels.saturating_mul(PIXEL as u64);
-    if wanted == picture.pixels.len() as u64 { Ok(()) } else { Err(Problem::WrongSize(wanted)) }
+    if wanted == picture.pixels.len() as u64 {
+        Ok(())
+    } else {
+        Err(Problem::WrongSize(wanted))
+    }
 }
 
 /// Changes red, green and blue of each pixel.
@@ -28,18 +32,31 @@ pub fn blur(picture: &mut Picture, radius: usize) {
         return;
     }
     for row in 0..height {
-        blur_line(&mut picture.pixels, row * width * PIXEL, PIXEL, width, radius);
+        blur_line(
+            &mut picture.pixels,
+            row * width * PIXEL,
+            PIXEL,
+            width,
+            radius,
+        );
     }
     for column in 0..width {
-        blur_line(&mut picture.pixels, column * PIXEL, width * PIXEL, height, radius);
+        blur_line(
+            &mut picture.pixels,
+            column * PIXEL,
+            width * PIXEL,
+            height,
+            radius,
+        );
     }
 }
 
 /// Blurs `length` pixels that lie `step` bytes apart, with a running sum.
 fn blur_line(pixels: &mut [u8], start: usize, step: usize, length: usize, radius: usize) {
     for channel in 0..PIXEL {
-        let line: Vec<u32> =
-            (0..length).map(|i| u32::from(pixels[start + i * step + channel])).collect();
+        let line: Vec<u32> = (0..length)
+            .map(|i| u32::from(pixels[start + i * step + channel]))
+            .collect();
         let at = |i: isize| line[i.clamp(0, length as isize - 1) as usize];
         let reach = radius as isize;
         let count = 2 * radius as u32 + 1;
@@ -55,7 +72,8 @@ fn blur_line(pixels: &mut [u8], start: usize, step: usize, length: usize, radius
 /// The rectangle left, top, width, height of a picture.
 pub fn crop(picture: &Picture, rectangle: (u32, u32, u32, u32)) -> Result<Picture, Problem> {
     let (left, top, width, height) = rectangle;
-    let fits = |start: u32, length: u32, all: u32| start.checked_add(length).is_some_and(|end| end <= all);
+    let fits =
+        |start: u32, length: u32, all: u32| start.checked_add(length).is_some_and(|end| end <= all);
     if !fits(left, width, picture.width) || !fits(top, height, picture.height) {
         return Err(Problem::Outside(rectangle));
     }
@@ -66,5 +84,9 @@ pub fn crop(picture: &Picture, rectangle: (u32, u32, u32, u32)) -> Result<Pictur
         let start = row as usize * row_bytes + first;
         pixels.extend_from_slice(&picture.pixels[start..start + bytes]);
     }
-    Ok(Picture { width, height, pixels })
+    Ok(Picture {
+        width,
+        height,
+        pixels,
+    })
 }

@@ -22,7 +22,9 @@ fn main() -> Result<()> {
     let mut bytes = fs::read(module).with_context(|| format!("reading {module}"))?;
     if let Some(wit) = wit {
         let mut resolve = Resolve::default();
-        let (package, _) = resolve.push_dir(wit).with_context(|| format!("reading {wit}"))?;
+        let (package, _) = resolve
+            .push_dir(wit)
+            .with_context(|| format!("reading {wit}"))?;
         let world = resolve.select_world(&[package], world)?;
         embed_component_metadata(&mut bytes, &resolve, world, StringEncoding::UTF8)?;
     }
