@@ -73,11 +73,9 @@ class CallLoop:
         self._pointer = native.pointer
         self._call = native.lib.hlw_call
         self._answer = native.lib.hlw_answer
-        self._acquire = self.guard._acquire
         self._garbage = self.resources.garbage
         self._lent = self.resources._lent
         self._serves: dict[int, Serve] = {}
-        self._host_error: BaseException | None = None
         self._drops = {drop.resource: drop.index for drop in description.resource_drops}
         self._destructors = {d.number: d.resource for d in description.resource_destructors}
         for memory in (self.import_memory, self.export_memory):
@@ -88,13 +86,9 @@ class CallLoop:
 
     def begin(self) -> None:
         """Enters the sandbox; see :meth:`hlwasm.sandbox.state.Guard.begin`."""
-        if self._acquire(False):
-            if self.guard.ready:
-                if self._garbage:
-                    self._collect_garbage()
-                return
-            self.end()
-        self.guard.refuse()
+        self.guard.begin()
+        if self._garbage:
+            self._collect_garbage()
 
     def invoke(self, index: int) -> None:
         """Runs ``call-index`` to its end.
@@ -188,23 +182,18 @@ class CallLoop:
                     raise self._failure(kind)
         finally:
             guard.host_thread = None
-            self._host_error = None
 
     def _host_call(self, function: int, pointer: int) -> int:
-        try:
-            if function & _abi.TRANSFER_DROP_RESOURCE:
-                self._destroy(function & ~_abi.TRANSFER_DROP_RESOURCE, pointer)
-                result = 0
-            else:
-                serve = self._serves.get(function) or self._bind(function)
-                result = serve(pointer)
-        except BaseException as error:
-            # Kept for the caller; the guest only learns that the call failed.
-            self._host_error = error
-            kind: int = self._answer(self._pointer, 1, 0)
-            return kind
-        answered: int = self._answer(self._pointer, 0, result)
-        return answered
+        # What is raised here ends the call: the guest does not run again. It could only
+        # unwind, and a hostile one would not, so that it would outlive Ctrl-C.
+        if function & _abi.TRANSFER_DROP_RESOURCE:
+            self._destroy(function & ~_abi.TRANSFER_DROP_RESOURCE, pointer)
+            result = 0
+        else:
+            serve = self._serves.get(function) or self._bind(function)
+            result = serve(pointer)
+        kind: int = self._answer(self._pointer, 0, result)
+        return kind
 
     def _bind(self, function: int) -> Serve:
         try:
@@ -230,8 +219,6 @@ class CallLoop:
         if kind != native.lib.HLW_EXIT_FAILED:
             return GuestFault(message or f"unexpected exit {kind}")
         status = native.exit.code
-        if status == _abi.STATUS_HOST_FAILED and self._host_error is not None:
-            return self._host_error
         if status == _abi.STATUS_LIMIT:
             return LimitExceeded(message, LIMIT_NAMES.get(native.exit.value0, ""))
         if status == _abi.STATUS_TRAP:
