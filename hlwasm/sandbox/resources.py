@@ -93,7 +93,7 @@ class ResourceTable:
         self._drop = drop
         self._classes = classes
         self._host: dict[tuple[int, int], Any] = {}
-        self._lent: list[tuple[int, int]] = []
+        self._lent: set[tuple[int, int]] = set()
         self._next = 1
         # Guest handles whose Python object is garbage; a finaliser may run on any thread
         # at any time, so it only appends here (list.append is atomic).
@@ -130,7 +130,7 @@ class ResourceTable:
         """Lends a resource for the length of the call."""
         if self._resource(type_index).side == "host":
             rep = self._insert(type_index, value)
-            self._lent.append((type_index, rep))
+            self._lent.add((type_index, rep))
             return rep
         return self._guest_handle(type_index, value)
 
@@ -163,10 +163,11 @@ class ResourceTable:
         return rep
 
     def _take(self, type_index: int, rep: int) -> Any:
-        try:
-            return self._host.pop((type_index, rep))
-        except KeyError:
-            raise self._unknown(type_index, rep) from None
+        key = type_index, rep
+        # What is lent is the host's: the guest can neither give it away nor drop it.
+        if key not in self._host or key in self._lent:
+            raise self._unknown(type_index, rep)
+        return self._host.pop(key)
 
     def _unknown(self, type_index: int, rep: int) -> GuestDataError:
         return GuestDataError(f"the guest passed an unknown {self.type_name(type_index)}: {rep}")
@@ -190,6 +191,7 @@ class ResourceTable:
 
     def close(self) -> None:
         """Closes the host resources that the guest still holds, newest first."""
+        self.end_call()
         values = list(self._host.values())
         self._host.clear()
         for value in reversed(values):

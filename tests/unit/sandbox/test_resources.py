@@ -89,6 +89,18 @@ def test_a_borrow_ends_with_the_call(table: ResourceTable) -> None:
     assert value.closed == 0
 
 
+def test_what_is_lent_stays_the_host_s(table: ResourceTable) -> None:
+    value = Closable()
+    rep = table.lower_borrow(HOST, value)
+    for take in (table.lift_own, table.destroy_host):
+        with pytest.raises(GuestDataError, match=f"unknown file: {rep}"):
+            take(HOST, rep)
+    assert table.lift_borrow(HOST, rep) is value
+    # The call that it was lent for did not come to its end.
+    table.close()
+    assert value.closed == 0
+
+
 def lifted(table: ResourceTable, handle: int = 5) -> GuestResource:
     resource: Any = table.lift_own(GUEST, handle)
     assert isinstance(resource, GuestResource)
