@@ -11,8 +11,8 @@
 
 from __future__ import annotations
 
-# Not by way of threading, which is slower to import than these are to use.
-from _thread import allocate_lock, get_ident
+# Not by way of threading, which is slower to import than this is to use.
+from _thread import get_ident
 from enum import Enum
 from typing import NoReturn
 
@@ -31,16 +31,19 @@ class Status(Enum):
 class Guard:
     """Lets one call at a time into a sandbox that is ready.
 
-    ``begin`` and ``end`` are on the path of every call, so they are one lock operation
-    and one comparison; everything else is worked out only when a call is refused.
+    ``begin`` and ``end`` are on the path of every call, so they are one operation on a
+    dictionary and one comparison; everything else is worked out only when a call is
+    refused. The dictionary is a lock that tells who holds it: a signal handler may raise
+    right behind the operation, before its result is seen (KeyboardInterrupt does), and
+    the sandbox must not stay occupied then.
     """
 
-    __slots__ = ("_acquire", "_lock", "end", "host_thread", "ready", "reason", "status")
+    __slots__ = ("_enter", "_holder", "end", "host_thread", "ready", "reason", "status")
 
     def __init__(self) -> None:
-        self._lock = allocate_lock()
-        self._acquire = self._lock.acquire
-        self.end = self._lock.release
+        self._holder: dict[None, object] = {}
+        self._enter = self._holder.setdefault
+        self.end = self._holder.clear
         self.ready = True
         self.status = Status.READY
         self.reason: str | None = None
@@ -53,11 +56,20 @@ class Guard:
         Raises:
             SandboxBusy, ReentrantCall, SandboxPoisoned, SandboxClosed: see there.
         """
-        if self._acquire(False):
-            if self.ready:
-                return
-            self.end()
+        caller = object()
+        try:
+            if self._enter(None, caller) is caller:
+                if self.ready:
+                    return
+                self.end()
+        except BaseException:
+            self._leave(caller)
+            raise
         self.refuse()
+
+    def _leave(self, caller: object) -> None:
+        if self._holder.get(None) is caller:
+            self.end()
 
     def refuse(self) -> NoReturn:
         """Raises why a call cannot be made now."""
@@ -89,19 +101,20 @@ class Guard:
         Raises:
             SandboxBusy, ReentrantCall: a call is running.
         """
-        if not self._acquire(False):
-            self.refuse()
+        caller = object()
         try:
+            if self._enter(None, caller) is not caller:
+                self.refuse()
             if self.status is Status.CLOSED:
                 return False
             self.ready = False
             self.status = Status.CLOSED
             return True
         finally:
-            self.end()
+            self._leave(caller)
 
     def current(self) -> Status:
         """The status as seen from outside."""
-        if self.ready and self._lock.locked():
+        if self.ready and self._holder:
             return Status.RUNNING
         return self.status

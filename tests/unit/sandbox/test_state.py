@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import random
+import signal
+import sys
 import threading
+import time
 
 import pytest
 
@@ -68,3 +72,30 @@ def test_close_is_final_and_idempotent() -> None:
     assert guard.current() is Status.CLOSED
     with pytest.raises(SandboxClosed):
         guard.begin()
+
+
+@pytest.mark.skipif(
+    sys.version_info < (3, 11), reason="3.10 runs signal handlers between a call and a try"
+)
+def test_an_interrupt_at_any_moment_leaves_nobody_inside() -> None:
+    guard, moments = Guard(), random.Random(7)
+
+    def call_for_ever() -> None:
+        while True:
+            guard.begin()
+            try:
+                pass
+            finally:
+                guard.end()
+
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        end = time.monotonic() + 1
+        while time.monotonic() < end:
+            with pytest.raises(KeyboardInterrupt):
+                signal.setitimer(signal.ITIMER_REAL, moments.uniform(1e-5, 1e-4))
+                call_for_ever()
+            assert guard.current() is Status.READY
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert guard.close()
