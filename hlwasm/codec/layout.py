@@ -155,9 +155,9 @@ class Layout:
             raise ArtifactError(f"the component's description uses an unknown type {ref!r}")
         type_ = self._types[ref]
         if isinstance(type_, Record):
-            return self.record([each.type for each in type_.fields]).shape
+            return _not_empty(self.record([each.type for each in type_.fields]).shape)
         if isinstance(type_, Tuple):
-            return self.record(type_.types).shape
+            return _not_empty(self.record(type_.types).shape)
         if isinstance(type_, List):
             self.shape(type_.element)  # for the depth
             return Shape(8, 4)
@@ -175,6 +175,13 @@ class Layout:
         aligns = [self.shape(each).align for each in cases if each is not None]
         align = max([discriminant_size(len(cases)), *aligns])
         return Shape(align_up(offset + size, align), align)
+
+
+def _not_empty(shape: Shape) -> Shape:
+    """WIT has no empty types, and a list of them would have any length in no bytes."""
+    if shape.size == 0:
+        raise ArtifactError("the component's description has a type without content")
+    return shape
 
 
 def discriminant_size(count: int) -> int:

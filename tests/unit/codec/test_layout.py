@@ -43,6 +43,17 @@ def test_sizes_and_alignments_are_the_canonical_abi_s() -> None:
     assert layout.record([]).shape == (0, 1)
 
 
+def test_types_without_content_are_refused() -> None:
+    """A list of them would be of any length in no bytes."""
+    world = World()
+    for empty in (world.tuple(), world.record("r"), world.tuple(world.tuple())):
+        layout = Layout(world.description())
+        for ref in (empty, world.list(empty), world.option(empty)):
+            with pytest.raises(ArtifactError, match="without content"):
+                Layout(world.description()).shape(ref)
+        assert layout.shape("u8") == (1, 1)
+
+
 def test_big_discriminants() -> None:
     assert [discriminant_size(n) for n in (1, 256, 257, 65536, 65537)] == [1, 1, 2, 2, 4]
     assert [flags_shape(n) for n in (32, 33, 65)] == [(4, 4), (8, 4), (12, 4)]
