@@ -5,17 +5,27 @@ use component_bridge::{BridgeError, Bridged, Options, bridge};
 use serde_json::Value;
 use wasmparser::{Validator, WasmFeatures};
 use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
-use wit_parser::{LiftLowerAbi, ManglingAndAbi, Resolve};
+use wit_parser::{LiftLowerAbi, ManglingAndAbi, Resolve, WorldId};
 
 /// A component of the only world in `wit` whose functions all trap.
 pub fn dummy_component(wit: &str) -> Vec<u8> {
+    encode(&dummy_core_module(wit)).unwrap_or_else(|error| panic!("{error:#}\n{wit}"))
+}
+
+/// A component of one of several worlds.
+pub fn dummy_component_of(resolve: &Resolve, world: WorldId) -> anyhow::Result<Vec<u8>> {
+    let abi = ManglingAndAbi::Legacy(LiftLowerAbi::Sync);
+    let mut module = dummy_module(resolve, world, abi);
+    embed_component_metadata(&mut module, resolve, world, StringEncoding::UTF8)?;
+    encode(&module)
+}
+
+fn encode(module: &[u8]) -> anyhow::Result<Vec<u8>> {
     ComponentEncoder::default()
         .merge_imports_based_on_semver(false)
-        .module(&dummy_core_module(wit))
-        .unwrap()
+        .module(module)?
         .validate(true)
         .encode()
-        .unwrap_or_else(|error| panic!("{error:#}\n{wit}"))
 }
 
 /// The same as a core module that carries its world.
@@ -30,7 +40,7 @@ pub fn core_module(wit: &str, wat: &str) -> Vec<u8> {
     with_world(wit, |_, _| wat::parse_str(wat).unwrap())
 }
 
-fn with_world(wit: &str, module: impl FnOnce(&Resolve, wit_parser::WorldId) -> Vec<u8>) -> Vec<u8> {
+fn with_world(wit: &str, module: impl FnOnce(&Resolve, WorldId) -> Vec<u8>) -> Vec<u8> {
     let mut resolve = Resolve::default();
     let package = resolve.push_str("test.wit", wit).unwrap();
     let world = resolve.select_world(&[package], None).unwrap();
