@@ -3,9 +3,7 @@
 use core::cell::Cell;
 use core::fmt;
 
-use host_guest_abi::status::{
-    LIMIT_GC_HEAP, LIMIT_MEMORIES, LIMIT_MEMORY, LIMIT_TABLE_ELEMENTS,
-};
+use host_guest_abi::status::{LIMIT_GC_HEAP, LIMIT_MEMORIES, LIMIT_MEMORY, LIMIT_TABLE_ELEMENTS};
 
 use crate::units::Single;
 
