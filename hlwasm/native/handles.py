@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from _thread import RLock
 from collections.abc import Sequence
 from typing import Any
 
+from hlwasm.errors import SandboxClosed
 from hlwasm.frozen import Frozen
 from hlwasm.native.library import load_library
 from hlwasm.native.status import raise_status
@@ -32,7 +34,7 @@ class NativeSandbox:
         artifact_bytes: length of the artifact, in bytes.
     """
 
-    __slots__ = ("artifact_bytes", "exit", "ffi", "lib", "pointer", "views")
+    __slots__ = ("_life", "artifact_bytes", "exit", "ffi", "lib", "pointer", "views")
 
     def __init__(
         self,
@@ -58,6 +60,9 @@ class NativeSandbox:
         """
         self.ffi, self.lib = ffi, lib = load_library()
         self.views: list[memoryview] = []
+        # Held where another thread than the sandbox's uses the pointer, so that it is not
+        # freed meanwhile. Reentrant: a signal handler that kicks may interrupt `close`.
+        self._life = RLock()
         self.artifact_bytes = artifact_bytes
         windows = ffi.new("uint64_t[]", list(window_bytes))
         config = ffi.new(
@@ -107,20 +112,26 @@ class NativeSandbox:
     def counters(self) -> Counters:
         """Reads the counters."""
         out = self.ffi.new("hlw_counters *")
-        self.lib.hlw_counters_read(self.pointer, out)
+        with self._life:
+            if self.pointer is None:
+                raise SandboxClosed("the sandbox is closed; instantiate a new one")
+            self.lib.hlw_counters_read(self.pointer, out)
         return Counters(*[getattr(out, name) for name in Counters.__match_args__])
 
     def kick(self) -> None:
         """Makes the running call, or the next one, return early. Any thread may call this."""
-        self.lib.hlw_kick(self.pointer)
+        with self._life:
+            if self.pointer is not None:
+                self.lib.hlw_kick(self.pointer)
 
     def close(self) -> None:
         """Frees the VM. The caller sees to it that no call is running."""
-        if self.pointer is None:
-            return
-        for view in self.views:
-            view.release()
-        self.views.clear()
-        pointer: Any = self.pointer
-        self.pointer = self.exit = None
-        self.ffi.release(pointer)
+        with self._life:
+            if self.pointer is None:
+                return
+            for view in self.views:
+                view.release()
+            self.views.clear()
+            pointer: Any = self.pointer
+            self.pointer = self.exit = None
+            self.ffi.release(pointer)
