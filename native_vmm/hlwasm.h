@@ -64,6 +64,8 @@ typedef struct {
     uint64_t exceptions;     /* other CPU exceptions that became traps */
     uint64_t protects;       /* protect, remap, release and image requests */
     uint64_t interrupts;     /* returns because of signals and kicks */
+    uint64_t create_nanoseconds; /* making the VM and its memory */
+    uint64_t boot_nanoseconds;   /* the guest's way to its first ready */
 } hlw_counters;
 
 typedef struct {

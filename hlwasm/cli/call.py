@@ -11,7 +11,7 @@ import click
 from hlwasm.cli.exit_codes import FAILURE, OK, help_text
 from hlwasm.cli.failures import say
 from hlwasm.cli.options import file_argument, sandbox_options
-from hlwasm.cli.session import Settings, load_timed, sandbox_of
+from hlwasm.cli.session import RunOptions, load_timed, sandbox_of
 from hlwasm.cli.text import printable
 from hlwasm.cli.timings import Timings
 
@@ -51,7 +51,7 @@ def command(file: str, call: str, **options: Any) -> int:
     not provided: calling one is an error.
     """
     # One cannot give an import on the command line; one that is called fails by its name.
-    settings = Settings(**options, allow_missing_imports=True)
+    settings = RunOptions(**options, allow_missing_imports=True)
     timings = Timings()
     component = load_timed(file, settings, timings)
     description = component.description

@@ -5,11 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import traceback
 
 from hlwasm import errors
 from hlwasm.cli import exit_codes
 from hlwasm.cli.text import printable
+
+
+class WrongUse(Exception):
+    """A command line that makes no sense, which shows only when the command runs."""
+
 
 # The first class that fits decides.
 _CODES: tuple[tuple[type[BaseException], int], ...] = (
@@ -75,6 +79,8 @@ def say(message: str) -> None:
 def report(error: BaseException) -> int:
     """Tells what happened and returns the exit code."""
     if debug():
+        import traceback
+
         traceback.print_exception(error)
     say(message_of(error))
     return exit_code_of(error)

@@ -10,14 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hlwasm.cli.exit_codes import OK
-from hlwasm.cli.options import (
-    display_name,
-    file_argument,
-    json_option,
-    name_input,
-    quiet_option,
-    read_source,
-)
+from hlwasm.cli.inputs import display_name, name_input, read_source
+from hlwasm.cli.options import file_argument, json_option, quiet_option
 from hlwasm.cli.providers import UNSUPPORTED, USER, WASI, provider_of
 from hlwasm.cli.session import set_up_logging
 from hlwasm.cli.text import count_text, printable, size_text

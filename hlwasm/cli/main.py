@@ -1,113 +1,67 @@
-"""The group of commands, and the one place where exceptions end."""
+"""The one place where command lines begin and where exceptions end."""
 
 from __future__ import annotations
 
 import sys
-import traceback
-from collections.abc import Sequence
-from importlib import import_module
-
-import click
+from typing import TYPE_CHECKING, Any
 
 from hlwasm.cli import exit_codes
-from hlwasm.cli.failures import debug, report, say
+from hlwasm.cli.failures import WrongUse, report, say
 
-# Command → the line in the overview. The module of the same name has the command.
-_COMMANDS = {
-    "run": "Run a program in a micro-VM.",
-    "call": "Call one exported function.",
-    "inspect": "Show what a component imports and exports.",
-    "compile": "Compile to an artifact file that starts without a compiler.",
-    "doctor": "Check that this machine can run micro-VMs.",
-    "cache": "Show, check, prune or clear the cache of compiled artifacts.",
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# Options of `run` that take no value: the field of RunOptions and its value.
+_FLAGS: dict[str, tuple[str, Any]] = {
+    "-q": ("quiet", True),
+    "--quiet": ("quiet", True),
+    "--no-cache": ("no_cache", True),
+    "--timings": ("timings", "text"),
+    "--timings-json": ("timings", "json"),
 }
-
-_EPILOG = f"""
-\b
-Examples:
-  hlwasm run app.wasm --verbose input.txt
-  hlwasm call calculator.wasm 'ops.add(2, 3)'
-  hlwasm inspect app.wasm
-  hlwasm doctor
-
-FILE is a component, a core module (WASI preview 1 programs too), WAT text, an artifact
-of `hlwasm compile`, or - for standard input. What is compiled once is kept in a cache.
-
-{exit_codes.help_text()}
-
-\b
-Environment:
-  HLWASM_CACHE_DIR  where compiled artifacts are kept (default ~/.cache/hlwasm)
-  HLWASM_DEBUG=1    show Python tracebacks of errors
-"""
-
-
-class _LazyGroup(click.Group):
-    """Imports a command's module when it is used."""
-
-    def list_commands(self, context: click.Context) -> list[str]:
-        return list(_COMMANDS)
-
-    def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        if name not in _COMMANDS:
-            return None
-        command = import_module(f"hlwasm.cli.{name}").command
-        assert isinstance(command, click.Command)
-        return command
-
-    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        # Without importing any command.
-        with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
-
-
-def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
-    if not wanted or context.resilient_parsing:
-        return
-    import hlwasm
-
-    click.echo(f"hlwasm {hlwasm.__version__}")
-    context.exit()
-
-
-@click.group(
-    name="hlwasm",
-    cls=_LazyGroup,
-    epilog=_EPILOG,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
-@click.option(
-    "--version",
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=_show_version,
-    help="Show the version and exit.",
-)
-def cli() -> None:
-    """Run untrusted WebAssembly components, each in a micro-VM of its own."""
 
 
 def run_command_line(arguments: Sequence[str]) -> int:
     """Runs one command and returns its exit code. Tells errors on stderr, never raises them."""
     try:
-        result = cli.main(args=list(arguments), prog_name="hlwasm", standalone_mode=False)
-        code = result if isinstance(result, int) else exit_codes.OK
+        code = _run_quickly(arguments)
+        if code is None:
+            from hlwasm.cli.commands import run_command
+
+            code = run_command(arguments)
         return _flush(code)
-    except click.Abort:
-        # click's name for KeyboardInterrupt.
-        return report(KeyboardInterrupt())
-    except click.ClickException as error:
-        if debug():
-            traceback.print_exception(error)
-        error.show()
-        return error.exit_code
+    except WrongUse as error:
+        from hlwasm.cli.commands import show_wrong_use
+
+        return show_wrong_use(error, arguments)
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else exit_codes.INTERNAL
     except BrokenPipeError:
         return _closed_output()
     except BaseException as error:
         return report(error)
+
+
+def _run_quickly(arguments: Sequence[str]) -> int | None:
+    """Runs ``run [FLAGS] FILE [ARGS]``; None where it is anything else.
+
+    Importing click takes longer than Python's own start and all that a micro-VM needs, and
+    in this, the commonest command line, it would have nothing to do.
+    """
+    if arguments[:1] != ["run"]:
+        return None
+    given: dict[str, Any] = {}
+    for position, argument in enumerate(arguments[1:], 1):
+        if argument in _FLAGS:
+            name, value = _FLAGS[argument]
+            given[name] = value
+        elif argument.startswith("-"):
+            return None
+        else:
+            from hlwasm.cli.program import RunOptions, run_program
+
+            return run_program(argument, arguments[position + 1 :], RunOptions(**given))
+    return None
 
 
 def _flush(code: int) -> int:

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-
-from hlwasm.errors import LoadError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -42,36 +38,6 @@ def parse_variables(
     return found
 
 
-def environment_of(variables: Sequence[tuple[str, str | None]]) -> dict[str, str]:
-    """The program's environment; a variable to pass on that is not set is left out."""
-    return {name: value for name, value in variables if value is not None}
-
-
-def read_source(file: str) -> str | bytes:
-    """What ``hlwasm.load`` takes: the path, or for ``-`` all of standard input.
-
-    Raises:
-        UsageError: standard input is a terminal or closed.
-    """
-    if file != "-":
-        return file
-    if sys.stdin is None or sys.stdin.isatty():
-        raise click.UsageError("FILE is -, but nothing is piped into standard input")
-    return sys.stdin.buffer.read()
-
-
-def display_name(file: str) -> str:
-    """What to call FILE in messages."""
-    return "standard input" if file == "-" else file
-
-
-def name_input(error: LoadError, file: str) -> None:
-    """Puts FILE in front of the message, in place of what the library calls it."""
-    name = "<bytes>" if file == "-" else Path(file).name
-    message = str(error.args[0]) if error.args else ""
-    error.args = (f"{display_name(file)}: {message.removeprefix(f'{name}: ')}", *error.args[1:])
-
-
 file_argument = click.argument("file", metavar="FILE", type=click.Path(allow_dash=True))
 
 no_cache_option = click.option(
@@ -100,7 +66,13 @@ def sandbox_options(function: F) -> F:
     """Options of commands that run a component."""
     for option in (
         click.option(
-            "--timings", is_flag=True, help="Tell on stderr what took how long, from the start."
+            "--timings-json", "timings", flag_value="json", help="The same as one line of JSON."
+        ),
+        click.option(
+            "--timings",
+            "timings",
+            flag_value="text",
+            help="Tell on stderr what took how long, from the start.",
         ),
         quiet_option,
         no_cache_option,

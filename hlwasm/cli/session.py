@@ -3,52 +3,49 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, TextIO
+from typing import TYPE_CHECKING
 
-import click
-
-from hlwasm.cli.failures import say
-from hlwasm.cli.options import display_name, environment_of, name_input, read_source
+from hlwasm.cli.failures import WrongUse
+from hlwasm.cli.inputs import display_name, name_input, read_source
 from hlwasm.cli.progress import compile_progress
-from hlwasm.cli.timings import Timings
+from hlwasm.frozen import Frozen
+from hlwasm.logs import set_up_with
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import BinaryIO, TextIO
+
     from hlwasm import Component, Limits, Sandbox, Wasi
-
-
-class _SayHandler(logging.Handler):
-    """Log records of hlwasm as lines of the command line."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        say(f"{record.levelname.lower()}: {record.getMessage()}")
+    from hlwasm.cli.timings import Format, Timings
 
 
 def set_up_logging(quiet: bool) -> None:
     """Warnings of hlwasm go to stderr, one line each."""
-    logger = logging.getLogger("hlwasm")
-    logger.handlers = [_SayHandler(logging.ERROR if quiet else logging.WARNING)]
-    logger.propagate = False
+
+    def set_up() -> None:
+        # Only where there is something to tell: it imports `logging`.
+        from hlwasm.cli.log_lines import LogLines
+
+        LogLines.set_up(quiet)
+
+    set_up_with(set_up)
 
 
 def _binary(stream: TextIO | None) -> BinaryIO | None:
     return None if stream is None else stream.buffer
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class RunOptions(Frozen):
     """The options of :func:`hlwasm.cli.options.sandbox_options`."""
 
-    variables: Sequence[tuple[str, str | None]]
-    allow_missing_imports: bool
-    memory: int | None
-    transfer_memory: int | None
-    no_cache: bool
-    quiet: bool
-    timings: bool
+    variables: Sequence[tuple[str, str | None]] = ()
+    allow_missing_imports: bool = False
+    memory: int | None = None
+    transfer_memory: int | None = None
+    no_cache: bool = False
+    quiet: bool = False
+    timings: Format | None = None
 
     def limits(self) -> Limits:
         """What the sandbox may use."""
@@ -59,7 +56,7 @@ class Settings:
         try:
             return Limits(memory=self.memory)
         except ValueError as error:
-            raise click.BadParameter(str(error), param_hint="--memory") from error
+            raise WrongUse(f"Invalid value for --memory: {error}") from error
 
     def wasi(self, arguments: Sequence[str]) -> Wasi:
         """Standard streams of this process, the given environment and arguments."""
@@ -68,14 +65,15 @@ class Settings:
         try:
             return Wasi(
                 args=arguments,
-                env=environment_of(self.variables),
+                # A variable to pass on that is not set is left out.
+                env={name: value for name, value in self.variables if value is not None},
                 # None where the process was started without the stream.
                 stdin=_binary(sys.stdin),
                 stdout=_binary(sys.stdout),
                 stderr=_binary(sys.stderr),
             )
         except ValueError as error:
-            raise click.UsageError(str(error)) from error
+            raise WrongUse(str(error)) from error
 
 
 def load(file: str, *, no_cache: bool, quiet: bool, transfer_memory: int | None) -> Component:
@@ -99,16 +97,16 @@ def _checked(transfer_memory: int) -> int:
     try:
         return CompileOptions(transfer_bytes=transfer_memory).transfer_bytes
     except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--transfer-memory") from error
+        raise WrongUse(f"Invalid value for --transfer-memory: {error}") from error
 
 
-def load_timed(file: str, settings: Settings, timings: Timings) -> Component:
+def load_timed(file: str, options: RunOptions, timings: Timings) -> Component:
     """Like :func:`load`, as a step of the timings."""
     component = load(
         file,
-        no_cache=settings.no_cache,
-        quiet=settings.quiet,
-        transfer_memory=settings.transfer_memory,
+        no_cache=options.no_cache,
+        quiet=options.quiet,
+        transfer_memory=options.transfer_memory,
     )
     timings.step("load (cached)" if component.artifact.cached else "load (compiled)")
     return component
@@ -116,21 +114,22 @@ def load_timed(file: str, settings: Settings, timings: Timings) -> Component:
 
 @contextlib.contextmanager
 def sandbox_of(
-    component: Component, settings: Settings, wasi: Wasi, timings: Timings
+    component: Component, options: RunOptions, wasi: Wasi, timings: Timings
 ) -> Iterator[Sandbox]:
     """A sandbox that runs the component; tells timings at its end, also after an error."""
     try:
         imports = None
-        if settings.allow_missing_imports:
+        if options.allow_missing_imports:
             from hlwasm.cli.missing_imports import stand_ins
 
             imports = stand_ins(component.description)
-        limits = settings.limits()
+        limits = options.limits()
         with component.instantiate(imports, wasi=wasi, limits=limits) as sandbox:
-            timings.step("boot and instantiate")
+            timings.step("sandbox")
+            timings.split(sandbox.steps())
             yield sandbox
-            timings.step("run")
+            timings.step("first call")
         timings.step("close")
     finally:
-        if settings.timings:
-            timings.tell()
+        if options.timings:
+            timings.tell(options.timings)

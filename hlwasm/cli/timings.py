@@ -4,35 +4,44 @@ from __future__ import annotations
 
 import os
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from hlwasm.cli import STARTED
 from hlwasm.cli.failures import say
 from hlwasm.cli.text import milliseconds
+from hlwasm.stopwatch import Stopwatch
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    Format: TypeAlias = Literal["text", "json"]
 
 
-class Timings:
-    """Steps one after the other, from the start of the process."""
+class Timings(Stopwatch):
+    """Steps from the start of the process. What was imported before this, is the second one."""
+
+    __slots__ = ()
 
     def __init__(self) -> None:
-        now = time.perf_counter()
-        self._steps: list[tuple[str, float]] = []
+        super().__init__()
+        self.steps.append(("imports", time.perf_counter() - STARTED))
+
+    def tell(self, wanted: Format) -> None:
+        """Writes all steps to stderr.
+
+        As text in milliseconds; or as JSON, one object of seconds by step, which instead of
+        the start of Python (known to 10 ms only) has the instant of its end by the
+        monotonic clock.
+        """
+        if wanted == "json":
+            import json
+
+            named = {name.partition(" (")[0].replace(" ", "_"): took for name, took in self.steps}
+            say(json.dumps({"python_started_at": STARTED, **named}))
+            return
         python = _python_start_seconds()
-        if python is not None:
-            self._steps.append(("start Python", python))
-        self._steps.append(("import the command line", now - STARTED))
-        self._last = now
-
-    def step(self, name: str) -> float:
-        """Ends a step, and returns its seconds."""
-        now = time.perf_counter()
-        seconds, self._last = now - self._last, now
-        self._steps.append((name, seconds))
-        return seconds
-
-    def tell(self) -> None:
-        """Writes all steps to stderr."""
-        rows = [*self._steps, ("total", sum(seconds for _, seconds in self._steps))]
+        rows = self.steps if python is None else [("start of Python", python), *self.steps]
+        rows = [*rows, ("total", sum(seconds for _, seconds in rows))]
         width = max(len(name) for name, _ in rows)
         lines = [f"  {name.ljust(width)} {milliseconds(seconds):>12}" for name, seconds in rows]
         say("timings\n" + "\n".join(lines))
@@ -40,6 +49,8 @@ class Timings:
 
 def _python_start_seconds() -> float | None:
     """From the start of the process to the import of this package, to 10 ms."""
+    from pathlib import Path
+
     try:
         # Field 22, counted behind the name, which may contain anything.
         fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()

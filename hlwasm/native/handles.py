@@ -111,12 +111,24 @@ class NativeSandbox:
 
     def counters(self) -> Counters:
         """Reads the counters."""
+        out = self._read_counters()
+        return Counters(*[getattr(out, name) for name in Counters.__match_args__])
+
+    def steps(self) -> list[tuple[str, float]]:
+        """What making it took: name and seconds of each step, in order."""
+        out = self._read_counters()
+        return [
+            ("VM creation", out.create_nanoseconds / 1e9),
+            ("guest boot", out.boot_nanoseconds / 1e9),
+        ]
+
+    def _read_counters(self) -> Any:
         out = self.ffi.new("hlw_counters *")
         with self._life:
             if self.pointer is None:
                 raise SandboxClosed("the sandbox is closed; instantiate a new one")
             self.lib.hlw_counters_read(self.pointer, out)
-        return Counters(*[getattr(out, name) for name in Counters.__match_args__])
+        return out
 
     def kick(self) -> None:
         """Makes the running call, or the next one, return early. Any thread may call this."""

@@ -13,6 +13,7 @@ from hlwasm.sandbox.exports import Exports, ResourceClasses
 from hlwasm.sandbox.imports import Implementation, Linker, Provider
 from hlwasm.sandbox.limits import Limits, window_bytes
 from hlwasm.sandbox.state import Status
+from hlwasm.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,9 +40,11 @@ class Sandbox:
         providers: Sequence[Provider],
         limits: Limits,
     ) -> None:
+        self._steps = steps = Stopwatch()
         description = component.description
         # Link first: it needs no VM, and its errors are the likeliest.
         linked = Linker(description, imports, providers).link()
+        steps.step("linking")
         self.component = component
         self.limits = limits
         self._providers = providers
@@ -51,6 +54,8 @@ class Sandbox:
             artifact_fd=component.artifact.fd,
             artifact_bytes=component.artifact.code_bytes,
         )
+        steps.step("VM")
+        steps.split(native.steps())
         classes = ResourceClasses(description)
         self._loop = loop = CallLoop(native, description, classes.by_type)
         loop.bind_import = _import_binders(component, loop, linked)
@@ -58,6 +63,7 @@ class Sandbox:
             loop.load_and_instantiate(description, limits.table_elements)
             classes.build(loop)
             self.exports = Exports(description, classes, loop)
+            steps.step("instantiation")
         except BaseException:
             self.close()
             raise
@@ -107,6 +113,10 @@ class Sandbox:
             # A host function that waits for input or time ends then, too.
             for provider in self._providers:
                 provider.interrupt(Cancelled("the call was cancelled"))
+
+    def steps(self) -> list[tuple[str, float]]:
+        """What making the sandbox took: name and seconds of each step, in order."""
+        return list(self._steps.steps)
 
     def counters(self) -> Counters:
         """What the sandbox has done since it was made."""

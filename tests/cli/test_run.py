@@ -167,7 +167,7 @@ def test_timings_are_told_on_request(hlwasm: CommandLine, tmp_path: Path) -> Non
     hlwasm("run", program)
     done = hlwasm("run", "--timings", program)
     assert done.code == 4
-    for step in ("start Python", "load (cached)", "boot and instantiate", "total"):
+    for step in ("start of Python", "load (cached)", "VM creation", "first call", "total"):
         assert f"  {step} " in done.stderr
     assert "load (compiled)" in hlwasm("run", "--timings", "--no-cache", program).stderr
 

@@ -47,6 +47,8 @@ pub struct HlwCounters {
     pub exceptions: u64,
     pub protects: u64,
     pub interrupts: u64,
+    pub create_nanoseconds: u64,
+    pub boot_nanoseconds: u64,
 }
 
 /// `hlw_sandbox`.
@@ -308,5 +310,7 @@ pub unsafe extern "C" fn hlw_counters_read(sandbox: *const HlwSandbox, counters:
         exceptions: now.exceptions,
         protects: now.protects,
         interrupts: now.interrupts,
+        create_nanoseconds: now.create_nanoseconds,
+        boot_nanoseconds: now.boot_nanoseconds,
     };
 }

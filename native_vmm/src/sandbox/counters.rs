@@ -17,4 +17,8 @@ pub struct Counters {
     pub protects: u64,
     /// Returns because of signals and kicks.
     pub interrupts: u64,
+    /// Nanoseconds that making the VM and its memory took.
+    pub create_nanoseconds: u64,
+    /// Nanoseconds that the guest took to its first ready.
+    pub boot_nanoseconds: u64,
 }

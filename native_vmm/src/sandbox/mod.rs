@@ -21,6 +21,7 @@ mod requests;
 mod traps;
 
 use std::cell::UnsafeCell;
+use std::time::{Duration, Instant};
 
 use guest::Guest;
 use host_guest_abi::command::COMMAND_CALL;
@@ -50,6 +51,7 @@ impl Sandbox {
     /// # Errors
     /// See [`SandboxError`].
     pub fn new(config: Config) -> Result<Self, SandboxError> {
+        let started = Instant::now();
         let guest = Guest::new(config)?;
         // SAFETY: the flag is valid while the machine exists, which is as long as `kick`.
         let kick = unsafe { Kick::new(guest.machine.immediate_exit())? };
@@ -57,7 +59,13 @@ impl Sandbox {
             kick,
             guest: UnsafeCell::new(guest),
         };
-        sandbox.enter(|guest| guest.boot(&sandbox.kick))?;
+        let created = Instant::now();
+        sandbox.enter(|guest| {
+            guest.boot(&sandbox.kick)?;
+            guest.counters.create_nanoseconds = nanoseconds(created - started);
+            guest.counters.boot_nanoseconds = nanoseconds(created.elapsed());
+            Ok(())
+        })?;
         Ok(sandbox)
     }
 
@@ -175,6 +183,10 @@ impl Sandbox {
         drop(inside);
         result
     }
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// The right to touch the guest, given back when dropped.
