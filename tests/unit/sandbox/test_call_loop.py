@@ -84,7 +84,12 @@ def test_a_call_passes_parameters_and_result(rig: Rig) -> None:
 
 def test_a_host_call_is_served(rig: Rig) -> None:
     seen: list[int] = []
-    rig.import_log(lambda value: (seen.append(value), 99)[1])
+
+    def log(value: int) -> int:
+        seen.append(value)
+        return 99
+
+    rig.import_log(log)
     rig.script.write(IMPORT_MEMORY + 64, struct.pack("<I", 41))
     rig.script.write(IMPORT_MEMORY + _abi.TRANSFER_CURSOR, struct.pack("<I", 80))
     rig.script.host_call(0, 64)
