@@ -35,7 +35,7 @@ demo: $(VENV)/.native
 test: $(VENV)/.native
 	cargo test --release --workspace --locked --quiet
 	$(BIN)/python components/build.py
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto
 
 lint: $(VENV)/.native
 	cargo fmt --all --check
