@@ -10,7 +10,7 @@ use common::{
     MIB, PAGE, READ_WRITE, TestResult, WINDOWS, answered, done, hypervisor, micro_guest, request,
     text,
 };
-use host_guest_abi::exit::{EXIT_IMAGE, EXIT_PROTECT, EXIT_RELEASE};
+use host_guest_abi::exit::{EXIT_IMAGE, EXIT_PROTECT, EXIT_RELEASE, EXIT_REMAP};
 use host_guest_abi::layout::{ARTIFACT, HEAP};
 use native_vmm::hypervisor::Driver;
 use native_vmm::memory::Plan;
@@ -149,6 +149,53 @@ fn images_are_private_copies_of_the_artifact() -> TestResult {
     answered(&sandbox, EXIT_RELEASE, [2, 0, 0, 0], 0)?;
     answered(&sandbox, EXIT_IMAGE, [ARTIFACT, WINDOW, PAGE, 0], 0)?;
     assert_eq!(sandbox.accessible(2)?, PAGE);
+    Ok(())
+}
+
+#[test]
+fn images_have_no_holes() -> TestResult {
+    let Some(sandbox) = sandbox_with_artifact()? else {
+        return Ok(());
+    };
+    answered(
+        &sandbox,
+        EXIT_IMAGE,
+        [ARTIFACT, WINDOW, 3 * PAGE + 100, 0],
+        0,
+    )?;
+    let remap = |page, pages, errno| {
+        let range = [WINDOW + page * PAGE, pages * PAGE, READ_WRITE, 0];
+        answered(&sandbox, EXIT_REMAP, range, errno)
+    };
+    // Many holes would be many mappings of the host.
+    remap(1, 1, libc::EINVAL)?;
+    remap(0, 3, libc::EINVAL)?;
+    remap(1, 3, 0)?;
+    assert_eq!(sandbox.accessible(2)?, 4 * PAGE);
+    Ok(())
+}
+
+#[test]
+fn an_artifact_that_is_cut_off_harms_the_guest_only() -> TestResult {
+    if !hypervisor() {
+        return Ok(());
+    }
+    let (file, bytes) = artifact()?;
+    let cut = file.try_clone()?;
+    let config = Config::new(Driver::Kvm, 64 * MIB, &WINDOWS)?.with_artifact(file, bytes)?;
+    let sandbox = Sandbox::new(config.with_image(micro_guest::image()?))?;
+    done(sandbox.command(Do::HandleTraps.code(), &[])?);
+    cut.set_len(PAGE)?;
+    let image = [ARTIFACT, WINDOW, 3 * PAGE + 100, 0];
+    answered(&sandbox, EXIT_IMAGE, image, libc::EIO)?;
+    assert_eq!(sandbox.accessible(2)?, 0);
+    for address in [ARTIFACT + 2 * PAGE, WINDOW, WINDOW + 3 * PAGE] {
+        let exit = sandbox.command(Do::Load.code(), &[address])?;
+        assert!(
+            matches!(exit, Exit::Failed { values: [_, 0], .. }),
+            "{address:#x}: {exit:?}"
+        );
+    }
     Ok(())
 }
 

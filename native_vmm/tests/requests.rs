@@ -4,17 +4,24 @@ mod common;
 
 use common::micro_guest::Do;
 use common::{
-    MIB, PAGE, READ_WRITE, TestResult, WINDOWS, answered, done, micro_sandbox, request, text,
+    MIB, PAGE, READ_WRITE, TestResult, WINDOWS, answered, done, hypervisor, micro_guest,
+    micro_sandbox, request, text,
 };
 use host_guest_abi::exit::{
     EXIT_HOST_CALL, EXIT_IMAGE, EXIT_LOG, EXIT_PANIC, EXIT_PROTECT, EXIT_RELEASE, EXIT_REMAP,
     EXIT_TRAP_ENTRY, LOG_INFO,
 };
 use host_guest_abi::layout::{ARTIFACT, HEAP, IMAGE_END, TEXT, TEXT_BYTES};
+use native_vmm::hypervisor::Driver;
 use native_vmm::memory::Plan;
-use native_vmm::sandbox::{Exit, SandboxError, State};
+use native_vmm::sandbox::{Config, Exit, Sandbox, SandboxError, State};
 
 const WINDOW: u64 = Plan::window_address(2);
+
+/// Mappings of this process.
+fn count() -> std::io::Result<usize> {
+    Ok(std::fs::read_to_string("/proc/self/maps")?.lines().count())
+}
 
 #[test]
 fn bad_requests_end_the_sandbox() -> TestResult {
@@ -301,7 +308,6 @@ fn a_guest_cannot_make_many_mappings() -> TestResult {
     let Some(sandbox) = micro_sandbox()? else {
         return Ok(());
     };
-    let count = || std::fs::read_to_string("/proc/self/maps").map(|maps| maps.lines().count());
     let before = count()?;
     answered(
         &sandbox,
@@ -314,6 +320,59 @@ fn a_guest_cannot_make_many_mappings() -> TestResult {
         done(sandbox.command(Do::Store.code(), &[address + PAGE, 1])?);
         answered(&sandbox, EXIT_REMAP, [address, PAGE, READ_WRITE, 0], 0)?;
         done(sandbox.command(Do::Store.code(), &[address, 1])?);
+    }
+    let after = count()?;
+    assert!(after < before + 100, "{before} mappings became {after}");
+    Ok(())
+}
+
+/// A sandbox whose windows all have room for large pages.
+fn roomy_sandbox() -> Result<Option<Sandbox>, Box<dyn std::error::Error>> {
+    if !hypervisor() {
+        return Ok(None);
+    }
+    let config = Config::new(Driver::Kvm, 64 * MIB, &[8 * MIB; 3])?;
+    Ok(Some(Sandbox::new(
+        config.with_image(micro_guest::image()?),
+    )?))
+}
+
+#[test]
+fn nor_with_large_pages_in_a_transfer_window() -> TestResult {
+    let Some(sandbox) = roomy_sandbox()? else {
+        return Ok(());
+    };
+    let (before, window) = (count()?, Plan::window_address(1));
+    for address in (window + 4 * MIB..window + 8 * MIB).step_by(0x2000) {
+        answered(&sandbox, EXIT_REMAP, [address, PAGE, READ_WRITE, 0], 0)?;
+    }
+    let after = count()?;
+    assert!(after < before + 100, "{before} mappings became {after}");
+    Ok(())
+}
+
+#[test]
+fn nor_with_large_pages_and_a_border_to_and_fro() -> TestResult {
+    let Some(sandbox) = roomy_sandbox()? else {
+        return Ok(());
+    };
+    let before = count()?;
+    let grow = |end| answered(&sandbox, EXIT_PROTECT, [WINDOW, end, READ_WRITE, 0], 0);
+    grow(PAGE)?;
+    grow(4 * MIB)?;
+    for border in (4 * MIB..8 * MIB).step_by(0x2000) {
+        grow(border + 2 * PAGE)?;
+        let place = WINDOW + border + PAGE;
+        answered(&sandbox, EXIT_PROTECT, [place, PAGE, 0, 0], 0)?;
+        grow(border + 2 * PAGE)?;
+    }
+    let after = count()?;
+    assert!(after < before + 100, "{before} mappings became {after}");
+    // Released and made again, with other sizes, many times.
+    for round in 1..200 {
+        answered(&sandbox, EXIT_RELEASE, [2, 0, 0, 0], 0)?;
+        grow(round % 4 * 2 * MIB + PAGE)?;
+        grow(8 * MIB)?;
     }
     let after = count()?;
     assert!(after < before + 100, "{before} mappings became {after}");

@@ -30,6 +30,46 @@ pub type Answer = Result<i32, &'static str>;
 struct State {
     accessible: u64,
     images: u32,
+    /// Large pages are preferred from here to the end, once that is decided. Always just
+    /// so: pages that differ in this are mappings of their own.
+    large_from: Option<u64>,
+}
+
+impl State {
+    const NEW: Self = Self {
+        accessible: 0,
+        images: 0,
+        large_from: None,
+    };
+
+    /// Prefers large pages behind the first `small` bytes. Filling memory is 20 times as
+    /// fast with them, but a touch takes 2 MiB: not where only a few pages are used.
+    fn prefer_large_pages(&mut self, region: &Region, window: &Window, small: u64) {
+        if self.large_from.is_none() {
+            self.large_from = Some(small.next_multiple_of(LARGE_PAGE_BYTES));
+            self.advise(region, window, 0, window.capacity);
+        }
+    }
+
+    fn advise(&self, region: &Region, window: &Window, offset: u64, end: u64) {
+        let start = self.large_from.map_or(end, |from| from.max(offset));
+        if start < end {
+            region.prefer_large_pages(window.physical + start, end - start);
+        }
+    }
+
+    /// Replaces pages by zero pages that are like their neighbours.
+    fn renew(
+        &self,
+        region: &Region,
+        window: &Window,
+        (offset, end): (u64, u64),
+        access: Access,
+    ) -> io::Result<()> {
+        region.renew(window.physical + offset, end - offset, access)?;
+        self.advise(region, window, offset, end);
+        Ok(())
+    }
 }
 
 /// The windows of one sandbox.
@@ -51,14 +91,15 @@ impl Windows {
             } else {
                 0
             };
+            let mut state = State {
+                accessible,
+                ..State::NEW
+            };
             if accessible > 0 {
                 region.protect(window.physical, accessible, Access::ReadWrite)?;
-                prefer_large_pages(region, window, LARGE_PAGE_BYTES);
+                state.prefer_large_pages(region, window, LARGE_PAGE_BYTES);
             }
-            states.push(State {
-                accessible,
-                images: 0,
-            });
+            states.push(state);
         }
         Ok(Self { states })
     }
@@ -104,7 +145,7 @@ impl Windows {
             state.accessible = end;
             // Growth is asked for to be used; of the first memory much may never be.
             if old == 0 {
-                prefer_large_pages(region, &window, end);
+                state.prefer_large_pages(region, &window, end);
             } else {
                 region.populate(physical, (end - old).min(POPULATE_MAX_BYTES));
             }
@@ -136,11 +177,14 @@ impl Windows {
         if offset > state.accessible {
             return Ok(libc::EINVAL);
         }
-        let physical = window.physical + offset;
         if end == offset {
             return Ok(0);
         }
-        match region.renew(physical, end - offset, Access::ReadWrite) {
+        // A hole in an image would be a mapping more.
+        if state.images > 0 && end < state.accessible {
+            return Ok(libc::EINVAL);
+        }
+        match state.renew(region, &window, (offset, end), Access::ReadWrite) {
             Ok(()) => state.accessible = state.accessible.max(end),
             Err(error) => return Ok(errno(&error)),
         }
@@ -153,27 +197,20 @@ impl Windows {
     /// A violation.
     pub fn release(&mut self, plan: &Plan, region: &Region, index: u64) -> Answer {
         let index = usize::try_from(index).unwrap_or(usize::MAX);
-        let Some(&Window { physical, .. }) = plan.windows.get(index) else {
+        let Some(window) = plan.windows.get(index) else {
             return Err("no such window");
         };
-        let state = &mut self.states[index];
-        let kept = if Plan::is_transfer(index) {
-            Access::ReadWrite
+        let (whole, state) = ((0, window.capacity), &mut self.states[index]);
+        if state.accessible == 0 {
+            return Ok(0);
+        }
+        let renewed = if Plan::is_transfer(index) {
+            state.renew(region, window, whole, Access::ReadWrite)
         } else {
-            Access::None
+            let renewed = State::NEW.renew(region, window, whole, Access::None);
+            renewed.map(|()| *state = State::NEW)
         };
-        if state.accessible > 0
-            && let Err(error) = region.renew(physical, state.accessible, kept)
-        {
-            return Ok(errno(&error));
-        }
-        if kept == Access::None {
-            *state = State {
-                accessible: 0,
-                images: 0,
-            };
-        }
-        Ok(0)
+        Ok(renewed.map_or_else(|error| errno(&error), |()| 0))
     }
 
     /// Maps artifact bytes copy-on-write over a component window.
@@ -217,11 +254,18 @@ impl Windows {
             return Ok(libc::ENOMEM);
         }
         state.images += 1;
-        match map_image(region, artifact, window.physical + offset, position, bytes) {
-            Ok(()) => state.accessible = state.accessible.max(end),
-            Err(error) => return Ok(errno(&error)),
+        let mapped = map_image(region, artifact, window.physical + offset, position, bytes);
+        state.accessible = state.accessible.max(end);
+        match mapped {
+            Ok(()) => Ok(0),
+            // Somebody has cut the file off. What was mapped of it must go.
+            Err(error) => {
+                let place = WindowPlace { index, offset };
+                let accessible = state.accessible;
+                let _ = self.shrink(plan, region, place, accessible)?;
+                Ok(errno(&error))
+            }
         }
-        Ok(0)
     }
 
     /// Takes the end of a component window away, with what is in it.
@@ -233,24 +277,12 @@ impl Windows {
         if end < state.accessible {
             return Ok(libc::EINVAL);
         }
-        let (physical, bytes) = (
-            window.physical + place.offset,
-            state.accessible - place.offset,
-        );
-        match region.renew(physical, bytes, Access::None) {
+        let lost = (place.offset, state.accessible);
+        match state.renew(region, &window, lost, Access::None) {
             Ok(()) => state.accessible = place.offset,
             Err(error) => return Ok(errno(&error)),
         }
         Ok(0)
-    }
-}
-
-/// Advises large pages for a window behind its first `small` bytes. Filling memory is 20
-/// times as fast with them, but a touch takes 2 MiB: not where only a few pages are used.
-fn prefer_large_pages(region: &Region, window: &Window, small: u64) {
-    let start = small.next_multiple_of(LARGE_PAGE_BYTES);
-    if start < window.capacity {
-        region.prefer_large_pages(window.physical + start, window.capacity - start);
     }
 }
 
