@@ -81,9 +81,9 @@ impl World {
         let Decoded { mut resolve, world } = decode(component.bytes)?;
         reserved::refuse(&resolve)?;
         unsupported::refuse_types(&resolve, world)?;
+        let leftovers = leftovers::remove(&mut resolve, world);
         let name = world_name(&resolve, world);
         let wit = print(&resolve, world)?;
-        let leftovers = leftovers::remove(&mut resolve, world);
         let made_up_types = use_types(&mut resolve, world);
         resolve.generate_nominal_type_ids(world);
         prune(&mut resolve, world, component);

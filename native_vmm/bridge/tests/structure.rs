@@ -330,3 +330,34 @@ fn docs_are_described_where_wit_carries_them() {
     let description = of("package a:b; interface i { f: func(); } world w { export i; }");
     assert_eq!(description["exports"][0]["docs"], Value::Null);
 }
+
+#[test]
+fn what_toolchains_left_behind_is_left_out() {
+    let init = "init: func(app-name: string, symbols: list<u8>, stub-wasi: bool)";
+    let description = of(&format!(
+        "package a:b; world w {{
+            export exports: interface {{ {init} -> result<_, string>; }}
+            export init: func(shim: string, script: string, entry-path: option<string>,
+                disable-gc: bool) -> result<_, string>;
+            export run: func();
+        }}"
+    ));
+    assert_eq!(names(&description["exports"]), ["run"]);
+    let skipped = description["skipped"].as_array().unwrap();
+    let skipped: Vec<&Value> = skipped.iter().map(|each| &each["name"]).collect();
+    assert_eq!(skipped, ["exports", "init"]);
+    assert!(!description["wit"].as_str().unwrap().contains("init"));
+}
+
+#[test]
+fn what_only_has_their_names_is_kept() {
+    let init = "init: func(app-name: string, symbols: list<u8>, stub-wasi: bool)";
+    let description = of(&format!(
+        "package a:b; world w {{
+            export exports: interface {{ {init}; other: func(); }}
+            export init: func(script: string);
+        }}"
+    ));
+    assert_eq!(description["exports"].as_array().unwrap().len(), 3);
+    assert_eq!(description["skipped"], json!([]));
+}
