@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hlwasm.artifact import Cache, CompileOptions, prepare
 from hlwasm.errors import LoadError
 from hlwasm.sandbox.limits import WASM_PAGE, Limits
 from hlwasm.sandbox.sandbox import Sandbox
 from hlwasm.wit.model import Description
 
 if TYPE_CHECKING:
-    from hlwasm.artifact import Artifact, Cache, Progress
+    from hlwasm.artifact import Artifact, Progress
     from hlwasm.wasi import Wasi
 
 DEFAULT_TRANSFER_MEMORY = 64 << 20
@@ -53,12 +53,10 @@ def load(
         ...     sandbox.exports.add(2, 3)
         5
     """
-    from hlwasm.artifact import Cache, CompileOptions, prepare
-
     if isinstance(source, (bytes, bytearray, memoryview)):
         name, source = "<bytes>", bytes(source)
     else:
-        name = Path(source).name
+        name = os.fspath(source).rstrip("/").rpartition("/")[2]
     chosen = (Cache() if cache else None) if isinstance(cache, bool) else cache
     try:
         artifact = prepare(

@@ -6,9 +6,16 @@ no more, and a program whose artifact is cached starts without the compiler.
 
 from __future__ import annotations
 
+import atexit
+import os
 import sys
 import time
-from typing import NoReturn
+
+# As in hlwasm/__init__.py.
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 # For `--timings`: as early as this package can know.
 STARTED = time.perf_counter()
@@ -16,6 +23,16 @@ STARTED = time.perf_counter()
 
 def main() -> NoReturn:
     """Entry point of the ``hlwasm`` script. Ends the process."""
+    code = _run()
+    if sys.gettrace() is None and sys.getprofile() is None:
+        # Streams are flushed and sandboxes closed by now. Python's tear-down would free each
+        # object on its own, which takes longer than making and booting the micro-VM did.
+        atexit._run_exitfuncs()
+        os._exit(code)
+    sys.exit(code)
+
+
+def _run() -> int:
     try:
         from hlwasm.cli.main import run_command_line
 
@@ -25,4 +42,4 @@ def main() -> NoReturn:
         from hlwasm.cli.exit_codes import INTERRUPTED
 
         code = INTERRUPTED
-    sys.exit(code)
+    return code

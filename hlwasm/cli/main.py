@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +59,9 @@ def _run_quickly(arguments: Sequence[str]) -> int | None:
         elif argument.startswith("-"):
             return None
         else:
+            # Next to nothing of what is made before the program runs is garbage; looking for
+            # it takes longer than booting the micro-VM.
+            gc.disable()
             from hlwasm.cli.program import RunOptions, run_program
 
             return run_program(argument, arguments[position + 1 :], RunOptions(**given))

@@ -5,6 +5,9 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+# Only so that importing is one step of the timings, and no part of others.
+import hlwasm.component
+import hlwasm.wasi  # noqa: F401
 from hlwasm.cli.exit_codes import OK
 from hlwasm.cli.failures import WrongUse
 from hlwasm.cli.inputs import base_name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import sys
 from typing import TYPE_CHECKING
 
@@ -127,6 +128,9 @@ def sandbox_of(
         with component.instantiate(imports, wasi=wasi, limits=limits) as sandbox:
             timings.step("sandbox")
             timings.split(sandbox.steps())
+            # See `_run_quickly`. From here on a host function may make garbage.
+            gc.freeze()
+            gc.enable()
             yield sandbox
             timings.step("first call")
         timings.step("close")

@@ -28,7 +28,7 @@ class Param(NamedTuple):
     type: TypeRef
 
 
-class Field(NamedTuple):
+class Field(Frozen):
     """A field of a record."""
 
     name: str
@@ -36,7 +36,7 @@ class Field(NamedTuple):
     docs: str | None
 
 
-class Case(NamedTuple):
+class Case(Frozen):
     """A case of a variant; ``type`` is None where the case has no payload."""
 
     name: str
@@ -44,7 +44,7 @@ class Case(NamedTuple):
     docs: str | None
 
 
-class Label(NamedTuple):
+class Label(Frozen):
     """A case of an enum, or one flag."""
 
     name: str
@@ -188,14 +188,14 @@ class ResourceDestructor(Frozen):
     resource: int
 
 
-class Skipped(NamedTuple):
+class Skipped(Frozen):
     """An export of a bare module that cannot be called, and why."""
 
     name: str
     reason: str
 
 
-class MemoryPlan(NamedTuple):
+class MemoryPlan(Frozen):
     """A linear memory of the component, in wasm pages of 64 KiB."""
 
     minimum_pages: int
