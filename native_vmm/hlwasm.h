@@ -4,7 +4,7 @@
  * Every function that can fail returns a negative hlw_status; hlw_last_error() then has
  * the message of the calling thread's last failure. No function unwinds into the caller.
  * A sandbox may be moved between threads but used by one thread at a time, except for
- * hlw_kick(), which any thread may call while the sandbox exists.
+ * hlw_kick() and hlw_counters_read(), which any thread may call while the sandbox exists.
  */
 
 typedef struct hlw_sandbox hlw_sandbox;
@@ -112,7 +112,7 @@ int32_t hlw_kick(const hlw_sandbox *sandbox);
 /* Usable memory of a transfer window (0 or 1): valid, readable and writable until
  * hlw_sandbox_free, whatever the guest does. */
 uint8_t *hlw_window(const hlw_sandbox *sandbox, uint32_t index, uint64_t *bytes);
-/* Zeros while another thread runs the sandbox. */
+/* As they were at the last exit. Any thread may call this while the sandbox exists. */
 void hlw_counters_read(const hlw_sandbox *sandbox, hlw_counters *counters);
 
 /* Scripted driver, for tests: each step applies its writes, then ends the next run.

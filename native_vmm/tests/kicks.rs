@@ -51,7 +51,7 @@ fn a_kick_before_a_run_ends_it_at_once() -> TestResult {
         assert_eq!(exit, Exit::Interrupted { kicked: true });
         assert_eq!(done(sandbox.resume()?), [n, 0]);
     }
-    assert_eq!(sandbox.counters()?.interrupts, 3);
+    assert_eq!(sandbox.counters().interrupts, 3);
     Ok(())
 }
 
@@ -124,7 +124,7 @@ fn requests_are_neither_lost_nor_repeated() -> TestResult {
     let (values, kicks) = result?;
     println!("{sent} kicks, {kicks} interruptions");
     assert_eq!(values, [n * (n + 1) / 2, n]);
-    assert_eq!(sandbox.counters()?.host_calls, n);
+    assert_eq!(sandbox.counters().host_calls, n);
     Ok(())
 }
 
@@ -218,7 +218,7 @@ fn a_second_thread_is_refused() -> TestResult {
             let mut refused = false;
             while !refused && start.elapsed() < Duration::from_secs(10) {
                 thread::sleep(Duration::from_millis(1));
-                refused = matches!(sandbox.counters(), Err(SandboxError::Busy));
+                refused = matches!(sandbox.accessible(0), Err(SandboxError::Busy));
             }
             let also = matches!(sandbox.call(0), Err(SandboxError::Busy));
             sandbox.kick();
@@ -229,6 +229,35 @@ fn a_second_thread_is_refused() -> TestResult {
     assert_eq!(exit, Exit::Interrupted { kicked: true });
     assert_eq!(other.join().ok(), Some(true));
     Ok(())
+}
+
+#[test]
+fn looking_at_counters_disturbs_nobody() -> TestResult {
+    let Some(sandbox) = micro_sandbox()? else {
+        return Ok(());
+    };
+    let (sandbox, stop) = (Arc::new(sandbox), Arc::new(AtomicBool::new(false)));
+    let watcher = thread::spawn({
+        let (sandbox, stop) = (Arc::clone(&sandbox), Arc::clone(&stop));
+        move || {
+            let mut last = sandbox.counters().exits;
+            while !stop.load(SeqCst) {
+                let now = sandbox.counters().exits;
+                assert!(now >= last, "{last}, then {now}");
+                last = now;
+            }
+        }
+    });
+    let work = || {
+        for n in 1..=20_000 {
+            assert_eq!(done(sandbox.command(Do::Count.code(), &[n])?), [n, 0]);
+        }
+        Ok::<_, SandboxError>(())
+    };
+    let worked = work();
+    stop.store(true, SeqCst);
+    watcher.join().map_err(|_| "the watcher panicked")?;
+    Ok(worked?)
 }
 
 #[test]

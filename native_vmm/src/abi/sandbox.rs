@@ -8,7 +8,7 @@ use std::slice;
 
 use super::{AbiError, entry, quiet};
 use crate::hypervisor::Driver;
-use crate::sandbox::{Config, Exit, Sandbox, SandboxError};
+use crate::sandbox::{Config, Counters, Exit, Sandbox, SandboxError};
 
 /// `hlw_config`.
 #[derive(Debug, Clone, Copy)]
@@ -292,7 +292,7 @@ pub unsafe extern "C" fn hlw_window(
     base
 }
 
-/// Copies the counters; zeros while another thread runs the sandbox.
+/// Copies the counters as they were at the last exit. For any thread.
 ///
 /// # Safety
 /// The sandbox exists and `counters` is writable; either may be null.
@@ -301,7 +301,7 @@ pub unsafe extern "C" fn hlw_counters_read(sandbox: *const HlwSandbox, counters:
     // SAFETY: valid or null, as the caller promised.
     let (sandbox, counters) = unsafe { (sandbox.as_ref(), counters.as_mut()) };
     let Some(counters) = counters else { return };
-    let now = quiet(None, || Some(sandbox?.sandbox.counters().ok())).unwrap_or_default();
+    let now = quiet(Counters::default(), || Some(sandbox?.sandbox.counters()));
     *counters = HlwCounters {
         exits: now.exits,
         host_calls: now.host_calls,

@@ -21,6 +21,7 @@ mod requests;
 mod traps;
 
 use std::cell::UnsafeCell;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use guest::Guest;
@@ -40,6 +41,9 @@ pub struct Sandbox {
     // Dropped before the machine that its flag lies in.
     kick: Kick,
     guest: UnsafeCell<Guest>,
+    /// As they were when the guest was left last. Whoever looks at them must not be in
+    /// the way of the thread that runs the guest.
+    counters: Mutex<Counters>,
 }
 
 // SAFETY: `guest` is only reached through `enter`, which lets one thread in at a time.
@@ -58,6 +62,7 @@ impl Sandbox {
         let sandbox = Self {
             kick,
             guest: UnsafeCell::new(guest),
+            counters: Mutex::default(),
         };
         let created = Instant::now();
         sandbox.enter(|guest| {
@@ -106,12 +111,9 @@ impl Sandbox {
         self.kick.ring();
     }
 
-    /// What happened so far.
-    ///
-    /// # Errors
-    /// If another thread runs the sandbox.
-    pub fn counters(&self) -> Result<Counters, SandboxError> {
-        self.enter(|guest| Ok(guest.counters))
+    /// What happened up to the last exit. Any thread may ask at any time.
+    pub fn counters(&self) -> Counters {
+        *self.counters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A copy of the text of the last exit.
@@ -179,7 +181,9 @@ impl Sandbox {
         }
         let inside = Inside { sandbox: self };
         // SAFETY: `Kick::enter` succeeded, so no other reference exists until `inside` drops.
-        let result = body(unsafe { &mut *self.guest.get() });
+        let guest = unsafe { &mut *self.guest.get() };
+        let result = body(guest);
+        *self.counters.lock().unwrap_or_else(PoisonError::into_inner) = guest.counters;
         drop(inside);
         result
     }
