@@ -7,8 +7,8 @@ use super::descriptors::{GDT_LIMIT, IDT_LIMIT, TASK, TSS_LIMIT, USER_CODE, USER_
 
 /// PE MP ET NE WP AM PG: protected mode with paging; write protection counts in ring 0.
 const CR0: u64 = 0x8005_0033;
-/// PAE OSFXSR OSXMMEXCPT OSXSAVE: long mode, SSE, AVX.
-const CR4: u64 = 0x4_0620;
+/// TSD PAE OSFXSR OSXMMEXCPT OSXSAVE: no time stamps in ring 3, long mode, SSE, AVX.
+const CR4: u64 = 0x4_0624;
 /// LME LMA NXE: long mode with no-execute. Not SCE: `syscall` is an invalid opcode.
 const EFER: u64 = 0xd00;
 /// Flags: only the bit that is always set.
@@ -60,6 +60,12 @@ pub fn set_system_registers(sregs: &mut kvm_sregs) {
         selector: TASK,
         type_: 11,
         present: 1,
+        ..Default::default()
+    };
+    // No local descriptors: that of a fresh vCPU would be read from guest-virtual 0.
+    sregs.ldt = kvm_segment {
+        type_: 2,
+        unusable: 1,
         ..Default::default()
     };
     sregs.gdt.base = GDT;
