@@ -22,6 +22,8 @@ from hlwasm.wit.names import (
 )
 
 Implementation = Callable[..., Any]
+# Gives the implementation of an import when it is first called.
+Resolver = Callable[[], Implementation]
 
 _MISSING = object()
 
@@ -29,8 +31,11 @@ _MISSING = object()
 class Provider(Protocol):
     """A source of interfaces, such as WASI."""
 
-    def interface(self, name: str) -> Any | None:
-        """The implementation of the interface of this WIT name, None where there is none."""
+    def provides(self, name: str) -> bool:
+        """Whether it has the interface of this WIT name, with all functions."""
+
+    def interface(self, name: str) -> Any:
+        """The implementation of an interface that it provides."""
 
     def interrupt(self, error: BaseException) -> None:
         """Raises ``error`` in a host function that waits; called from any thread."""
@@ -125,13 +130,16 @@ class Linker:
         self._problems: list[str] = []
         self._used: set[str] = set()
 
-    def link(self) -> dict[int, Implementation]:
-        """Returns the implementation of each import, by its index.
+    def link(self) -> dict[int, Resolver]:
+        """Returns what gives the implementation of each import, by its index.
+
+        What providers have is looked up no earlier than it is called: a program for WASI
+        imports a hundred functions and calls five.
 
         Raises:
             LinkError: naming everything that is missing, mistyped or unknown.
         """
-        linked: dict[int, Implementation] = {}
+        linked: dict[int, Resolver] = {}
         by_interface: dict[str | None, list[Function]] = {}
         for function in self._description.imports:
             by_interface.setdefault(function.interface, []).append(function)
@@ -146,7 +154,7 @@ class Linker:
             raise LinkError(f"the imports do not fit the component:\n{lines}", (*self._problems,))
         return linked
 
-    def _link_world(self, functions: list[Function], linked: dict[int, Implementation]) -> None:
+    def _link_world(self, functions: list[Function], linked: dict[int, Resolver]) -> None:
         for function in functions:
             keys = (function.name, python_function_name(function.name))
             self._used.update(keys)
@@ -158,28 +166,30 @@ class Linker:
             self._add(function, found, linked)
 
     def _link_interface(
-        self, name: str, functions: list[Function], linked: dict[int, Implementation]
+        self, name: str, functions: list[Function], linked: dict[int, Resolver]
     ) -> None:
         keys = tuple(interface_keys(name))
         self._used.update(keys)
         interface = lookup(self._given, keys)
-        checked = interface is not _MISSING
-        if not checked:
-            for provider in self._providers:
-                provided = provider.interface(name)
-                if provided is not None:
-                    interface = provided
-                    break
-        if interface is _MISSING:
-            names = ", ".join(function.name for function in functions)
-            self._problems.append(f"{name}: missing, with {names}")
+        if interface is not _MISSING:
+            for function in functions:
+                self._add(function, self._member(interface, function), linked)
             return
-        for function in functions:
-            if function.resource is not None:
-                found = _resource_member(interface, function, self._resource(function))
-            else:
-                found = lookup(interface, (function.name, python_function_name(function.name)))
-            self._add(function, found, linked, check_arity=checked)
+        for provider in self._providers:
+            if provider.provides(name):
+                for function in functions:
+                    linked[function.index] = self._later(provider, function)
+                return
+        names = ", ".join(function.name for function in functions)
+        self._problems.append(f"{name}: missing, with {names}")
+
+    def _later(self, provider: Provider, function: Function) -> Resolver:
+        return lambda: self._member(provider.interface(function.interface or ""), function)
+
+    def _member(self, interface: Any, function: Function) -> Any:
+        if function.resource is not None:
+            return _resource_member(interface, function, self._resource(function))
+        return lookup(interface, (function.name, python_function_name(function.name)))
 
     def _resource(self, function: Function) -> str:
         assert function.resource is not None
@@ -189,18 +199,17 @@ class Linker:
         self,
         function: Function,
         found: Any,
-        linked: dict[int, Implementation],
-        check_arity: bool = True,
+        linked: dict[int, Resolver],
     ) -> None:
         name = f"{function.interface}#{function.name}" if function.interface else function.name
         if found is _MISSING:
             self._problems.append(f"{name}: missing")
         elif not callable(found):
             self._problems.append(f"{name}: {type(found).__name__} is not callable")
-        elif check_arity and function.kind != "method" and (p := _arity_problem(function, found)):
+        elif function.kind != "method" and (p := _arity_problem(function, found)):
             self._problems.append(f"{name}: {p}")
         else:
-            linked[function.index] = found
+            linked[function.index] = lambda: found
 
     def _check_unknown(self, by_interface: Mapping[str | None, list[Function]]) -> None:
         """A key that fits no import is most likely a misspelt one."""

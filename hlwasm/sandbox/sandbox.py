@@ -10,7 +10,7 @@ from hlwasm.errors import Cancelled, Err, HlwasmError, ProgramExit
 from hlwasm.native.handles import Counters, NativeSandbox
 from hlwasm.sandbox.calls import CallLoop, Serve
 from hlwasm.sandbox.exports import Exports, ResourceClasses
-from hlwasm.sandbox.imports import Implementation, Linker, Provider
+from hlwasm.sandbox.imports import Linker, Provider, Resolver
 from hlwasm.sandbox.limits import Limits, window_bytes
 from hlwasm.sandbox.state import Status
 from hlwasm.stopwatch import Stopwatch
@@ -153,11 +153,11 @@ class Sandbox:
 
 
 def _import_binders(
-    component: Component, loop: CallLoop, linked: dict[int, Implementation]
+    component: Component, loop: CallLoop, linked: dict[int, Resolver]
 ) -> dict[int, Callable[[], Serve]]:
     functions = {function.index: function for function in component.description.imports}
 
-    def binder(index: int, implementation: Implementation) -> Callable[[], Serve]:
-        return lambda: bind_import(functions[index], loop, implementation)
+    def binder(index: int, resolve: Resolver) -> Callable[[], Serve]:
+        return lambda: bind_import(functions[index], loop, resolve())
 
-    return {index: binder(index, call) for index, call in linked.items()}
+    return {index: binder(index, resolve) for index, resolve in linked.items()}

@@ -67,11 +67,20 @@ class WasiHost:
         """
         known = self._interfaces.get(name)
         if known is None:
-            found = _find(name)
-            if found is None:
+            if not self.provides(name):
                 return None
-            known = self._interfaces[name] = found(self, name)
+            known = self._interfaces[name] = _class_of(name)(self, name)
         return known
+
+    @staticmethod
+    def provides(name: str) -> bool:
+        """Whether :meth:`interface` has something for this name."""
+        interface, _, version = name.partition("@")
+        # Every release 0.2.x can serve a component made for another one, but no pre-release.
+        series, _, patch = version.rpartition(".")
+        if series != "0.2" or not (patch.isascii() and patch.isdecimal()):
+            return False
+        return interface.startswith("wasi:") and "/" in interface
 
     @cached_property
     def stdin(self) -> InputStream:
@@ -115,14 +124,8 @@ class WasiHost:
         self.waiter.close()
 
 
-def _find(name: str) -> type[Interface] | None:
-    interface, _, version = name.partition("@")
-    # Every release 0.2.x can serve a component made for another one, but no pre-release can.
-    series, _, patch = version.rpartition(".")
-    if series != "0.2" or not (patch.isascii() and patch.isdecimal()):
-        return None
-    if not interface.startswith("wasi:") or "/" not in interface:
-        return None
+def _class_of(name: str) -> type[Interface]:
+    interface = name.partition("@")[0]
     module, class_name = _INTERFACES.get(interface, ("interface", "Interface"))
     found: type[Interface] = getattr(import_module(f"hlwasm.wasi.{module}"), class_name)
     return found

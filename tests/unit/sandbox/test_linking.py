@@ -20,7 +20,8 @@ def one_import(name: str = "get-it", params: int = 1) -> Description:
 
 
 def link(world: Description, imports: Any, *providers: Any) -> dict[int, Any]:
-    return Linker(world, imports, providers).link()
+    found = Linker(world, imports, providers).link()
+    return {index: resolve() for index, resolve in found.items()}
 
 
 def double(p0: int) -> int:
@@ -101,14 +102,33 @@ def test_private_attributes_are_never_imports() -> None:
 
 
 class FakeWasi:
+    asked = 0
+
+    def provides(self, name: str) -> bool:
+        return name == HOST
+
     def interface(self, name: str) -> Any:
-        return {"get-it": double} if name == HOST else None
+        assert name == HOST
+        self.asked += 1
+        return {"get-it": double}
+
+    def interrupt(self, error: BaseException) -> None: ...
+
+    def close(self) -> None: ...
 
 
 def test_providers_come_after_what_the_user_gave() -> None:
     other = lambda p0: 0  # noqa: E731
     assert link(one_import(), None, FakeWasi())[0] is double
     assert link(one_import(), {"host": {"get-it": other}}, FakeWasi())[0] is other
+
+
+def test_what_is_provided_is_not_looked_up_before_it_is_called() -> None:
+    wasi = FakeWasi()
+    linked = Linker(one_import(), None, [wasi]).link()
+    assert wasi.asked == 0
+    assert linked[0]() is double
+    assert wasi.asked == 1
 
 
 class TestResources:
