@@ -289,8 +289,11 @@ def _transfer_overflow(wanted: int, limit: int) -> LimitExceeded:
 def _summary(error: BaseException) -> str:
     if isinstance(error, Trap):
         return f"trap: {error.message}"
-    first = str(error).partition("\n")[0]
     kind = type(error).__name__
+    try:
+        first = str(error).partition("\n")[0]
+    except Exception:  # a host function's own exception class must not keep us from poisoning
+        first = ""
     if isinstance(error, HlwasmError):
         return first or kind
     return f"{kind}: {first}" if first else kind

@@ -136,6 +136,22 @@ def test_a_guest_does_not_run_on_after_a_failed_host_call(
     assert rig.loop.guard.current() is Status.POISONED
 
 
+def test_an_exception_that_cannot_be_shown_poisons_too(rig: Rig) -> None:
+    class Silent(Exception):
+        def __str__(self) -> str:
+            raise ValueError("no text")
+
+    def fail(value: int) -> int:
+        raise Silent
+
+    rig.import_log(fail)
+    rig.script.host_call(0, 64)
+    with pytest.raises(Silent):
+        rig.add(0, 0)
+    with pytest.raises(SandboxPoisoned, match="Silent"):
+        rig.add(0, 0)
+
+
 def test_a_host_function_cannot_call_back(rig: Rig) -> None:
     rig.import_log(lambda value: rig.add(1, 1))
     rig.script.host_call(0, 64)
