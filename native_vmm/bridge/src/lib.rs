@@ -22,6 +22,7 @@
 //! | `import_bridge`, `export_bridge`, `host_handles` | the bridges |
 //! | `compose` | the three components together |
 //! | `memories`, `description` | what the host must know |
+//! | `error`, `guard` | how it fails |
 
 mod canonical;
 mod compose;
@@ -31,6 +32,7 @@ mod description;
 mod encode;
 mod error;
 mod export_bridge;
+mod guard;
 mod host_handles;
 mod import_bridge;
 mod input;
@@ -47,8 +49,6 @@ mod unsupported;
 mod uses;
 mod validation;
 mod world;
-
-use std::panic::{self, AssertUnwindSafe};
 
 pub use error::BridgeError;
 use host_handles::HostHandles;
@@ -71,17 +71,7 @@ pub struct Bridged {
 /// # Errors
 /// See [`BridgeError`].
 pub fn bridge(input: &[u8], options: &Options) -> Result<Bridged, BridgeError> {
-    // The input is untrusted, and the crates that decode it panic where they give up.
-    panic::catch_unwind(AssertUnwindSafe(|| bridge_unguarded(input, options))).unwrap_or_else(
-        |cause| {
-            let message = cause.downcast_ref::<String>().map(String::as_str);
-            let message = message.or_else(|| cause.downcast_ref::<&str>().copied());
-            Err(BridgeError::internal(
-                "the input",
-                format!("panic: {}", message.unwrap_or_default()),
-            ))
-        },
-    )
+    guard::whole(|| bridge_unguarded(input, options))
 }
 
 fn bridge_unguarded(input: &[u8], options: &Options) -> error::Result<Bridged> {

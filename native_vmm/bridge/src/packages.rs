@@ -1,6 +1,8 @@
-//! Refuses packages that use each other's types in a circle.
+//! Refuses uses of types that WIT forbids and binary components do not: wit-parser would
+//! recurse without end or panic.
 //!
-//! WIT forbids it, a binary component does not, and wit-parser would recurse without end.
+//! These are packages that use each other's types in a circle, and interfaces that use types
+//! of the world around them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -19,10 +21,19 @@ const ROOT: &str = "root:component";
 #[derive(Default)]
 pub(crate) struct PackageGraph {
     uses: BTreeMap<String, BTreeSet<String>>,
+    /// The first interface that uses a type of the world.
+    turned_inside_out: Option<String>,
 }
 
-/// Refuses a component whose imports and exports need packages in a circle.
-pub(crate) fn refuse_circles(component: &Valid<'_>) -> Result<()> {
+/// Where a type got its name.
+struct Definition {
+    package: String,
+    /// Outside any interface.
+    in_world: bool,
+}
+
+/// Checks how the imports and exports of a component use each other's types.
+pub(crate) fn check(component: &Valid<'_>) -> Result<()> {
     let types = component.types.as_ref();
     let imports = component.imports.iter().filter_map(|import| {
         let item = types.component_item_for_import(&import.name)?;
@@ -34,7 +45,7 @@ pub(crate) fn refuse_circles(component: &Valid<'_>) -> Result<()> {
     });
     let mut graph = PackageGraph::default();
     graph.add_items(&component.types, ROOT, imports.chain(exports));
-    graph.refuse_circles()
+    graph.check()
 }
 
 impl PackageGraph {
@@ -51,21 +62,30 @@ impl PackageGraph {
         world: &str,
         items: impl Iterator<Item = (&'a str, &'a ComponentItem)>,
     ) {
-        let mut defined_in: HashMap<ComponentAnyTypeId, String> = HashMap::new();
+        let mut definitions: HashMap<ComponentAnyTypeId, Definition> = HashMap::new();
         let mut named = Vec::new();
         for (name, item) in items {
             let package = package_of(name).unwrap_or_else(|| world.to_owned());
+            let in_world = !matches!(item.ty, ComponentEntityType::Instance(_));
             for (referenced, created) in type_names(types, item) {
-                defined_in.insert(created, package.clone());
-                named.push((package.clone(), referenced));
+                let definition = Definition {
+                    package: package.clone(),
+                    in_world,
+                };
+                definitions.insert(created, definition);
+                named.push((name, package.clone(), in_world, referenced));
             }
             self.add_use(world.to_owned(), package);
         }
-        for (package, referenced) in named {
+        for (name, package, in_world, referenced) in named {
             let mut next = Some(referenced);
             while let Some(id) = next {
-                if let Some(used) = defined_in.get(&id) {
-                    self.add_use(package.clone(), used.clone());
+                if let Some(used) = definitions.get(&id) {
+                    self.add_use(package.clone(), used.package.clone());
+                    if used.in_world && !in_world {
+                        self.turned_inside_out
+                            .get_or_insert_with(|| name.to_owned());
+                    }
                 }
                 next = types.peel_alias(id);
             }
@@ -78,8 +98,15 @@ impl PackageGraph {
         }
     }
 
-    /// Fails with the names of the packages in circles, and of those that need them.
-    pub(crate) fn refuse_circles(mut self) -> Result<()> {
+    /// Fails with the names of the packages in circles, and of those that need them, or with
+    /// the interface that uses a type of the world.
+    pub(crate) fn check(mut self) -> Result<()> {
+        if let Some(interface) = self.turned_inside_out {
+            return Err(BridgeError::unsupported(
+                interface,
+                "an interface that uses a type of the world around it is not supported",
+            ));
+        }
         // Take away what uses nothing that is left, until nothing changes.
         while !self.uses.is_empty() {
             let before = self.uses.len();

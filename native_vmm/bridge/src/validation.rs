@@ -62,7 +62,7 @@ pub(crate) fn component(bytes: &[u8], bodies: Bodies) -> Result<Valid<'_>> {
             return Err(lacking.into());
         };
         unsupported::refuse_externs(&valid.imports, &valid.exports)?;
-        packages::refuse_circles(&valid)?;
+        packages::check(&valid)?;
         let decoded = world::decode(bytes)?;
         unsupported::refuse_types(&decoded.resolve, decoded.world)?;
         Err(BridgeError::unsupported("the component", lacking))

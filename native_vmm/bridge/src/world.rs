@@ -13,7 +13,10 @@ use crate::resolve_items::{add_interface, add_package};
 use crate::source::Skipped;
 use crate::uses::Uses;
 use crate::validation::Valid;
-use crate::{leftovers, packages, reserved, unsupported};
+use crate::{guard, leftovers, packages, reserved, unsupported};
+
+/// The item that errors are about if no other is to blame.
+const COMPONENT: &str = "the component";
 
 /// A world as wit-component found it.
 pub(crate) struct Decoded {
@@ -57,17 +60,17 @@ pub(crate) enum Export {
 
 /// Finds the world of a component.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Decoded> {
-    match wit_component::decode(bytes) {
+    guard::third_party(COMPONENT, || match wit_component::decode(bytes) {
         Ok(DecodedWasm::Component(resolve, world)) => Ok(Decoded { resolve, world }),
         Ok(DecodedWasm::WitPackage(..)) => Err(BridgeError::unsupported(
             "the input",
             "this is a WIT package, not a component",
         )),
         Err(error) => Err(BridgeError::unsupported(
-            "the component",
+            COMPONENT,
             format!("its world cannot be understood: {error:#}"),
         )),
-    }
+    })
 }
 
 impl World {
@@ -77,15 +80,18 @@ impl World {
     /// `Unsupported` with the first item that cannot be bridged.
     pub(crate) fn of(component: &Valid<'_>) -> Result<Self> {
         unsupported::refuse_externs(&component.imports, &component.exports)?;
-        packages::refuse_circles(component)?;
+        packages::check(component)?;
         let Decoded { mut resolve, world } = decode(component.bytes)?;
         reserved::refuse(&resolve)?;
         unsupported::refuse_types(&resolve, world)?;
         let leftovers = leftovers::remove(&mut resolve, world);
         let name = world_name(&resolve, world);
-        let wit = print(&resolve, world)?;
+        let wit = guard::third_party(COMPONENT, || print(&resolve, world))?;
         let made_up_types = use_types(&mut resolve, world);
-        resolve.generate_nominal_type_ids(world);
+        guard::third_party(COMPONENT, || {
+            resolve.generate_nominal_type_ids(world);
+            Ok(())
+        })?;
         prune(&mut resolve, world, component);
 
         let package = add_package(&mut resolve, reserved::package_name());

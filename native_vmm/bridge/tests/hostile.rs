@@ -43,7 +43,6 @@ fn effort(normal: usize) -> usize {
 
 /// Whether the input was taken.
 fn survive(input: &[u8]) -> bool {
-    std::fs::write("/tmp/hostile-last.wasm", input).unwrap();
     match bridge_default(input) {
         Ok(bridged) => {
             check(&bridged);

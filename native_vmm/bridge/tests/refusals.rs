@@ -225,3 +225,14 @@ fn functions_with_names_of_interfaces_are_refused() {
     let (item, _) = refusal(&component(r#"(import "a:b/c" (func))"#));
     assert_eq!(item, "a:b/c");
 }
+
+#[test]
+fn interfaces_that_use_types_of_the_world_are_refused() {
+    let (item, message) = refusal(&component(
+        r#"(type $r' (record (field "a" u8)))
+           (import "r" (type $r (eq $r')))
+           (import "a:b/i" (instance (export "s" (type (eq $r)))))"#,
+    ));
+    assert_eq!(item, "a:b/i");
+    assert!(message.contains("world"), "{message}");
+}

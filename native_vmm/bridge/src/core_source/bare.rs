@@ -38,7 +38,7 @@ impl BareWorld {
     ///
     /// # Errors
     /// `Unsupported` for an import that is not a function of numbers.
-    pub(super) fn make_up(surface: &Surface, adapter: Option<&Adapter>) -> Result<Self> {
+    pub(super) fn make_up(surface: &Surface, adapter: Option<Adapter>) -> Result<Self> {
         let mut resolve = Resolve::default();
         let package = add_package(
             &mut resolve,
@@ -113,7 +113,7 @@ impl BareWorld {
         Ok(())
     }
 
-    fn add_export(&mut self, names: &mut Names, export: &Export, adapter: Option<&Adapter>) {
+    fn add_export(&mut self, names: &mut Names, export: &Export, adapter: Option<Adapter>) {
         let mut keep = |name: &str| {
             self.exports
                 .push((name.to_owned(), export.kind, export.index));

@@ -30,7 +30,7 @@ pub(super) fn check(module: &[u8], adapter: Option<&[u8]>) -> Result<()> {
             }
         }
     }
-    packages.refuse_circles()
+    packages.check()
 }
 
 fn check_section(name: &str, data: &[u8], packages: &mut PackageGraph) -> Result<()> {

@@ -19,6 +19,7 @@ use self::bare::BareWorld;
 use self::preview1::Adapter;
 use self::surface::Surface;
 use crate::error::{BridgeError, Result};
+use crate::guard;
 use crate::source::{Source, SourceKind};
 use crate::validation::{self, Bodies};
 
@@ -34,24 +35,22 @@ pub(crate) fn componentize(module: &[u8]) -> Result<Source<'static>> {
     preview1::refuse_other_flavours(&surface)?;
     let adapter = Adapter::for_module(&surface);
     if surface.has_world {
-        carried_world::check(module, adapter.as_ref().map(Adapter::bytes))?;
+        carried_world::check(module, adapter.map(Adapter::bytes))?;
         let renamed = rename::Renames {
-            imports: preview1::renamed_imports(&surface, adapter.as_ref()),
+            imports: preview1::renamed_imports(&surface, adapter),
             exports: None,
         };
         return Ok(Source {
-            kind: adapter
-                .as_ref()
-                .map_or(SourceKind::Component, Adapter::source_kind),
-            component: encode(&renamed.apply(module)?, adapter.as_ref())?.into(),
+            kind: adapter.map_or(SourceKind::Component, Adapter::source_kind),
+            component: encode(&renamed.apply(module)?, adapter)?.into(),
             bodies: Bodies::Trust,
             skipped: Vec::new(),
             core_names: Default::default(),
         });
     }
 
-    let world = BareWorld::make_up(&surface, adapter.as_ref())?;
-    let mut imports = preview1::renamed_imports(&surface, adapter.as_ref());
+    let world = BareWorld::make_up(&surface, adapter)?;
+    let mut imports = preview1::renamed_imports(&surface, adapter);
     imports.extend(world.renamed_imports);
     let renames = rename::Renames {
         imports,
@@ -62,17 +61,15 @@ pub(crate) fn componentize(module: &[u8]) -> Result<Source<'static>> {
     embed_component_metadata(&mut module, resolve, id, StringEncoding::UTF8)
         .map_err(|error| BridgeError::internal(STAGE, format!("{error:#}")))?;
     Ok(Source {
-        kind: adapter
-            .as_ref()
-            .map_or(SourceKind::Module, Adapter::source_kind),
-        component: encode(&module, adapter.as_ref())?.into(),
+        kind: adapter.map_or(SourceKind::Module, Adapter::source_kind),
+        component: encode(&module, adapter)?.into(),
         bodies: Bodies::Trust,
         skipped: world.skipped,
         core_names: world.core_names,
     })
 }
 
-fn encode(module: &[u8], adapter: Option<&Adapter>) -> Result<Vec<u8>> {
+fn encode(module: &[u8], adapter: Option<Adapter>) -> Result<Vec<u8>> {
     let encode = || {
         let mut encoder = ComponentEncoder::default()
             .merge_imports_based_on_semver(false)
@@ -83,5 +80,6 @@ fn encode(module: &[u8], adapter: Option<&Adapter>) -> Result<Vec<u8>> {
         encoder.encode()
     };
     // The module is valid, so what fails here is how it goes together with its world.
-    encode().map_err(|error: anyhow::Error| BridgeError::unsupported(STAGE, format!("{error:#}")))
+    let failed = |error: anyhow::Error| BridgeError::unsupported(STAGE, format!("{error:#}"));
+    guard::third_party(STAGE, || encode().map_err(failed))
 }

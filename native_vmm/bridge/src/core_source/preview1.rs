@@ -55,14 +55,14 @@ impl Adapter {
         }
     }
 
-    pub(super) fn bytes(&self) -> &'static [u8] {
+    pub(super) fn bytes(self) -> &'static [u8] {
         match self {
             Self::Command => WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER,
             Self::Reactor => WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
         }
     }
 
-    pub(super) fn source_kind(&self) -> SourceKind {
+    pub(super) fn source_kind(self) -> SourceKind {
         match self {
             Self::Command => SourceKind::Command,
             Self::Reactor => SourceKind::Reactor,
@@ -94,7 +94,7 @@ pub(super) fn refuse_other_flavours(surface: &Surface) -> Result<()> {
 /// Imports that must have another name so that the exit code comes through.
 pub(super) fn renamed_imports(
     surface: &Surface,
-    adapter: Option<&Adapter>,
+    adapter: Option<Adapter>,
 ) -> HashMap<ImportName, ImportName> {
     let imports_exit = surface.imports.iter().any(|import| {
         let takes_code = match &import.item {
