@@ -50,7 +50,9 @@ def measure() -> list[Row]:
         Row("exit.bare", exit_time, "µs"),
         Row("call.add", total, "µs", "one bare exit", exit_time),
         Row("call.add.host_share", total - exit_time, "µs", "wasmtime-py, whole call", theirs, 0.5),
-        Row("call.add.in_guest", (in_guest - once) / (REPEATS - 1), "µs", "one bare exit", exit_time),
+        Row(
+            "call.add.in_guest", (in_guest - once) / (REPEATS - 1), "µs", "one bare exit", exit_time
+        ),
         Row("host_call.add", host_call, "µs", "one bare exit", exit_time),
         Row(
             "host_call.add.host_share",

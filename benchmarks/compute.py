@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import wasmtime
@@ -76,7 +77,7 @@ def measure() -> list[Row]:
             ours, theirs = sandbox.exports[name], peer.function(name)
             assert ours(1) == theirs(1)
             mine, other = interleaved(
-                [lambda f=ours, n=rounds: f(n), lambda f=theirs, n=rounds: f(n)],
+                [partial(ours, rounds), partial(theirs, rounds)],
                 count=1,
                 batches=21,
             )

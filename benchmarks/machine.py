@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+from importlib.metadata import version
 from pathlib import Path
-
-import wasmtime
 
 import hlwasm
 
@@ -33,5 +32,5 @@ def machine_facts() -> dict[str, object]:
         "kvm": _kvm_module(),
         "python": platform.python_version(),
         "hlwasm": hlwasm.__version__,
-        "wasmtime_py": wasmtime.__version__,
+        "wasmtime_py": version("wasmtime"),
     }

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from hlwasm.artifact import Cache, CompileOptions, prepare
-from hlwasm.errors import LoadError
+from hlwasm.errors import LimitExceeded, LoadError
 from hlwasm.sandbox.limits import WASM_PAGE, Limits
 from hlwasm.sandbox.sandbox import Sandbox
 from hlwasm.wit.model import Description
@@ -34,12 +34,14 @@ def load(
     Args:
         source: a path, or the contents.
         cache: False compiles without the cache; or a cache of your own.
-        transfer_memory: bytes that the values of one call may take, each way.
+        transfer_memory: bytes that the values of one call may take, each way. An artifact
+            that was compiled for more is refused.
         progress: called while a compile runs.
 
     Raises:
         OSError: the file cannot be read.
         InvalidWasm, UnsupportedItem, CompileError, ArtifactError: see :class:`LoadError`.
+        LimitExceeded: an artifact was compiled for larger values.
 
     Example:
         >>> import hlwasm
@@ -69,7 +71,23 @@ def load(
         if error.args and isinstance(error.args[0], str):
             error.args = (f"{name}: {error.args[0]}", *error.args[1:])
         raise
-    return Component(artifact, name)
+    component = Component(artifact, name)
+    _check_transfer_memory(component, transfer_memory)
+    return component
+
+
+def _check_transfer_memory(component: Component, limit: int) -> None:
+    """An artifact from elsewhere chose its own size, which bounds what a call may cost here."""
+    description = component.description
+    pages = max(description.import_pages, description.export_pages)
+    if pages > -(-limit // WASM_PAGE):
+        needed = pages * WASM_PAGE
+        raise LimitExceeded(
+            f"{component.name}: the artifact was compiled for values of {needed} bytes, and the "
+            f"limit is {limit}: pass transfer_memory={needed} to hlwasm.load to allow it",
+            "transfer_memory",
+            limit,
+        )
 
 
 class Component:

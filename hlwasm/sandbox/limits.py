@@ -19,6 +19,8 @@ class Limits(Frozen):
     Attributes:
         memory: bytes of each linear memory of the component. ``memory.grow`` answers −1
             beyond it; a component that starts with more is refused.
+        memories: linear memories of the component, so that ``memory`` times ``memories``
+            bounds them all; a component that has more is refused.
         table_elements: elements of each table; ``table.grow`` answers −1 beyond it.
         runtime_memory: bytes of RAM of the guest runtime (its heap, stack and image):
             a multiple of 2 MiB. Tables and instances live here.
@@ -30,6 +32,7 @@ class Limits(Frozen):
     """
 
     memory: int = 256 * MIB
+    memories: int = 16
     table_elements: int = 1_000_000
     runtime_memory: int = _abi.RAM_DEFAULT_BYTES
     gc_heap: int = 16 * MIB
@@ -37,6 +40,9 @@ class Limits(Frozen):
     def __post_init__(self) -> None:
         if self.memory < WASM_PAGE or self.memory > 4096 * MIB:
             raise ValueError(f"memory: {self.memory} is not between 64 KiB and 4 GiB")
+        most = _abi.WINDOWS_MAX - _abi.WINDOW_COMPONENT - 1
+        if not 0 <= self.memories <= most:
+            raise ValueError(f"memories: {self.memories} is not between 0 and {most}")
         for name in ("table_elements", "gc_heap"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}: {getattr(self, name)} is negative")
@@ -68,13 +74,13 @@ def window_bytes(description: Description, limits: Limits) -> Sequence[int]:
     Raises:
         LimitExceeded: a memory starts larger than the limit, or there are too many.
     """
-    room = _abi.WINDOWS_MAX - _abi.WINDOW_COMPONENT - 1
-    if len(description.memories) > room:
+    count = len(description.memories)
+    if count > limits.memories:
         raise LimitExceeded(
-            f"the component has {len(description.memories)} linear memories, "
-            f"and a sandbox holds {room}",
+            f"the component has {count} linear memories, and the limit is {limits.memories}: "
+            f"raise Limits(memories=…) to at least {count}",
             "memories",
-            room,
+            limits.memories,
         )
     bridges = (
         description.import_pages * WASM_PAGE,
