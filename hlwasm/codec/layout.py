@@ -7,9 +7,9 @@ these when a function is bound.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from hlwasm.errors import ArtifactError
+from hlwasm.frozen import Frozen
 from hlwasm.wit.model import (
     Borrow,
     Description,
@@ -40,14 +40,14 @@ DISCRIMINANT_FORMAT = {1: "B", 2: "H", 4: "I"}
 _DEEPEST = 128
 
 
-class Shape(NamedTuple):
+class Shape(Frozen):
     """Size and alignment in bytes."""
 
     size: int
     align: int
 
 
-class Offsets(NamedTuple):
+class Offsets(Frozen):
     """A record's shape and where each of its members lies."""
 
     shape: Shape
@@ -136,7 +136,7 @@ class Layout:
             ArtifactError: they differ, so reading or writing would hit wrong bytes.
         """
         params = self.record([param.type for param in function.params]).shape
-        if params != (function.params_size, function.params_align):
+        if params != Shape(function.params_size, function.params_align):
             raise ArtifactError(
                 f"{function.name}: the description says that the parameters take "
                 f"{function.params_size} bytes aligned to {function.params_align}; "

@@ -148,7 +148,8 @@ class LiftEmitter:
 
     def _list(self, type_: List, offset: int, leaves: list[Leaf]) -> Build:
         element = type_.element
-        size, align = self._layout.shape(element)
+        shape = self._layout.shape(element)
+        size, align = shape.size, shape.align
         pointer, check = self._payload(offset, size, align, leaves)
         if element in FLAT_ELEMENTS:
             template = self._flat_template(str(element))

@@ -234,7 +234,8 @@ class LowerEmitter:
             return self._flat_list(str(type_.element), value, offset)
         source = self.source
         element = type_.element
-        size, align = self.layout.shape(element)
+        shape = self.layout.shape(element)
+        size, align = shape.size, shape.align
         source.require(f"type({value}) is not list and type({value}) is not tuple")
         self.variable_cursor()
         pointer = self._aligned(align)

@@ -12,7 +12,8 @@ import select
 import time
 from _thread import allocate_lock
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+
+from hlwasm.frozen import Frozen
 
 READABLE = select.POLLIN
 WRITABLE = select.POLLOUT
@@ -24,7 +25,7 @@ _LONGEST_POLL = 3_600_000
 _LOOK_AGAIN = 10
 
 
-class Interest(NamedTuple):
+class Interest(Frozen):
     """What a pollable waits for: a descriptor, an instant, or nothing that can be named.
 
     Attributes:

@@ -9,7 +9,7 @@ types of a component are never used.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from hlwasm.frozen import Frozen, late
 
@@ -21,7 +21,7 @@ PRIMITIVES = frozenset(
 )
 
 
-class Param(NamedTuple):
+class Param(Frozen):
     """A parameter of a function; ``name`` is the WIT name."""
 
     name: str

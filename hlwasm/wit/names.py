@@ -16,7 +16,9 @@ import keyword
 import re
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import Literal
+
+from hlwasm.frozen import Frozen
 
 _KEBAB = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:-[A-Za-z0-9]+)*\Z")
 _SPECIAL = re.compile(r"\[(method|static|constructor)\](.+)\Z", re.DOTALL)
@@ -31,7 +33,7 @@ class NotAWitName(ValueError):
     """The text is no kebab-case WIT name."""
 
 
-class FunctionName(NamedTuple):
+class FunctionName(Frozen):
     """A function's WIT name in its parts; ``resource`` is None for a plain function."""
 
     kind: FunctionKind
@@ -39,7 +41,7 @@ class FunctionName(NamedTuple):
     name: str
 
 
-class InterfaceName(NamedTuple):
+class InterfaceName(Frozen):
     """``namespace:package/name@version`` in its parts; a bare name has only ``name``."""
 
     namespace: str

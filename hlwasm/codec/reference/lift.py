@@ -144,7 +144,8 @@ class ReferenceLift(ReferenceTypes):
     def _lift_list(self, state: Lifting, type_: List, offset: int, path: Path) -> Any:
         pointer, count = struct.unpack_from("<II", state.memory, offset)
         element = type_.element
-        size, align = self.layout.shape(element)
+        shape = self.layout.shape(element)
+        size, align = shape.size, shape.align
         end = state.payload(pointer, count, size, align, path)
         if element == "u8":
             return bytes(state.memory[pointer:end])

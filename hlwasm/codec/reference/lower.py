@@ -148,16 +148,17 @@ class ReferenceLower(ReferenceTypes):
         values: Sequence[Any],
         paths: Sequence[Path],
     ) -> None:
-        shape, offsets = self.layout.record(refs)
-        state.memory[offset : offset + shape.size] = bytes(shape.size)
-        for ref, each, value, path in zip(refs, offsets, values, paths, strict=True):
+        record = self.layout.record(refs)
+        state.memory[offset : offset + record.shape.size] = bytes(record.shape.size)
+        for ref, each, value, path in zip(refs, record.offsets, values, paths, strict=True):
             self.lower(state, ref, offset + each, value, path)
 
     def _lower_list(
         self, state: Lowering, type_: List, offset: int, value: Any, path: Path
     ) -> None:
         element = type_.element
-        size, align = self.layout.shape(element)
+        shape = self.layout.shape(element)
+        size, align = shape.size, shape.align
         if element in NUMBER_FORMAT or element == "bool":
             data = matching_buffer(element, value)
             if data is not None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from hlwasm.codec.functions import bind_export
-from hlwasm.codec.layout import Layout, discriminant_size, flags_shape
+from hlwasm.codec.layout import Layout, Shape, discriminant_size, flags_shape
 from hlwasm.codec.plain import PlainFunction
 from hlwasm.errors import ArtifactError, LimitExceeded
 from tests.unit.codec.worlds import EchoContext, World
@@ -38,9 +38,9 @@ def test_sizes_and_alignments_are_the_canonical_abi_s() -> None:
     }
     layout = Layout(world.description())
     for ref, shape in shapes.items():
-        assert layout.shape(ref) == shape, ref
+        assert layout.shape(ref) == Shape(*shape), ref
     assert layout.record(["u8", "u32", "u8", "u16"]).offsets == (0, 4, 8, 10)
-    assert layout.record([]).shape == (0, 1)
+    assert layout.record([]).shape == Shape(0, 1)
 
 
 def test_types_without_content_are_refused() -> None:
@@ -51,12 +51,12 @@ def test_types_without_content_are_refused() -> None:
         for ref in (empty, world.list(empty), world.option(empty)):
             with pytest.raises(ArtifactError, match="without content"):
                 Layout(world.description()).shape(ref)
-        assert layout.shape("u8") == (1, 1)
+        assert layout.shape("u8") == Shape(1, 1)
 
 
 def test_big_discriminants() -> None:
     assert [discriminant_size(n) for n in (1, 256, 257, 65536, 65537)] == [1, 1, 2, 2, 4]
-    assert [flags_shape(n) for n in (32, 33, 65)] == [(4, 4), (8, 4), (12, 4)]
+    assert [flags_shape(n) for n in (32, 33, 65)] == [Shape(4, 4), Shape(8, 4), Shape(12, 4)]
 
 
 @pytest.mark.parametrize(

@@ -45,11 +45,11 @@ def test_an_identifier_can_be_made_of_any_text(text: str) -> None:
 
 
 def test_function_names_are_taken_apart() -> None:
-    parse = names.parse_function_name
-    assert parse("add") == ("function", None, "add")
-    assert parse("[method]input-stream.read") == ("method", "input-stream", "read")
-    assert parse("[static]blob.make") == ("static", "blob", "make")
-    assert parse("[constructor]blob") == ("constructor", "blob", "blob")
+    parse, Name = names.parse_function_name, names.FunctionName
+    assert parse("add") == Name("function", None, "add")
+    assert parse("[method]input-stream.read") == Name("method", "input-stream", "read")
+    assert parse("[static]blob.make") == Name("static", "blob", "make")
+    assert parse("[constructor]blob") == Name("constructor", "blob", "blob")
     with pytest.raises(names.NotAWitName):
         parse("[method]read")
     assert names.python_function_name("[constructor]in-put") == "InPut"
@@ -59,7 +59,7 @@ def test_function_names_are_taken_apart() -> None:
 
 def test_interface_names_are_taken_apart() -> None:
     parsed = names.parse_interface_name("wasi:io/streams@0.2.0-rc.1")
-    assert parsed == ("wasi", "io", "streams", "0.2.0-rc.1")
+    assert parsed == names.InterfaceName("wasi", "io", "streams", "0.2.0-rc.1")
     assert str(parsed) == "wasi:io/streams@0.2.0-rc.1"
     assert names.parse_interface_name("a:b/c").version == ""
     assert str(names.parse_interface_name("plain")) == "plain"
