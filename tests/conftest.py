@@ -8,6 +8,7 @@ must never mean that nothing ran.
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -18,6 +19,10 @@ from components.build import build
 from components.toolchain import tools
 
 KVM = Path("/dev/kvm")
+
+# A shell starts what it runs in the background with SIGINT ignored, and Python leaves it so;
+# tests of Ctrl-C, and the processes that they start, need it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def hypervisor_state() -> str:
