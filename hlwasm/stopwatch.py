@@ -24,6 +24,6 @@ class Stopwatch:
         self.steps.append((name, now - self._last))
         self._last = now
 
-    def split(self, steps: list[tuple[str, float]]) -> None:
+    def split(self, parts: list[tuple[str, float]]) -> None:
         """Replaces the last step by its parts, as another clock saw them."""
-        self.steps[-1:] = steps
+        self.steps[-1:] = parts

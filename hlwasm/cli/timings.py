@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from typing import TYPE_CHECKING, Literal
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Timings(Stopwatch):
-    """Steps from the start of the process. What was imported before this, is the second one."""
+    """Steps from the start of the process; the first is what was imported before this."""
 
     __slots__ = ()
 
@@ -29,15 +30,15 @@ class Timings(Stopwatch):
     def tell(self, wanted: Format) -> None:
         """Writes all steps to stderr.
 
-        As text in milliseconds; or as JSON, one object of seconds by step, which instead of
-        the start of Python (known to 10 ms only) has the instant of its end by the
-        monotonic clock.
+        As text in milliseconds; or as one line of JSON, seconds by step. JSON has no start
+        of Python, which is known to 10 ms only, but the instant of its end: who measures
+        knows its beginning by the same clock, the monotonic one.
         """
         if wanted == "json":
             import json
 
-            named = {name.partition(" (")[0].replace(" ", "_"): took for name, took in self.steps}
-            say(json.dumps({"python_started_at": STARTED, **named}))
+            steps = {name.partition(" (")[0].replace(" ", "_"): took for name, took in self.steps}
+            print(json.dumps({"python_started_at": STARTED, **steps}), file=sys.stderr, flush=True)
             return
         python = _python_start_seconds()
         rows = self.steps if python is None else [("start of Python", python), *self.steps]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -170,6 +171,11 @@ def test_timings_are_told_on_request(hlwasm: CommandLine, tmp_path: Path) -> Non
     for step in ("start of Python", "load (cached)", "VM creation", "first call", "total"):
         assert f"  {step} " in done.stderr
     assert "load (compiled)" in hlwasm("run", "--timings", "--no-cache", program).stderr
+    # With an option that takes a value, the command line is read by click.
+    for options in ((), ("--memory", "64M")):
+        steps = json.loads(hlwasm("run", *options, "--timings-json", program).stderr)
+        assert {"imports", "load", "VM_creation", "guest_boot", "first_call"} <= steps.keys()
+        assert all(value > 0 for value in steps.values())
 
 
 def test_without_the_cache_nothing_is_kept(fresh: CommandLine, tmp_path: Path) -> None:
