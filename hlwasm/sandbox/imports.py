@@ -10,6 +10,7 @@ their WIT name or their Python name.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import FunctionType
 from typing import Any, Protocol
 
 from hlwasm.errors import LinkError
@@ -96,10 +97,12 @@ def _resource_member(interface: Any, function: Function, resource: str) -> Any:
 
 def _arity_problem(function: Function, implementation: Implementation) -> str | None:
     """Whether the callable cannot take the function's arguments, said in words."""
-    # Only here: WASI has no need to be checked, and inspect takes long to import.
+    count = len(function.params)
+    if isinstance(implementation, FunctionType) and _takes(implementation, count):
+        return None
+    # Only here: most functions are plain ones that fit, and inspect takes long to import.
     import inspect
 
-    count = len(function.params)
     try:
         signature = inspect.signature(implementation)
     except (TypeError, ValueError):
@@ -110,6 +113,15 @@ def _arity_problem(function: Function, implementation: Implementation) -> str | 
         names = ", ".join(p.name for p in function.params)
         return f"takes {count} argument{'s' * (count != 1)} ({names}), but got {signature}"
     return None
+
+
+def _takes(implementation: FunctionType, count: int) -> bool:
+    """Whether a function surely takes so many positional arguments; False where it is unclear."""
+    code = implementation.__code__
+    if code.co_kwonlyargcount or hasattr(implementation, "__wrapped__"):
+        return False
+    required = code.co_argcount - len(implementation.__defaults__ or ())
+    return required <= count <= code.co_argcount
 
 
 class Linker:

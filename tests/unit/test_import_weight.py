@@ -24,6 +24,15 @@ PROGRAM = """(module
   (func (export "_start")
     (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))))
 """
+CALLS = b"""(component
+  (import "log" (func $log (param "number" u32)))
+  (core func $log' (canon lower (func $log)))
+  (core module $m
+    (import "" "log" (func $log (param i32)))
+    (func (export "call") (call $log (i32.const 7))))
+  (core instance $i (instantiate $m (with "" (instance (export "log" (func $log'))))))
+  (func (export "call") (canon lift (core func $i "call"))))
+"""
 # Each takes from one to fifty milliseconds to import, and the whole start thirty.
 HEAVY = {
     "asyncio", "click", "ctypes", "dataclasses", "hashlib", "inspect", "linecache", "logging",
@@ -69,6 +78,20 @@ def test_running_a_cached_program_imports_only_what_it_needs(tmp_path: Path) -> 
     assert len(ours) <= 72, sorted(ours)
     others = imported - ours - modules_after("")
     assert len(others) <= 50, sorted(others)
+
+
+@pytest.mark.hypervisor
+def test_a_call_with_a_host_function_imports_only_what_it_needs(tmp_path: Path) -> None:
+    code = f"""
+import hlwasm
+with hlwasm.load({CALLS!r}).instantiate({{"log": lambda number: None}}) as sandbox:
+    sandbox.exports.call()
+"""
+    cache = str(tmp_path / "cache")
+    modules_after(code, HLWASM_CACHE_DIR=cache)
+    imported = modules_after(code, HLWASM_CACHE_DIR=cache)
+    assert not imported & HEAVY
+    assert not {name for name in imported if name.startswith("hlwasm.wasi")}
 
 
 @pytest.mark.hypervisor

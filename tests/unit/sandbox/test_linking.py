@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import types
 from typing import Any
 
@@ -78,6 +79,51 @@ def test_everything_that_is_missing_is_named_at_once() -> None:
     )
     for problem in caught.value.problems:
         assert problem in str(caught.value)
+
+
+def defaults(p0: int, p1: int = 0, p2: int = 0) -> int:
+    return p0
+
+
+def any_number(*values: int) -> int:
+    return len(values)
+
+
+def by_name_only(p0: int, p1: int, *, flag: bool) -> int:
+    return p0
+
+
+def by_name_with_default(p0: int, p1: int, *, flag: bool = True) -> int:
+    return p0
+
+
+class Bound:
+    def method(self, p0: int, p1: int) -> int:
+        return p0
+
+
+@pytest.mark.parametrize(
+    ("implementation", "fits"),
+    [
+        (defaults, True),
+        (any_number, True),
+        (by_name_with_default, True),
+        (Bound().method, True),
+        (max, True),
+        (functools.wraps(defaults)(lambda *values: 0), True),
+        (double, False),
+        (by_name_only, False),
+        (Bound.method, False),
+        (lambda: 0, False),
+    ],
+)
+def test_functions_that_take_two_arguments_fit(implementation: Any, fits: bool) -> None:
+    world = one_import(params=2)
+    if fits:
+        assert link(world, {"host": {"get-it": implementation}})[0] is implementation
+    else:
+        with pytest.raises(LinkError, match="takes 2 arguments"):
+            link(world, {"host": {"get-it": implementation}})
 
 
 def test_what_cannot_be_called_or_takes_other_arguments_is_named() -> None:
