@@ -1,9 +1,10 @@
-"""Runs the benchmarks: ``python -m benchmarks [NAME…] [--quick]``."""
+"""Runs the benchmarks: ``python -m benchmarks [SUBJECT…]``."""
 
 from __future__ import annotations
 
 import importlib
 import json
+import os
 from pathlib import Path
 
 import click
@@ -15,20 +16,23 @@ from benchmarks.measure import Row
 
 RESULTS = Path(__file__).parent / "results"
 SUBJECTS = ("calls", "echo", "compute", "cold_start")
+_WIDTH = 120
 
 
 def _table(rows: list[Row]) -> Table:
     table = Table(title="hlwasm benchmarks (smaller is better)")
-    for column in ("name", "value", "baseline", "ratio", "goal"):
-        table.add_column(column, justify="left" if column in ("name", "baseline") else "right")
+    table.add_column("name", no_wrap=True)
+    for column in ("value", "± %", "baseline", "ratio", "goal"):
+        table.add_column(column, justify="right")
     for row in rows:
         ratio = row.ratio
         met = "" if row.goal is None or ratio is None else "green" if ratio <= row.goal else "red"
         table.add_row(
             row.name,
             f"{row.value:,.2f} {row.unit}",
+            "" if row.spread is None else f"{row.spread * 100:.0f}",
             f"{row.baseline}: {row.baseline_value:,.2f}" if row.baseline_value else "",
-            "" if ratio is None else f"{ratio:.4g}",
+            "" if ratio is None else f"{ratio:.3g}",
             "" if row.goal is None else f"≤ {row.goal:g}",
             style=met,
         )
@@ -43,7 +47,10 @@ def main(subjects: tuple[str, ...]) -> None:
     The full run also writes benchmarks/results/latest.json.
     """
     console = Console()
+    if not console.is_terminal:
+        console.width = _WIDTH
     rows: list[Row] = []
+    load_before = os.getloadavg()[0]
     for subject in subjects or SUBJECTS:
         with console.status(f"measuring {subject} …"):
             rows += importlib.import_module(f"benchmarks.{subject}").measure()
@@ -52,7 +59,8 @@ def main(subjects: tuple[str, ...]) -> None:
         RESULTS.mkdir(exist_ok=True)
         latest = RESULTS / "latest.json"
         latest.write_text(json.dumps([row.as_json() for row in rows], indent=1) + "\n")
-        (RESULTS / "machine.json").write_text(json.dumps(machine_facts(), indent=1) + "\n")
+        facts = {**machine_facts(), "load": [load_before, os.getloadavg()[0]]}
+        (RESULTS / "machine.json").write_text(json.dumps(facts, indent=1) + "\n")
         console.print(f"written: {latest}")
 
 

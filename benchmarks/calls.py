@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from benchmarks.measure import Row, interleaved
+from functools import partial
+
+from benchmarks.host_part import HostPart
+from benchmarks.measure import Row, Times, interleaved
 from benchmarks.peers import WasmtimePeer, bare_exits, open_sandbox, repeat_in_guest
 
-EXITS = 200
+EXITS = 100
 HOST_CALLS = 100
 REPEATS = 20_000
 
@@ -13,52 +16,53 @@ REPEATS = 20_000
 def measure() -> list[Row]:
     """add(s32, s32) in all its parts."""
     peer = WasmtimePeer()
-    peer_add = peer.function("add")
-    peer_host_calls = peer.function("host-calls")
+    peer_add, peer_host_calls = peer.function("add"), peer.function("host-calls")
     with open_sandbox() as sandbox:
-        add = sandbox.exports.add
-        host_calls = sandbox.exports.host_calls
+        add, host_calls = sandbox.exports.add, sandbox.exports.host_calls
         index = next(f.index for f in sandbox.component.description.exports if f.name == "add")
-        assert add(2, 3) == 5
-        exits, total, theirs = interleaved(
-            [lambda: bare_exits(sandbox, EXITS), lambda: add(2, 3), lambda: peer_add(2, 3)],
-            count=300,
-            batches=15,
+        assert add(2, 3) == peer_add(2, 3) == 5
+        assert host_calls(4) == peer_host_calls(4) == 4
+        # All that is compared with each other, in turns.
+        exits, no_exits, call, theirs, many, none, their_many = interleaved(
+            [
+                partial(bare_exits, sandbox, EXITS),
+                partial(bare_exits, sandbox, 0),
+                partial(add, 2, 3),
+                partial(peer_add, 2, 3),
+                partial(host_calls, HOST_CALLS),
+                partial(host_calls, 0),
+                partial(peer_host_calls, HOST_CALLS),
+            ],
+            count=20,
+            batches=75,
         )
-        exit_time = exits / (EXITS + 1)
-
         add(2, 3)
         in_guest, once = interleaved(
             [
-                lambda: repeat_in_guest(sandbox, index, REPEATS),
-                lambda: repeat_in_guest(sandbox, index, 1),
+                partial(repeat_in_guest, sandbox, index, REPEATS),
+                partial(repeat_in_guest, sandbox, index, 1),
             ],
-            count=3,
-            batches=7,
-        )
-        many, none, their_many = interleaved(
-            [
-                lambda: host_calls(HOST_CALLS),
-                lambda: host_calls(0),
-                lambda: peer_host_calls(HOST_CALLS),
-            ],
-            count=10,
+            count=1,
             batches=15,
         )
-    host_call = (many - none) / HOST_CALLS
+        host_part = HostPart(sandbox.component)
+    host_calls_alone = Times.of([host_part.host_call() for _ in range(25)])
+    call_alone = Times.of([host_part.call() for _ in range(25)])
+    host_part.close()
+    bare = Times((exits.value - no_exits.value) / EXITS, exits.spread)
+    host_call = Times((many.value - none.value) / HOST_CALLS, many.spread)
+    guest_part = Times((in_guest.value - once.value) / (REPEATS - 1), in_guest.spread)
+    their_host_call = Times(their_many.value / HOST_CALLS, their_many.spread)
     return [
-        Row("exit.bare", exit_time, "µs"),
-        Row("call.add", total, "µs", "one bare exit", exit_time),
-        Row("call.add.host_share", total - exit_time, "µs", "wasmtime-py, whole call", theirs, 0.5),
-        Row(
-            "call.add.in_guest", (in_guest - once) / (REPEATS - 1), "µs", "one bare exit", exit_time
-        ),
-        Row("host_call.add", host_call, "µs", "one bare exit", exit_time),
-        Row(
+        Row.of("exit.bare", bare),
+        Row.of("call.add", call, "one bare exit", bare),
+        Row.of("call.add.host_share", call_alone, "wasmtime-py, whole call", theirs, 0.5),
+        Row.of("call.add.in_guest", guest_part, "one bare exit", bare),
+        Row.of("host_call.add", host_call, "one bare exit", bare),
+        Row.of(
             "host_call.add.host_share",
-            host_call - exit_time,
-            "µs",
+            host_calls_alone,
             "wasmtime-py, whole host call",
-            their_many / HOST_CALLS,
+            their_host_call,
         ),
     ]

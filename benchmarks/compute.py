@@ -10,7 +10,7 @@ from pathlib import Path
 import wasmtime
 
 import hlwasm
-from benchmarks.measure import Row, interleaved
+from benchmarks.measure import Row, Times, interleaved
 from benchmarks.peers import WasmtimePeer, open_sandbox
 
 CPYTHON = Path(__file__).parent.parent / "components" / "build" / "cpython.wasm"
@@ -24,7 +24,7 @@ for i in range(300_000):
     total += i * i % 7
 print(time.perf_counter() - started)
 """
-ROUNDS = 5
+ROUNDS = 9
 
 
 def _cpython_in_vm(component: hlwasm.Component) -> float:
@@ -64,8 +64,8 @@ class _CPythonInProcess:
 def _cpython() -> Row:
     component, peer = hlwasm.load(CPYTHON), _CPythonInProcess()
     pairs = [(_cpython_in_vm(component), peer.run()) for _ in range(ROUNDS)]
-    ours, theirs = (sorted(side)[ROUNDS // 2] for side in zip(*pairs, strict=True))
-    return Row("compute.cpython", ours, "µs", "wasmtime-py", theirs, 1.05)
+    ours, theirs = (Times.of(side) for side in zip(*pairs, strict=True))
+    return Row.of("compute.cpython", ours, "wasmtime-py", theirs, 1.05)
 
 
 def measure() -> list[Row]:
@@ -79,8 +79,8 @@ def measure() -> list[Row]:
             mine, other = interleaved(
                 [partial(ours, rounds), partial(theirs, rounds)],
                 count=1,
-                batches=21,
+                batches=31,
             )
-            rows.append(Row(f"compute.{name}", mine, "µs", "wasmtime-py", other, 1.05))
+            rows.append(Row.of(f"compute.{name}", mine, "wasmtime-py", other, 1.05))
     rows.append(_cpython())
     return rows

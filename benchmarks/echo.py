@@ -2,41 +2,45 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+from benchmarks import allocator
 from benchmarks.measure import Row, interleaved
 from benchmarks.peers import WasmtimePeer, open_sandbox
 
 MIB = 1 << 20
+BYTES = bytes(range(256)) * (MIB // 256)
+ASCII = "hypervisor " * (MIB // 11)
+LATIN = "grüße aus dem käfig " * (MIB // 23)
+BATCH = {"count": 5, "batches": 41}
 
 
 def measure() -> list[Row]:
     """Echoes of list<u8> and string."""
     peer = WasmtimePeer()
-    data = bytes(range(256)) * (MIB // 256)
-    ascii_text = "hypervisor " * (MIB // 11)
-    other_text = "grüße aus dem käfig " * (MIB // 23)
     with open_sandbox() as sandbox:
         echo_bytes, echo_string = sandbox.exports.echo_bytes, sandbox.exports.echo_string
         their_bytes, their_string = peer.function("echo-bytes"), peer.function("echo-string")
-        assert echo_bytes(data) == data
-        assert echo_string(other_text) == other_text
-        ours, copy = interleaved(
-            [lambda: echo_bytes(data), lambda: bytes(bytearray(data))], count=10, batches=11
+        assert echo_bytes(BYTES) == BYTES
+        for text in (ASCII, LATIN):
+            assert echo_string(text) == their_string(text) == text
+
+        allocator.keep_large_blocks()
+        ours, copies = interleaved(
+            [partial(echo_bytes, BYTES), lambda: bytes(bytearray(BYTES))], **BATCH
         )
-        # A second or more each: a few are enough, and no warm-up changes them.
-        (theirs,) = interleaved([lambda: their_bytes(data)], count=1, batches=3)
-        text, their_text = interleaved(
-            [lambda: echo_string(ascii_text), lambda: their_string(ascii_text)],
-            count=5,
-            batches=15,
-        )
-        other, their_other = interleaved(
-            [lambda: echo_string(other_text), lambda: their_string(other_text)],
-            count=5,
-            batches=15,
-        )
-    return [
-        Row("echo.bytes_1mib", ours, "µs", "wasmtime-py", theirs, 0.002),
-        Row("echo.bytes_1mib.copies", ours, "µs", "two copies by memcpy", copy),
-        Row("echo.string_1mib", text, "µs", "wasmtime-py", their_text, 1.0),
-        Row("echo.string_1mib.latin", other, "µs", "wasmtime-py", their_other, 1.0),
-    ]
+        # More than a second each: a few are enough, and no warm-up changes them.
+        (theirs,) = interleaved([partial(their_bytes, BYTES)], count=1, batches=5, warm_up=0)
+        rows = [
+            Row.of("echo.bytes_1mib", ours, "wasmtime-py", theirs, 0.002),
+            Row.of("echo.bytes_1mib.copies", ours, "two copies by memcpy", copies),
+        ]
+        for name, text, goal in (("string_1mib", ASCII, 1.0), ("string_1mib.latin", LATIN, None)):
+            pair = [partial(echo_string, text), partial(their_string, text)]
+            allocator.keep_large_blocks()
+            ours, theirs = interleaved(pair, **BATCH)
+            rows.append(Row.of(f"echo.{name}", ours, "wasmtime-py", theirs, goal))
+            allocator.return_large_blocks()
+            ours, theirs = interleaved(pair, **BATCH)
+            rows.append(Row.of(f"echo.{name}.fresh", ours, "wasmtime-py", theirs))
+    return rows

@@ -9,17 +9,36 @@ from dataclasses import asdict, dataclass
 
 
 @dataclass(frozen=True)
+class Times:
+    """Several measurements of one thing.
+
+    Attributes:
+        value: the lower quartile. Noise of the machine only adds time, so the lower part of
+            the distribution is what repeats; the minimum would be an accident.
+        spread: the interquartile range ÷ value.
+    """
+
+    value: float
+    spread: float
+
+    @classmethod
+    def of(cls, found: Sequence[float]) -> Times:
+        low, _, high = statistics.quantiles(found, n=4, method="inclusive")
+        return cls(low, (high - low) / low if low > 0 else 0.0)
+
+
+@dataclass(frozen=True)
 class Row:
     """One measurement.
 
     Attributes:
         name: stable name, such as ``call.add``.
         value: what was measured, in ``unit``.
-        unit: ``µs``, ``KiB`` or ``1``.
+        unit: ``µs``.
         baseline: what it is compared to, in words; empty where nothing is.
         baseline_value: the baseline's value, in the same unit.
-        ratio: value ÷ baseline_value; smaller is better.
         goal: largest ratio that the project asks for, None where it asks for none.
+        spread: of the value; see :class:`Times`. None where the value is a difference.
     """
 
     name: str
@@ -28,14 +47,30 @@ class Row:
     baseline: str = ""
     baseline_value: float | None = None
     goal: float | None = None
+    spread: float | None = None
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        times: Times,
+        baseline: str = "",
+        other: Times | None = None,
+        goal: float | None = None,
+    ) -> Row:
+        """A row in microseconds of a measurement and what it is compared to."""
+        baseline_value = None if other is None else other.value
+        return cls(name, times.value, "µs", baseline, baseline_value, goal, times.spread)
 
     @property
     def ratio(self) -> float | None:
+        """value ÷ baseline_value; smaller is better."""
         if self.baseline_value is None or self.baseline_value <= 0:
             return None
         return self.value / self.baseline_value
 
     def as_json(self) -> dict[str, object]:
+        """The fields, and the ratio."""
         return {**asdict(self), "ratio": self.ratio}
 
 
@@ -49,16 +84,22 @@ def batch_time(call: Callable[[], object], count: int) -> float:
 
 
 def interleaved(
-    calls: Sequence[Callable[[], object]], *, count: int, batches: int
-) -> tuple[float, ...]:
-    """Median microseconds per call of each of ``calls``.
+    calls: Sequence[Callable[[], object]], *, count: int, batches: int, warm_up: int = 2
+) -> tuple[Times, ...]:
+    """Microseconds per call of each of ``calls``.
 
     Batches take turns, so that all of them meet the same noise of the machine.
+
+    Args:
+        count: calls per batch.
+        batches: batches of each.
+        warm_up: calls of each that are not measured; the second one generates code.
     """
     for call in calls:
-        batch_time(call, max(1, count // 10))
+        for _ in range(warm_up):
+            call()
     times: list[list[float]] = [[] for _ in calls]
     for _ in range(batches):
         for call, found in zip(calls, times, strict=True):
             found.append(batch_time(call, count))
-    return tuple(statistics.median(found) for found in times)
+    return tuple(Times.of(found) for found in times)

@@ -1,0 +1,74 @@
+"""What the host does for a call, with a script in the place of the machine.
+
+The scripted driver of native_vmm answers each run of the vCPU from a list, so what is left
+is all of the host's work and nothing else: the generated codec, the foreign function call,
+mailbox and checks in the VMM. Subtracting a bare exit from a whole call would leave mostly
+noise: the exit is twenty times as long as the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import hlwasm
+from benchmarks.measure import batch_time
+from benchmarks.peers import Host
+from hlwasm.codec.functions import bind_export, bind_import
+from hlwasm.sandbox.calls import CallLoop
+from tests.unit.sandbox.scripted import Script, scripted_sandbox
+
+CALLS = 300
+HOST_CALLS = 50
+
+
+class HostPart:
+    """Calls of bench.wat's functions that reach no guest.
+
+    Args:
+        component: bench.wat.
+    """
+
+    def __init__(self, component: hlwasm.Component) -> None:
+        native = scripted_sandbox()
+        self._script = Script(native)
+        self._loop = loop = CallLoop(native, component.description, {})
+        imports = component.description.imports
+        loop.bind_import = {
+            each.index: partial(bind_import, each, loop, Host.add) for each in imports
+        }
+        self._functions = {f.name: f for f in component.description.exports}
+        self._host_add = imports[0].index
+        # What the guest would pass to host.add: a record of two numbers.
+        loop.import_memory[1024:1032] = bytes(8)
+
+    def call(self) -> float:
+        """Microseconds of a call of add, over one batch."""
+        add = self._bound("add", 2, 3)
+        for _ in range(CALLS):
+            self._script.done()
+        return batch_time(partial(add, 2, 3), CALLS)
+
+    def host_call(self) -> float:
+        """Microseconds of a host call of add, over one batch."""
+        calls = self._bound("host-calls", 1)
+        for _ in range(CALLS // HOST_CALLS):
+            for _ in range(HOST_CALLS):
+                self._script.host_call(self._host_add, 1024)
+            self._script.done()
+        with_calls = batch_time(partial(calls, HOST_CALLS), CALLS // HOST_CALLS)
+        for _ in range(CALLS):
+            self._script.done()
+        return (with_calls - batch_time(partial(calls, 0), CALLS)) / HOST_CALLS
+
+    def _bound(self, name: str, *arguments: int) -> Callable[..., object]:
+        """The function, with its code generated."""
+        call = bind_export(self._functions[name], self._loop)
+        for _ in range(2):
+            self._script.done()
+            call(*arguments)
+        return call
+
+    def close(self) -> None:
+        """Frees the sandbox."""
+        self._loop.close()
