@@ -25,5 +25,11 @@ class Stopwatch:
         self._last = now
 
     def split(self, parts: list[tuple[str, float]]) -> None:
-        """Replaces the last step by its parts, as another clock saw them."""
-        self.steps[-1:] = parts
+        """Replaces the last step by its parts, as another clock saw them.
+
+        What the other clock did not see is added to the first part.
+        """
+        whole = self.steps.pop()[1]
+        name, first = parts[0]
+        unseen = whole - sum(seconds for _, seconds in parts)
+        self.steps += [(name, first + max(0.0, unseen)), *parts[1:]]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hlwasm.codec.functions import bind_import
 from hlwasm.errors import Cancelled, Err, HlwasmError, ProgramExit
 from hlwasm.native.handles import Counters, NativeSandbox
+from hlwasm.native.library import load_library
 from hlwasm.sandbox.calls import CallLoop, Serve
 from hlwasm.sandbox.exports import Exports, ResourceClasses
 from hlwasm.sandbox.imports import Linker, Provider, Resolver
@@ -45,6 +46,8 @@ class Sandbox:
         # Link first: it needs no VM, and its errors are the likeliest.
         linked = Linker(description, imports, providers).link()
         steps.step("linking")
+        load_library()
+        steps.step("library")
         self.component = component
         self.limits = limits
         self._providers = providers
