@@ -12,7 +12,7 @@ need() { echo "missing: $1" >&2; missing=1; }
 command -v cc >/dev/null ||
     need "a C linker, cc (on Debian: apt-get install gcc libc6-dev)"
 
-rust="Rust 1.95 or later (rustup.rs, or on Debian: apt-get install cargo-web rustc-web)"
+rust="Rust 1.95 or later (from rustup.rs)"
 if command -v cargo >/dev/null && command -v rustc >/dev/null; then
     minor=$(rustc --version | sed 's/^rustc 1\.\([0-9]*\)\..*/\1/')
     [ "$minor" -ge 95 ] 2>/dev/null || need "$rust; found $(rustc --version)"
