@@ -8,6 +8,7 @@
  */
 
 typedef struct hlw_sandbox hlw_sandbox;
+typedef struct hlw_snapshot hlw_snapshot;
 
 enum hlw_status {
     HLW_OK = 0,
@@ -64,6 +65,9 @@ typedef struct {
     uint64_t exceptions;     /* other CPU exceptions that became traps */
     uint64_t protects;       /* protect, remap, release and image requests */
     uint64_t interrupts;     /* returns because of signals and kicks */
+    uint64_t restores;
+    uint64_t restored_pages; /* copied back by restores */
+    uint64_t restore_scans;  /* restores that had to look for dirtied pages */
     uint64_t create_nanoseconds; /* making the VM and its memory */
     uint64_t boot_nanoseconds;   /* the guest's way to its first ready */
 } hlw_counters;
@@ -114,6 +118,18 @@ int32_t hlw_kick(const hlw_sandbox *sandbox);
 uint8_t *hlw_window(const hlw_sandbox *sandbox, uint32_t index, uint64_t *bytes);
 /* As they were at the last exit. Any thread may call this while the sandbox exists. */
 void hlw_counters_read(const hlw_sandbox *sandbox, hlw_counters *counters);
+
+/* Saves a sandbox that waits for a command. A snapshot never changes; any thread may use it. */
+int32_t hlw_snapshot_take(const hlw_sandbox *sandbox, hlw_snapshot **snapshot);
+/* Sandboxes that were made from it stay as they are. */
+void hlw_snapshot_free(hlw_snapshot *snapshot);
+uint64_t hlw_snapshot_bytes(const hlw_snapshot *snapshot);
+/* Makes a sandbox like the saved one; nothing has to boot. */
+int32_t hlw_sandbox_from_snapshot(const hlw_snapshot *snapshot, hlw_sandbox **sandbox);
+/* Puts a sandbox back to a snapshot of the same layout, whatever it was doing. alone: no other
+ * thread than those that ran it has written to its transfer windows since the last restore,
+ * and so it may be possible to do without looking for dirtied pages. */
+int32_t hlw_restore(const hlw_sandbox *sandbox, const hlw_snapshot *snapshot, int32_t alone);
 
 /* Scripted driver, for tests: each step applies its writes, then ends the next run.
  * kind: 0 request (code = EXIT_ constant), 1 EINTR, 2 EFAULT, 3 shutdown, 4 unknown exit. */

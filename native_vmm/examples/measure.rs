@@ -10,7 +10,7 @@ use host_guest_abi::layout::{RAM_DEFAULT_BYTES, STACK_TOP};
 use host_guest_abi::transfer::DEFAULT_BYTES;
 use native_vmm::embedded_guest;
 use native_vmm::hypervisor::kvm::{System, Vcpu, Vm};
-use native_vmm::hypervisor::{Driver, MachineExit};
+use native_vmm::hypervisor::{Driver, MachineExit, Registers};
 use native_vmm::memory::{GuestMemory, Plan};
 use native_vmm::sandbox::{Config, Exit, Sandbox};
 
@@ -84,7 +84,7 @@ fn make_by_steps(steps: &mut Steps) -> Result<(), Box<dyn Error>> {
     let mut vcpu = steps.time("create vCPU", || Vcpu::new(system, &vm))?;
     // SAFETY: the memory outlives the VM.
     steps.time("memory slot", || unsafe { vm.map(&memory.region) })?;
-    steps.time("registers", || vcpu.start(image.entry, STACK_TOP))?;
+    vcpu.rewind(&Registers::at_start(image.entry, STACK_TOP));
     let booted = steps.time("boot", || {
         loop {
             match vcpu.run() {

@@ -18,7 +18,7 @@ mod signal;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, Ordering::SeqCst};
 
-pub use signal::{SignalError, choose};
+pub use signal::{SignalError, choose, thread};
 
 /// The bell of one vCPU, and the lock that lets one thread at a time run it.
 #[derive(Debug)]

@@ -6,13 +6,13 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 use host_guest_abi::layout::{IMAGE, IMAGE_END, PAGE_BYTES};
 
 use crate::elf::{Elf, ElfError, PF_W, PF_X, PT_LOAD, ProgramHeader};
-use crate::memory::{Access, Region, host_size, round_to_page};
+use crate::memory::{Access, Region, host_size, memory_file, round_to_page, seal};
 
 /// Why an image cannot be loaded. Images are ours, so the first three are broken builds.
 #[derive(Debug, thiserror::Error)]
@@ -62,7 +62,7 @@ impl GuestImage {
     /// See [`ImageError`].
     pub fn new(file: &[u8]) -> Result<Self, ImageError> {
         let elf = Elf::new(file)?;
-        let (entry, content) = (elf.entry(), memory_file()?);
+        let (entry, content) = (elf.entry(), memory_file(c"hlwasm_guest_image")?);
         let mut segments = Vec::new();
         let mut free = IMAGE;
         for header in elf.program_headers()? {
@@ -94,15 +94,18 @@ impl GuestImage {
         })
     }
 
+    /// Addresses from its first to its last page.
+    pub fn range(&self) -> Range<u64> {
+        let last = self.segments.last();
+        IMAGE..last.map_or(IMAGE, |last| last.address + last.bytes)
+    }
+
     /// Maps the image into memory, where guest-physical is guest-virtual.
     ///
     /// # Errors
     /// The errno of `mmap`.
     pub fn map(&self, memory: &Region) -> io::Result<()> {
-        let end = self
-            .segments
-            .last()
-            .map_or(IMAGE, |last| last.address + last.bytes);
+        let end = self.range().end;
         memory.overlay(IMAGE, end - IMAGE, Access::ReadWrite, (&self.content, 0))
     }
 }
@@ -123,27 +126,4 @@ fn place(header: &ProgramHeader, free: u64) -> Option<Segment> {
         writable,
         executable,
     })
-}
-
-fn memory_file() -> io::Result<File> {
-    let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
-    // SAFETY: the name is a C string; the call makes a new file descriptor or fails.
-    let fd = unsafe { libc::memfd_create(c"hlwasm_guest_image".as_ptr(), flags) };
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: just made, and nobody else's.
-    Ok(unsafe { File::from_raw_fd(fd) })
-}
-
-/// From now on the file stays as it is.
-fn seal(file: &File) -> io::Result<()> {
-    let seals = libc::F_SEAL_WRITE | libc::F_SEAL_GROW | libc::F_SEAL_SHRINK | libc::F_SEAL_SEAL;
-    // SAFETY: adds seals to a file of ours.
-    let result = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) };
-    if result == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
 }

@@ -86,9 +86,12 @@ const fn sandbox_status(error: &SandboxError) -> Status {
         SandboxError::Hypervisor(HypervisorError::Failed { .. })
         | SandboxError::Memory(_)
         | SandboxError::Image(_)
+        | SandboxError::Snapshot(_)
         | SandboxError::Boot(_) => Status::System,
         SandboxError::Signal(error) => signal_status(error),
-        SandboxError::Busy | SandboxError::State { .. } => Status::State,
+        SandboxError::Busy | SandboxError::State { .. } | SandboxError::OtherLayout => {
+            Status::State
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `library.rs` | version, constants, last error, hypervisor query, kick signal |
 //! | `sandbox.rs` | making, running and looking at sandboxes |
+//! | `snapshot.rs` | taking and using snapshots |
 //! | `script.rs` | the scripted driver |
 //! | `bridge.rs` | bridge generation |
 //! | `error.rs` | the one place where errors become statuses |
@@ -13,6 +14,7 @@ mod error;
 mod library;
 mod sandbox;
 mod script;
+mod snapshot;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -27,6 +29,10 @@ pub use sandbox::{
     hlw_text, hlw_window,
 };
 pub use script::{hlw_script_step, hlw_script_write};
+pub use snapshot::{
+    HlwSnapshot, hlw_restore, hlw_sandbox_from_snapshot, hlw_snapshot_bytes, hlw_snapshot_free,
+    hlw_snapshot_take,
+};
 
 /// Runs the body of an entry that returns 0 or more, or a negative status.
 fn entry(body: impl FnOnce() -> Result<i32, AbiError>) -> i32 {

@@ -47,6 +47,9 @@ pub struct HlwCounters {
     pub exceptions: u64,
     pub protects: u64,
     pub interrupts: u64,
+    pub restores: u64,
+    pub restored_pages: u64,
+    pub restore_scans: u64,
     pub create_nanoseconds: u64,
     pub boot_nanoseconds: u64,
 }
@@ -56,6 +59,21 @@ pub struct HlwSandbox {
     pub(super) sandbox: Sandbox,
     /// Written by the thread that uses the sandbox, read by it later.
     exit: UnsafeCell<HlwExit>,
+}
+
+impl HlwSandbox {
+    pub(super) fn new(sandbox: Sandbox) -> Self {
+        Self {
+            sandbox,
+            exit: UnsafeCell::default(),
+        }
+    }
+
+    /// A restored sandbox is as after a command that ended well.
+    pub(super) fn restored(&self) {
+        // SAFETY: only the thread that uses the sandbox, which is the caller, touches it.
+        unsafe { self.exit.get().write(HlwExit::default()) };
+    }
 }
 
 impl HlwExit {
@@ -97,10 +115,7 @@ pub unsafe extern "C" fn hlw_sandbox_new(
         *out = ptr::null_mut();
         // SAFETY: the caller promised that the windows are readable.
         let config = unsafe { read_config(config)? };
-        let made = HlwSandbox {
-            sandbox: Sandbox::new(config)?,
-            exit: UnsafeCell::default(),
-        };
+        let made = HlwSandbox::new(Sandbox::new(config)?);
         *out = Box::into_raw(Box::new(made));
         Ok(0)
     })
@@ -310,6 +325,9 @@ pub unsafe extern "C" fn hlw_counters_read(sandbox: *const HlwSandbox, counters:
         exceptions: now.exceptions,
         protects: now.protects,
         interrupts: now.interrupts,
+        restores: now.restores,
+        restored_pages: now.restored_pages,
+        restore_scans: now.restore_scans,
         create_nanoseconds: now.create_nanoseconds,
         boot_nanoseconds: now.boot_nanoseconds,
     };

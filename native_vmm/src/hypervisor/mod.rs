@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicU8;
 
 use host_guest_abi::exit::{PORT_EXCEPTION, PORT_REQUEST};
 
+use crate::arch::x86_64::registers::RFLAGS;
 use crate::memory::Region;
 
 pub use scripted::{Script, ScriptedMachine, Step};
@@ -38,19 +39,40 @@ pub enum HypervisorError {
     },
 }
 
-/// The general registers that the VMM looks at or sets.
+/// The general registers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names are the registers'")]
 pub struct Registers {
     pub rax: u64,
+    pub rbx: u64,
     pub rcx: u64,
     pub rdx: u64,
     pub rsi: u64,
     pub rdi: u64,
     pub rbp: u64,
     pub rsp: u64,
+    pub r8: u64,
+    pub r9: u64,
+    pub r10: u64,
+    pub r11: u64,
+    pub r12: u64,
+    pub r13: u64,
+    pub r14: u64,
+    pub r15: u64,
     pub rip: u64,
     pub rflags: u64,
+}
+
+impl Registers {
+    /// Those with which a guest starts at `entry`.
+    pub fn at_start(entry: u64, stack: u64) -> Self {
+        Self {
+            rip: entry,
+            rsp: stack,
+            rflags: RFLAGS,
+            ..Self::default()
+        }
+    }
 }
 
 /// Why the vCPU stopped.
@@ -93,12 +115,6 @@ pub trait Machine: Send {
     /// What the hypervisor refused.
     unsafe fn map(&mut self, memory: &Region) -> Result<(), HypervisorError>;
 
-    /// Puts the vCPU in ring 3 at `entry`, with paging on and the stack at `stack`.
-    ///
-    /// # Errors
-    /// What the hypervisor refused.
-    fn start(&mut self, entry: u64, stack: u64) -> Result<(), HypervisorError>;
-
     /// Runs the vCPU until its next exit. The `out` of the previous exit completes first.
     ///
     /// # Errors
@@ -110,6 +126,25 @@ pub trait Machine: Send {
 
     /// Sets the registers for the next run.
     fn set_registers(&mut self, registers: &Registers);
+
+    /// Completes what the last exit left unfinished, such as its `out`, without running any
+    /// code of the guest, so that its registers are those of a whole instruction.
+    ///
+    /// # Errors
+    /// What the hypervisor refused.
+    fn settle(&mut self) -> Result<(), HypervisorError>;
+
+    /// Puts the vCPU in ring 3 with paging on, these general registers, and no exception or
+    /// interrupt under way: at the start, or back where a settled vCPU once stood. Takes
+    /// effect with the next run.
+    fn rewind(&mut self, registers: &Registers);
+
+    /// Clears vector and x87 registers, whatever state a guest that did not come to its
+    /// end left them in.
+    ///
+    /// # Errors
+    /// What the hypervisor refused.
+    fn clear_extended_state(&mut self) -> Result<(), HypervisorError>;
 
     /// A flag that, while not 0, makes each run return at once as interrupted. Valid
     /// while the machine exists, for any thread.

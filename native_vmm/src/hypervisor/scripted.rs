@@ -116,15 +116,6 @@ impl Machine for ScriptedMachine {
         Ok(())
     }
 
-    fn start(&mut self, entry: u64, stack: u64) -> Result<(), HypervisorError> {
-        self.registers = Registers {
-            rip: entry,
-            rsp: stack,
-            ..Registers::default()
-        };
-        Ok(())
-    }
-
     fn run(&mut self) -> Result<MachineExit, HypervisorError> {
         if self.immediate_exit.load(Ordering::SeqCst) != 0 {
             return Ok(MachineExit::Interrupted);
@@ -150,6 +141,18 @@ impl Machine for ScriptedMachine {
 
     fn set_registers(&mut self, registers: &Registers) {
         self.registers = *registers;
+    }
+
+    fn settle(&mut self) -> Result<(), HypervisorError> {
+        Ok(())
+    }
+
+    fn rewind(&mut self, registers: &Registers) {
+        self.registers = *registers;
+    }
+
+    fn clear_extended_state(&mut self) -> Result<(), HypervisorError> {
+        Ok(())
     }
 
     fn immediate_exit(&self) -> NonNull<AtomicU8> {

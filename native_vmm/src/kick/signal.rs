@@ -83,7 +83,7 @@ pub(super) fn install() -> Result<(), SignalError> {
 }
 
 /// Id of the calling thread, which from now on can be signalled.
-pub(super) fn thread() -> i32 {
+pub fn thread() -> i32 {
     let known = THREAD.get();
     if known != 0 {
         return known;

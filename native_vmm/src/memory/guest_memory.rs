@@ -1,11 +1,13 @@
 //! All memory of one sandbox, prepared for a guest that is about to start.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use host_guest_abi::layout::BOOT_INFO;
 use host_guest_abi::mailbox::{BOOT_RAM_BYTES, BOOT_WINDOW_BYTES, BOOT_WINDOW_COUNT};
 
+use super::snapshot::Base;
 use super::{Access, Answer, Artifact, Plan, Region, Windows};
 use crate::arch::x86_64::page_tables::TablesFull;
 use crate::arch::x86_64::{descriptors, page_tables, stubs};
@@ -23,15 +25,16 @@ pub enum MemoryError {
 }
 
 /// RAM, arena and artifact.
-#[derive(Debug)]
 pub struct GuestMemory {
     /// RAM, arena and artifact, by guest-physical address. One region, because the
     /// hypervisor then needs one slot: each costs it memory and a wait for all CPUs.
     pub region: Region,
     /// Where what lies.
     pub plan: Plan,
-    artifact: Option<Artifact>,
-    windows: Windows,
+    pub(super) artifact: Option<Arc<Artifact>>,
+    pub(super) windows: Windows,
+    /// The snapshot that it was made from, if it was.
+    pub(super) base: Option<Base>,
 }
 
 impl GuestMemory {
@@ -61,8 +64,9 @@ impl GuestMemory {
         Ok(Self {
             region,
             plan,
-            artifact,
+            artifact: artifact.map(Arc::new),
             windows,
+            base: None,
         })
     }
 
@@ -114,7 +118,7 @@ impl GuestMemory {
     /// A violation.
     pub fn image(&mut self, request: (u64, u64, u64)) -> Answer {
         self.windows
-            .image(&self.plan, &self.region, self.artifact.as_ref(), request)
+            .image(&self.plan, &self.region, self.artifact.as_deref(), request)
     }
 }
 

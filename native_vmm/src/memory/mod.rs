@@ -1,15 +1,23 @@
 //! Guest memory: one region for RAM and arena, and the artifact beside it.
 
 mod artifact;
+mod content;
 mod guest_memory;
+mod hot_pages;
 mod plan;
+mod private_pages;
 mod region;
+mod sealed_file;
+mod snapshot;
 mod units;
 mod windows;
 
 pub use artifact::{Artifact, ArtifactError};
 pub use guest_memory::{GuestMemory, MemoryError};
+pub use hot_pages::Restored;
 pub use plan::{Plan, PlanError, Window, WindowPlace};
 pub use region::{Access, Region};
+pub use sealed_file::{memory_file, seal};
+pub use snapshot::MemorySnapshot;
 pub use units::{host_size, is_page_aligned, round_to_large_page, round_to_page};
 pub use windows::{Answer, Windows};

@@ -8,6 +8,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::ptr::{self, NonNull};
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
 
 use host_guest_abi::layout::LARGE_PAGE_BYTES;
@@ -43,6 +44,8 @@ impl Access {
 pub struct Region {
     base: NonNull<u8>,
     bytes: u64,
+    /// Whether the kernel must not make large pages of its own accord.
+    small_pages: bool,
 }
 
 // SAFETY: the mapping belongs to this value alone and is not tied to a thread.
@@ -82,7 +85,25 @@ impl Region {
             base
         };
         let base = NonNull::new(base).ok_or(io::ErrorKind::OutOfMemory)?;
-        Ok(Self { base, bytes })
+        Ok(Self {
+            base,
+            bytes,
+            small_pages: false,
+        })
+    }
+
+    /// Keeps the kernel from making large pages where nobody prefers them, now and in
+    /// mappings to come. Only where it would: most systems ask for advice first.
+    pub fn keep_small_pages(&mut self) {
+        if large_pages_always() {
+            self.small_pages = true;
+            self.advise_small(self.base.as_ptr(), self.bytes);
+        }
+    }
+
+    fn advise_small(&self, address: *mut u8, bytes: u64) {
+        // SAFETY: inside the mapping; advice changes no content.
+        unsafe { libc::madvise(address.cast(), host_size(bytes), libc::MADV_NOHUGEPAGE) };
     }
 
     /// Size in bytes.
@@ -192,6 +213,14 @@ impl Region {
         unsafe { libc::madvise(address.cast(), host_size(bytes), libc::MADV_HUGEPAGE) };
     }
 
+    /// Gives accessible pages back to the kernel: what was mapped there shows again, or zeros.
+    /// Only a range that is none of ours could make it fail.
+    pub fn discard(&self, offset: u64, bytes: u64) {
+        let address = self.address(offset, bytes);
+        // SAFETY: inside the mapping, and nobody holds a reference to what is lost.
+        unsafe { libc::madvise(address.cast(), host_size(bytes), libc::MADV_DONTNEED) };
+    }
+
     /// Backs accessible pages with memory now, cheaper than one fault per page later.
     /// Does nothing on kernels that cannot (before 5.14).
     pub fn populate(&self, offset: u64, bytes: u64) {
@@ -224,11 +253,22 @@ impl Region {
             )
         };
         if mapped == libc::MAP_FAILED {
-            Err(io::Error::last_os_error())
-        } else {
-            Ok(())
+            return Err(io::Error::last_os_error());
         }
+        if self.small_pages {
+            self.advise_small(address, bytes);
+        }
+        Ok(())
     }
+}
+
+/// Whether the kernel backs any memory by large pages, asked for or not.
+fn large_pages_always() -> bool {
+    static ALWAYS: OnceLock<bool> = OnceLock::new();
+    *ALWAYS.get_or_init(|| {
+        std::fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled")
+            .is_ok_and(|setting| setting.contains("[always]"))
+    })
 }
 
 impl Drop for Region {

@@ -6,6 +6,7 @@
 //! A transfer window is accessible at all times, so that views of it never fault.
 
 use std::io;
+use std::ops::Range;
 
 use host_guest_abi::exit::{PROTECT_READ, PROTECT_WRITE};
 use host_guest_abi::layout::{ARTIFACT, LARGE_PAGE_BYTES, PAGE_BYTES};
@@ -25,11 +26,23 @@ const POPULATE_MAX_BYTES: u64 = 4 << 20;
 /// What the guest is told, 0 or an errno, unless its request cannot come from an honest guest.
 pub type Answer = Result<i32, &'static str>;
 
+/// How a window differs from what it was at the snapshot that the sandbox was made from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Change {
+    /// It does not.
+    None,
+    /// Its border has moved outwards.
+    Grown,
+    /// Pages of it were mapped otherwise.
+    Remapped,
+}
+
 /// The border of one window.
 #[derive(Debug, Clone, Copy)]
 struct State {
     accessible: u64,
     images: u32,
+    change: Change,
     /// Large pages are preferred from here to the end, once that is decided. Always just
     /// so: pages that differ in this are mappings of their own.
     large_from: Option<u64>,
@@ -39,8 +52,13 @@ impl State {
     const NEW: Self = Self {
         accessible: 0,
         images: 0,
+        change: Change::None,
         large_from: None,
     };
+
+    fn remapped(&mut self) {
+        self.change = Change::Remapped;
+    }
 
     /// Prefers large pages behind the first `small` bytes. Filling memory is 20 times as
     /// fast with them, but a touch takes 2 MiB: not where only a few pages are used.
@@ -73,9 +91,11 @@ impl State {
 }
 
 /// The windows of one sandbox.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Windows {
     states: Vec<State>,
+    /// Guest-physical ranges that images were mapped over, as long as they may be there.
+    images: Vec<Range<u64>>,
 }
 
 impl Windows {
@@ -101,7 +121,97 @@ impl Windows {
             }
             states.push(state);
         }
-        Ok(Self { states })
+        Ok(Self {
+            states,
+            images: Vec::new(),
+        })
+    }
+
+    /// The same windows as those of a new sandbox, whose memory comes from a snapshot.
+    ///
+    /// Large pages are preferred only where nothing was accessible yet: inside, the kernel
+    /// could make memory private on its own account, unseen by a restore.
+    #[must_use]
+    pub fn of_snapshot(&self) -> Self {
+        let mut states = self.states.clone();
+        for (index, state) in states.iter_mut().enumerate() {
+            state.change = Change::None;
+            state.large_from = state
+                .large_from
+                .filter(|_| !Plan::is_transfer(index))
+                .map(|from| from.max(state.accessible.next_multiple_of(LARGE_PAGE_BYTES)));
+        }
+        Self {
+            states,
+            images: Vec::new(),
+        }
+    }
+
+    /// Opens the windows of a fresh region as far as they were accessible at the snapshot.
+    ///
+    /// # Errors
+    /// The errno of `mprotect`.
+    pub fn open(&self, plan: &Plan, region: &Region) -> io::Result<()> {
+        for (window, state) in plan.windows.iter().zip(&self.states) {
+            if state.accessible > 0 {
+                region.protect(window.physical, state.accessible, Access::ReadWrite)?;
+            }
+            state.advise(region, window, 0, window.capacity);
+        }
+        Ok(())
+    }
+
+    /// Puts all windows back to what they were at the snapshot, where they differ; calls
+    /// `remapped` with the guest-physical range of each that lost its content.
+    ///
+    /// # Errors
+    /// The errno of `mmap`. The windows are in between then.
+    pub fn restore(
+        &mut self,
+        snapshot: &Self,
+        plan: &Plan,
+        region: &Region,
+        mut remapped: impl FnMut(Range<u64>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        for (index, old) in snapshot.states.iter().enumerate() {
+            let (state, window) = (self.states[index], &plan.windows[index]);
+            match state.change {
+                Change::None => continue,
+                Change::Grown => {
+                    let lost = (old.accessible, state.accessible);
+                    old.renew(region, window, lost, Access::None)?;
+                }
+                Change::Remapped => {
+                    let end = state.accessible.max(old.accessible);
+                    // Views of transfer windows never fault, not even now.
+                    let access = match Plan::is_transfer(index) {
+                        true => Access::ReadWrite,
+                        false => Access::None,
+                    };
+                    old.renew(region, window, (0, end), access)?;
+                    if old.accessible > 0 && access == Access::None {
+                        region.protect(window.physical, old.accessible, Access::ReadWrite)?;
+                    }
+                    remapped(window.physical..window.physical + end)?;
+                }
+            }
+            self.states[index] = *old;
+        }
+        Ok(())
+    }
+
+    /// Guest-physical ranges in which accessible pages may show a file.
+    pub fn images(&self) -> &[Range<u64>] {
+        &self.images
+    }
+
+    /// Guest-physical ranges that are accessible, ascending; without the transfer windows.
+    pub fn accessible_ranges(&self, plan: &Plan) -> Vec<Range<u64>> {
+        let windows = plan.windows.iter().zip(&self.states).enumerate();
+        windows
+            .filter(|(index, (_, state))| !Plan::is_transfer(*index) && state.accessible > 0)
+            .map(|(_, (window, state))| window.physical..window.physical + state.accessible)
+            .collect()
     }
 
     /// Accessible bytes of a window.
@@ -143,6 +253,9 @@ impl Windows {
                 return Ok(errno(&error));
             }
             state.accessible = end;
+            if state.change == Change::None {
+                state.change = Change::Grown;
+            }
             // Growth is asked for to be used; of the first memory much may never be.
             if old == 0 {
                 state.prefer_large_pages(region, &window, end);
@@ -184,6 +297,7 @@ impl Windows {
         if state.images > 0 && end < state.accessible {
             return Ok(libc::EINVAL);
         }
+        state.remapped();
         match state.renew(region, &window, (offset, end), Access::ReadWrite) {
             Ok(()) => state.accessible = state.accessible.max(end),
             Err(error) => return Ok(errno(&error)),
@@ -204,11 +318,19 @@ impl Windows {
         if state.accessible == 0 {
             return Ok(0);
         }
+        let range = window.physical..window.physical + window.capacity;
+        self.images.retain(|image| !range.contains(&image.start));
+        state.remapped();
         let renewed = if Plan::is_transfer(index) {
             state.renew(region, window, whole, Access::ReadWrite)
         } else {
             let renewed = State::NEW.renew(region, window, whole, Access::None);
-            renewed.map(|()| *state = State::NEW)
+            renewed.map(|()| {
+                *state = State {
+                    change: Change::Remapped,
+                    ..State::NEW
+                };
+            })
         };
         Ok(renewed.map_or_else(|error| errno(&error), |()| 0))
     }
@@ -254,6 +376,9 @@ impl Windows {
             return Ok(libc::ENOMEM);
         }
         state.images += 1;
+        state.remapped();
+        let start = window.physical + offset;
+        self.images.push(start..start + padded);
         let mapped = map_image(region, artifact, window.physical + offset, position, bytes);
         state.accessible = state.accessible.max(end);
         match mapped {
@@ -278,6 +403,7 @@ impl Windows {
             return Ok(libc::EINVAL);
         }
         let lost = (place.offset, state.accessible);
+        state.remapped();
         match state.renew(region, &window, lost, Access::None) {
             Ok(()) => state.accessible = place.offset,
             Err(error) => return Ok(errno(&error)),

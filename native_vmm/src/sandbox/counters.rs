@@ -17,6 +17,12 @@ pub struct Counters {
     pub protects: u64,
     /// Returns because of signals and kicks.
     pub interrupts: u64,
+    /// Restores to a snapshot.
+    pub restores: u64,
+    /// Pages that restores copied back.
+    pub restored_pages: u64,
+    /// Restores that had to look for dirtied pages.
+    pub restore_scans: u64,
     /// Nanoseconds that making the VM and its memory took.
     pub create_nanoseconds: u64,
     /// Nanoseconds that the guest took to its first ready.

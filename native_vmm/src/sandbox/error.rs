@@ -29,6 +29,12 @@ pub enum SandboxError {
     /// The guest did not come up.
     #[error("the guest did not boot: {0}")]
     Boot(String),
+    /// Memory could not be saved or put back.
+    #[error("guest memory cannot be saved or restored: {0}")]
+    Snapshot(std::io::Error),
+    /// The snapshot is of a sandbox with other memories, limits or artifact.
+    #[error("the snapshot was taken of a sandbox with another layout of memory")]
+    OtherLayout,
     /// Another thread runs the sandbox.
     #[error("the sandbox is running in another thread")]
     Busy,

@@ -60,8 +60,10 @@ pub enum State {
     HostCall,
     /// The guest can be resumed where it was.
     Suspended,
-    /// Nothing any more.
+    /// Only a restore.
     Poisoned,
+    /// Nothing any more: the hypervisor or the memory failed.
+    Broken,
 }
 
 impl Exit {

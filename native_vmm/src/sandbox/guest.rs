@@ -1,5 +1,7 @@
 //! One guest: its machine, its memory, and the loop that runs it.
 
+use std::ops::Range;
+
 use host_guest_abi::layout::{STACK_TOP, TEXT_BYTES};
 
 use super::config::Config;
@@ -8,7 +10,8 @@ use super::error::SandboxError;
 use super::exit::{Exit, State};
 use super::mailbox::ARGUMENTS_MAX;
 use super::requests::Violation;
-use crate::hypervisor::{self, Machine, MachineExit};
+use super::witness::Witness;
+use crate::hypervisor::{self, Driver, Machine, MachineExit, Registers};
 use crate::kick::Kick;
 use crate::memory::{GuestMemory, host_size};
 
@@ -21,6 +24,7 @@ pub(super) struct Guest {
     // Dropped before the memory that it has mapped.
     pub(super) machine: Box<dyn Machine>,
     pub(super) memory: GuestMemory,
+    pub(super) driver: Driver,
     pub(super) state: State,
     /// Number of the last command.
     pub(super) sequence: u64,
@@ -31,6 +35,12 @@ pub(super) struct Guest {
     /// Whether the guest was sent to its trap entry and has asked for nothing since.
     pub(super) trapping: bool,
     pub(super) counters: Counters,
+    /// Addresses of the guest image.
+    pub(super) image: Range<u64>,
+    /// Whether the last exit was the end of a command that ended well.
+    pub(super) clean: bool,
+    /// Who has touched memory since the last restore.
+    pub(super) witness: Witness,
     /// Text of the last exit. Never grows beyond the capacity that it starts with.
     pub(super) text: Vec<u8>,
 }
@@ -43,19 +53,23 @@ impl Guest {
         let mut machine = hypervisor::create(config.driver)?;
         // SAFETY: `memory` outlives `machine`: fields drop in order.
         unsafe { machine.map(&memory.region)? };
-        machine.start(image.entry, STACK_TOP)?;
+        machine.rewind(&Registers::at_start(image.entry, STACK_TOP));
         if let Some(script) = machine.script() {
             script.boot();
         }
         Ok(Self {
             machine,
             memory,
+            driver: config.driver,
             state: State::Booting,
             sequence: 0,
             request_sequence: 0,
             trap_entry: None,
             trapping: false,
             counters: Counters::default(),
+            image: image.range(),
+            clean: false,
+            witness: Witness::default(),
             text: Vec::with_capacity(host_size(TEXT_BYTES)),
         })
     }
@@ -110,30 +124,43 @@ impl Guest {
         self.run(kick)
     }
 
-    fn require(&self, state: State, wanted: &'static str) -> Result<(), SandboxError> {
+    pub(super) fn require(
+        &self,
+        state: State,
+        wanted: &'static str,
+    ) -> Result<(), SandboxError> {
         if self.state == state {
             return Ok(());
         }
+        Err(self.refusal(wanted))
+    }
+
+    /// Why something is not possible now.
+    pub(super) const fn refusal(&self, wanted: &'static str) -> SandboxError {
         let present = match self.state {
             State::Booting => "has not booted",
             State::Ready => "is waiting for a command",
             State::HostCall => "is waiting for the answer to a host call",
             State::Suspended => "was interrupted and has to be resumed",
             State::Poisoned => "is poisoned",
+            State::Broken => "is unusable after a failure of the hypervisor",
         };
-        Err(SandboxError::State { wanted, present })
+        SandboxError::State { wanted, present }
     }
 
     fn run(&mut self, kick: &Kick) -> Result<Exit, SandboxError> {
         self.text.clear();
+        self.clean = false;
+        self.witness.see();
         for _ in 0..SERVED_IN_A_ROW {
             let stopped = self
                 .machine
                 .run()
-                .inspect_err(|_| self.state = State::Poisoned)?;
+                .inspect_err(|_| self.state = State::Broken)?;
             self.counters.exits += 1;
             if let Some(exit) = self.handle(stopped, kick) {
                 self.state = exit.state();
+                self.clean = matches!(exit, Exit::Done { .. });
                 return Ok(exit);
             }
         }

@@ -10,6 +10,7 @@
 //!        Done, Failed      └────► Poisoned       HostCall   Interrupted, Log
 //!                            Panic, Fault
 //! ```
+//! A restore leads back to Ready from anywhere but Broken.
 
 mod config;
 mod counters;
@@ -18,7 +19,9 @@ mod exit;
 mod guest;
 mod mailbox;
 mod requests;
+mod snapshot;
 mod traps;
+mod witness;
 
 use std::cell::UnsafeCell;
 use std::sync::{Mutex, PoisonError};
@@ -31,6 +34,7 @@ pub use config::Config;
 pub use counters::Counters;
 pub use error::SandboxError;
 pub use exit::{Exit, Fault, State};
+pub use snapshot::Snapshot;
 
 use crate::hypervisor::Script;
 use crate::kick::Kick;
@@ -72,6 +76,41 @@ impl Sandbox {
             Ok(())
         })?;
         Ok(sandbox)
+    }
+
+    /// Makes a sandbox like the one that a snapshot was taken of. Nothing has to boot.
+    ///
+    /// # Errors
+    /// See [`SandboxError`].
+    pub fn from_snapshot(snapshot: &Snapshot) -> Result<Self, SandboxError> {
+        let started = Instant::now();
+        let mut guest = Guest::from_snapshot(snapshot)?;
+        // SAFETY: the flag is valid while the machine exists, which is as long as `kick`.
+        let kick = unsafe { Kick::new(guest.machine.immediate_exit())? };
+        guest.counters.create_nanoseconds = nanoseconds(started.elapsed());
+        Ok(Self {
+            kick,
+            counters: Mutex::new(guest.counters),
+            guest: UnsafeCell::new(guest),
+        })
+    }
+
+    /// Saves the guest, which waits for a command.
+    ///
+    /// # Errors
+    /// See [`SandboxError`].
+    pub fn snapshot(&self) -> Result<Snapshot, SandboxError> {
+        self.enter(Guest::snapshot)
+    }
+
+    /// Puts the guest back to a snapshot, whatever it was doing. `alone` says that no other
+    /// thread than those that entered the sandbox has written to its transfer windows since
+    /// the last restore.
+    ///
+    /// # Errors
+    /// See [`SandboxError`]. After any but `Busy` and `OtherLayout` the sandbox is unusable.
+    pub fn restore(&self, snapshot: &Snapshot, alone: bool) -> Result<(), SandboxError> {
+        self.enter(|guest| guest.restore(&self.kick, snapshot, alone))
     }
 
     /// Gives a command and runs until the next exit.
@@ -202,7 +241,7 @@ impl Drop for Inside<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             // SAFETY: still the only one inside.
-            unsafe { (*self.sandbox.guest.get()).state = State::Poisoned };
+            unsafe { (*self.sandbox.guest.get()).state = State::Broken };
         }
         self.sandbox.kick.leave();
     }

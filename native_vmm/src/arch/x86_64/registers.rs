@@ -16,6 +16,11 @@ pub const RFLAGS: u64 = 0x2;
 /// Extended state that the guest may use: x87, SSE, AVX.
 pub const XCR0: u64 = 7;
 
+/// x87 control word after `fninit`.
+pub const FCW: u32 = 0x37f;
+/// SSE control and status after a reset: all exceptions masked.
+pub const MXCSR: u32 = 0x1f80;
+
 /// The first CPU feature that the guest and its artifacts are compiled for, and that
 /// this machine lacks. The CPU itself is asked, not the hypervisor: software KVM lists
 /// none of these and has them all.

@@ -41,10 +41,6 @@ impl Machine for KvmMachine {
         unsafe { self.vm.map(memory) }
     }
 
-    fn start(&mut self, entry: u64, stack: u64) -> Result<(), HypervisorError> {
-        self.vcpu.start(entry, stack)
-    }
-
     fn run(&mut self) -> Result<MachineExit, HypervisorError> {
         self.vcpu.run()
     }
@@ -55,6 +51,18 @@ impl Machine for KvmMachine {
 
     fn set_registers(&mut self, registers: &Registers) {
         self.vcpu.set_registers(registers);
+    }
+
+    fn settle(&mut self) -> Result<(), HypervisorError> {
+        self.vcpu.settle()
+    }
+
+    fn rewind(&mut self, registers: &Registers) {
+        self.vcpu.rewind(registers);
+    }
+
+    fn clear_extended_state(&mut self) -> Result<(), HypervisorError> {
+        self.vcpu.clear_extended_state()
     }
 
     fn immediate_exit(&self) -> NonNull<AtomicU8> {

@@ -3,8 +3,11 @@
 use std::io;
 use std::sync::OnceLock;
 
-use kvm_bindings::{CpuId, KVM_API_VERSION, KVM_MAX_CPUID_ENTRIES, KVM_SYNC_X86_REGS};
-use kvm_ioctls::{Cap, Kvm};
+use kvm_bindings::{
+    CpuId, KVM_API_VERSION, KVM_MAX_CPUID_ENTRIES, KVM_SYNC_X86_EVENTS, KVM_SYNC_X86_REGS,
+    KVM_SYNC_X86_SREGS, kvm_sregs,
+};
+use kvm_ioctls::{Cap, Kvm, VcpuFd};
 
 use super::failed;
 use crate::arch::x86_64::registers;
@@ -20,6 +23,8 @@ const CAPABILITIES: [(Cap, &str); 3] = [
 pub struct System {
     pub(super) kvm: Kvm,
     pub(super) cpuid: CpuId,
+    /// Those with which every guest starts, once a vCPU has told what a fresh one has.
+    system_registers: OnceLock<kvm_sregs>,
 }
 
 static SHARED: OnceLock<System> = OnceLock::new();
@@ -61,13 +66,31 @@ impl System {
         if let Some(feature) = registers::missing_feature() {
             return unavailable(format!("the CPU lacks {feature}"));
         }
-        Ok(Self { kvm, cpuid })
+        Ok(Self {
+            kvm,
+            cpuid,
+            system_registers: OnceLock::new(),
+        })
+    }
+
+    /// The system registers with which every guest starts.
+    ///
+    /// # Errors
+    /// If a fresh vCPU does not tell its own.
+    pub(super) fn system_registers(&self, fresh: &VcpuFd) -> Result<kvm_sregs, HypervisorError> {
+        if let Some(known) = self.system_registers.get() {
+            return Ok(*known);
+        }
+        let mut sregs = fresh.get_sregs().map_err(failed("KVM_GET_SREGS"))?;
+        registers::set_system_registers(&mut sregs);
+        Ok(*self.system_registers.get_or_init(|| sregs))
     }
 }
 
 fn syncs_registers(kvm: &Kvm) -> bool {
     let fields = kvm.check_extension_int(Cap::SyncRegs);
-    u32::try_from(fields).is_ok_and(|fields| fields & KVM_SYNC_X86_REGS != 0)
+    let needed = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS | KVM_SYNC_X86_EVENTS;
+    u32::try_from(fields).is_ok_and(|fields| fields & needed == needed)
 }
 
 /// What an errno of opening /dev/kvm means to the user.
@@ -103,7 +126,7 @@ pub struct Query {
     pub vcpu_mmap_bytes: usize,
     /// KVM_CAP_NR_MEMSLOTS.
     pub memslots_max: usize,
-    /// KVM_CAP_SYNC_REGS, for general registers.
+    /// KVM_CAP_SYNC_REGS, for general and system registers and events.
     pub sync_regs: bool,
     /// KVM_CAP_READONLY_MEM.
     pub readonly_mem: bool,

@@ -5,9 +5,9 @@
 
 use std::io;
 use std::ptr::NonNull;
-use std::sync::atomic::AtomicU8;
+use std::sync::atomic::{AtomicU8, Ordering};
 
-use kvm_bindings::{kvm_regs, kvm_xcrs};
+use kvm_bindings::{kvm_regs, kvm_sregs, kvm_vcpu_events, kvm_xcrs, kvm_xsave};
 use kvm_ioctls::{SyncReg, VcpuExit, VcpuFd};
 
 use super::{System, Vm, failed};
@@ -17,6 +17,7 @@ use crate::hypervisor::{HypervisorError, MachineExit, Registers};
 /// The one vCPU of a VM.
 pub struct Vcpu {
     fd: VcpuFd,
+    system_registers: kvm_sregs,
     immediate_exit: NonNull<AtomicU8>,
 }
 
@@ -33,36 +34,70 @@ impl Vcpu {
         let mut fd = vm.fd.create_vcpu(0).map_err(failed("KVM_CREATE_VCPU"))?;
         fd.set_cpuid2(&system.cpuid)
             .map_err(failed("KVM_SET_CPUID2"))?;
-        fd.set_sync_valid_reg(SyncReg::Register);
-        let flag = NonNull::from(&mut fd.get_kvm_run().immediate_exit).cast();
-        Ok(Self {
-            fd,
-            immediate_exit: flag,
-        })
-    }
-
-    /// Puts it in ring 3 at `entry`.
-    ///
-    /// # Errors
-    /// What KVM refused.
-    pub fn start(&mut self, entry: u64, stack: u64) -> Result<(), HypervisorError> {
-        let mut sregs = self.fd.get_sregs().map_err(failed("KVM_GET_SREGS"))?;
-        registers::set_system_registers(&mut sregs);
-        self.fd.set_sregs(&sregs).map_err(failed("KVM_SET_SREGS"))?;
         let mut xcrs = kvm_xcrs {
             nr_xcrs: 1,
             ..Default::default()
         };
         xcrs.xcrs[0].value = registers::XCR0;
-        self.fd.set_xcrs(&xcrs).map_err(failed("KVM_SET_XCRS"))?;
-        self.fd.sync_regs_mut().regs = kvm_regs {
-            rip: entry,
-            rsp: stack,
-            rflags: registers::RFLAGS,
-            ..Default::default()
-        };
+        fd.set_xcrs(&xcrs).map_err(failed("KVM_SET_XCRS"))?;
+        fd.set_sync_valid_reg(SyncReg::Register);
+        let system_registers = system.system_registers(&fd)?;
+        let flag = NonNull::from(&mut fd.get_kvm_run().immediate_exit).cast();
+        Ok(Self {
+            fd,
+            system_registers,
+            immediate_exit: flag,
+        })
+    }
+
+    /// Puts it in ring 3 with these general registers and nothing pending, at the next run.
+    ///
+    /// All of it travels in the shared page: that is three system calls less.
+    pub fn rewind(&mut self, registers: &Registers) {
+        let shared = self.fd.sync_regs_mut();
+        shared.regs = to_kvm(registers);
+        shared.sregs = self.system_registers;
+        // A vCPU that was kicked may be about to deliver an exception.
+        shared.events = kvm_vcpu_events::default();
         self.fd.set_sync_dirty_reg(SyncReg::Register);
-        Ok(())
+        self.fd.set_sync_dirty_reg(SyncReg::SystemRegister);
+        self.fd.set_sync_dirty_reg(SyncReg::VcpuEvents);
+    }
+
+    /// Completes the instruction of the last exit without entering the guest.
+    ///
+    /// # Errors
+    /// What KVM refused.
+    pub fn settle(&mut self) -> Result<(), HypervisorError> {
+        // SAFETY: the flag lies in the mapping of `fd`.
+        let flag = unsafe { self.immediate_exit.as_ref() };
+        // A kick that comes meanwhile finds its flag still set, or sets it again: it is
+        // put back as it was found.
+        let before = flag.swap(1, Ordering::SeqCst);
+        let exit = self.run();
+        if before == 0 {
+            let _ = flag.compare_exchange(1, 0, Ordering::SeqCst, Ordering::SeqCst);
+        }
+        match exit? {
+            MachineExit::Interrupted => Ok(()),
+            other => Err(HypervisorError::Failed {
+                what: "KVM_RUN to complete an exit",
+                error: io::Error::other(format!("{other:?}")),
+            }),
+        }
+    }
+
+    /// Clears vector and x87 registers.
+    ///
+    /// # Errors
+    /// What KVM refused.
+    pub fn clear_extended_state(&mut self) -> Result<(), HypervisorError> {
+        let mut xsave = kvm_xsave::default();
+        // The legacy area: FCW and MXCSR as after a reset, every component present.
+        xsave.region[0] = registers::FCW;
+        xsave.region[6] = registers::MXCSR;
+        // SAFETY: the guest may use no state beyond XCR0, which this structure has room for.
+        unsafe { self.fd.set_xsave(&xsave) }.map_err(failed("KVM_SET_XSAVE"))
     }
 
     /// Runs until the next exit.
@@ -92,40 +127,65 @@ impl Vcpu {
 
     /// The registers at the last exit.
     pub fn registers(&self) -> Registers {
-        let regs = self.fd.sync_regs().regs;
-        Registers {
-            rax: regs.rax,
-            rcx: regs.rcx,
-            rdx: regs.rdx,
-            rsi: regs.rsi,
-            rdi: regs.rdi,
-            rbp: regs.rbp,
-            rsp: regs.rsp,
-            rip: regs.rip,
-            rflags: regs.rflags,
-        }
+        from_kvm(&self.fd.sync_regs().regs)
     }
 
-    /// Sets the registers for the next run; those that we do not name stay.
+    /// Sets the registers for the next run.
     pub fn set_registers(&mut self, registers: &Registers) {
-        let regs = &mut self.fd.sync_regs_mut().regs;
-        *regs = kvm_regs {
-            rax: registers.rax,
-            rcx: registers.rcx,
-            rdx: registers.rdx,
-            rsi: registers.rsi,
-            rdi: registers.rdi,
-            rbp: registers.rbp,
-            rsp: registers.rsp,
-            rip: registers.rip,
-            rflags: registers.rflags,
-            ..*regs
-        };
+        self.fd.sync_regs_mut().regs = to_kvm(registers);
         self.fd.set_sync_dirty_reg(SyncReg::Register);
     }
 
     /// The flag that makes runs return at once.
     pub fn immediate_exit(&self) -> NonNull<AtomicU8> {
         self.immediate_exit
+    }
+}
+
+/// The same registers, as KVM has them.
+const fn to_kvm(registers: &Registers) -> kvm_regs {
+    kvm_regs {
+        rax: registers.rax,
+        rbx: registers.rbx,
+        rcx: registers.rcx,
+        rdx: registers.rdx,
+        rsi: registers.rsi,
+        rdi: registers.rdi,
+        rbp: registers.rbp,
+        rsp: registers.rsp,
+        r8: registers.r8,
+        r9: registers.r9,
+        r10: registers.r10,
+        r11: registers.r11,
+        r12: registers.r12,
+        r13: registers.r13,
+        r14: registers.r14,
+        r15: registers.r15,
+        rip: registers.rip,
+        rflags: registers.rflags,
+    }
+}
+
+/// The same registers, as we have them.
+const fn from_kvm(regs: &kvm_regs) -> Registers {
+    Registers {
+        rax: regs.rax,
+        rbx: regs.rbx,
+        rcx: regs.rcx,
+        rdx: regs.rdx,
+        rsi: regs.rsi,
+        rdi: regs.rdi,
+        rbp: regs.rbp,
+        rsp: regs.rsp,
+        r8: regs.r8,
+        r9: regs.r9,
+        r10: regs.r10,
+        r11: regs.r11,
+        r12: regs.r12,
+        r13: regs.r13,
+        r14: regs.r14,
+        r15: regs.r15,
+        rip: regs.rip,
+        rflags: regs.rflags,
     }
 }

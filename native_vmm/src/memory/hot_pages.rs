@@ -1,0 +1,192 @@
+//! The pages that are copied back at each restore.
+//!
+//! A page that a call writes to becomes the sandbox's own, which costs a fault in the host
+//! and one in the guest. Giving it back to the kernel at each restore would mean the same
+//! faults again in the next call, and they are dearer than copying a page. So pages stay,
+//! and are given their old content. Which pages there are, only a look into the page tables
+//! tells; but if no fault has happened since the last restore, there can be no new ones.
+//!
+//! Pages that nobody writes to any more are found by comparing them now and then, and are
+//! given back.
+
+use std::io;
+use std::ops::Range;
+
+use host_guest_abi::layout::PAGE_BYTES;
+
+use super::content::{Content, Source};
+use super::region::Region;
+
+/// More pages than this are not kept: 4 MiB, about 100 µs of copying.
+const HOT_PAGES_MAX: usize = 1024;
+
+/// Comparisons in a row that a page was found unchanged in before it is given back.
+const IDLE_MAX: u8 = 2;
+
+/// The most restores from one comparison to the next.
+const INTERVAL_MAX: u32 = 512;
+
+/// A page of the sandbox's own, and what it held at the snapshot.
+#[derive(Debug, Clone, Copy)]
+pub struct HotPage {
+    /// Guest-physical address.
+    pub physical: u64,
+    source: Source,
+    /// Whether it is no mapping of the snapshot, so that it can only be copied back.
+    pinned: bool,
+    idle: u8,
+}
+
+/// What a restore did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Restored {
+    /// Pages that were copied back.
+    pub copied: u64,
+    /// Pages that were given back to the kernel.
+    pub dropped: u64,
+    /// Whether the page tables had to be looked at.
+    pub scanned: bool,
+}
+
+/// The hot pages of one sandbox, by address.
+#[derive(Debug, Clone, Default)]
+pub struct HotPages {
+    pages: Vec<HotPage>,
+    /// Restores since the last comparison, and how many there are between two.
+    since: u32,
+    interval: u32,
+}
+
+impl HotPages {
+    /// Pages known to be the sandbox's own, ascending.
+    pub fn new(pages: Vec<HotPage>) -> Self {
+        Self {
+            pages,
+            since: 0,
+            interval: 2,
+        }
+    }
+
+    /// The pages, ascending.
+    pub fn pages(&self) -> &[HotPage] {
+        &self.pages
+    }
+
+    /// Copies all pages back.
+    ///
+    /// # Safety
+    /// Nothing runs in the region, and the content that the sources are from exists.
+    pub unsafe fn copy_back(&mut self, region: &Region, restored: &mut Restored) {
+        self.since += 1;
+        if self.since >= self.interval {
+            self.since = 0;
+            self.interval = (self.interval * 4).min(INTERVAL_MAX);
+            // SAFETY: as the caller promised.
+            unsafe { self.retire(region, restored) };
+        }
+        for page in &self.pages {
+            let target = region.address(page.physical, PAGE_BYTES);
+            // SAFETY: hot pages are whole, accessible pages of the region.
+            unsafe { page.source.copy_to(target) };
+        }
+        restored.copied += self.pages.len() as u64;
+    }
+
+    /// Gives back pages that were unchanged for long.
+    unsafe fn retire(&mut self, region: &Region, restored: &mut Restored) {
+        self.pages.retain_mut(|page| {
+            if page.pinned {
+                return true;
+            }
+            let target = region.address(page.physical, PAGE_BYTES);
+            // SAFETY: hot pages are whole, accessible pages of the region.
+            let unchanged = unsafe { page.source.equals(target) };
+            page.idle = if unchanged { page.idle + 1 } else { 0 };
+            let keep = page.idle < IDLE_MAX;
+            if !keep {
+                region.discard(page.physical, PAGE_BYTES);
+                restored.dropped += 1;
+            }
+            keep
+        });
+    }
+
+    /// Takes note of runs of private pages: those that are new become hot, or are given
+    /// back where there are too many.
+    ///
+    /// # Errors
+    /// If the content cannot be read: nothing is known of the memory then.
+    pub fn update(
+        &mut self,
+        region: &Region,
+        content: &Content,
+        runs: &[Range<u64>],
+        restored: &mut Restored,
+    ) -> io::Result<()> {
+        let old = std::mem::take(&mut self.pages);
+        let mut old = old.iter().peekable();
+        let mut room = HOT_PAGES_MAX.saturating_sub(old.len());
+        let mut pages = Vec::with_capacity(HOT_PAGES_MAX.min(old.len() + runs.len()));
+        let mut grown = false;
+        for run in runs {
+            let mut dropped: Option<Range<u64>> = None;
+            for physical in run.clone().step_by(PAGE_SIZE) {
+                // Hot pages that the kernel no longer has as the sandbox's own are gone.
+                while old.next_if(|page| page.physical < physical).is_some() {}
+                if let Some(known) = old.next_if(|page| page.physical == physical) {
+                    pages.push(*known);
+                    continue;
+                }
+                let copied = content.is_copied(physical);
+                let source = if room > 0 || copied {
+                    content.source(physical)?
+                } else {
+                    None
+                };
+                match source {
+                    Some(source) => {
+                        grown = true;
+                        room = room.saturating_sub(1);
+                        pages.push(HotPage {
+                            physical,
+                            source,
+                            pinned: copied,
+                            idle: 0,
+                        });
+                    }
+                    None if copied => return Err(io::Error::other("too many pages to restore")),
+                    None => {
+                        restored.dropped += 1;
+                        match &mut dropped {
+                            Some(run) if run.end == physical => run.end += PAGE_BYTES,
+                            _ => {
+                                discard(region, dropped.take());
+                                dropped = Some(physical..physical + PAGE_BYTES);
+                            }
+                        }
+                    }
+                }
+            }
+            discard(region, dropped);
+        }
+        if grown {
+            // Which of the new ones are written to by every call shows soon.
+            (self.since, self.interval) = (0, 2);
+        }
+        self.pages = pages;
+        Ok(())
+    }
+
+    /// Forgets the pages of a range: it is mapped anew.
+    pub fn forget(&mut self, range: &Range<u64>) {
+        self.pages.retain(|page| !range.contains(&page.physical));
+    }
+}
+
+const PAGE_SIZE: usize = super::units::host_size(PAGE_BYTES);
+
+fn discard(region: &Region, run: Option<Range<u64>>) {
+    if let Some(run) = run {
+        region.discard(run.start, run.end - run.start);
+    }
+}

@@ -1,0 +1,416 @@
+//! Guest memory as it was at one moment, and how other memory becomes like it.
+//!
+//! ```text
+//! capture   private pages, images, what the last snapshot had  ──►  a sealed file of pages
+//! make      the file is mapped copy-on-write, host-side pages are copied, hot ones populated
+//! restore   windows whose border moved are put back, hot pages are copied back;
+//!           the page tables are looked at unless it is certain that no page is new
+//! ```
+
+use std::ffi::CStr;
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::fd::AsRawFd;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use host_guest_abi::layout::{
+    EXCEPTION_STACK_TOP, IMAGE, IMAGE_END, MAILBOX, PAGE_BYTES, SYSTEM, SYSTEM_END, TEXT,
+    TEXT_BYTES,
+};
+use host_guest_abi::transfer;
+
+use super::artifact::Artifact;
+use super::content::{Content, Extent};
+use super::guest_memory::{GuestMemory, MemoryError};
+use super::hot_pages::{HotPage, HotPages, Restored};
+use super::plan::Plan;
+use super::private_pages::private_pages;
+use super::region::{Access, Region};
+use super::sealed_file::{memory_file, seal};
+use super::units::host_size;
+use super::windows::Windows;
+
+/// More mappings than this per snapshot are not made: pages between them are stored instead.
+const MAPPED_EXTENTS_MAX: usize = 128;
+/// Pages without content between two extents that are stored to save a mapping.
+const GAP_PAGES: u64 = 16;
+
+const FILE_NAME: &CStr = c"hlwasm_snapshot";
+
+/// Memory of a guest that waited for a command.
+pub struct MemorySnapshot {
+    /// Where what lies.
+    pub plan: Plan,
+    /// The artifact that the guest has loaded.
+    pub artifact: Option<Arc<Artifact>>,
+    content: Content,
+    windows: Windows,
+    /// Pages that sandboxes made from this have written to, learned from those so far.
+    working_set: Mutex<Arc<[HotPage]>>,
+}
+
+/// What ties the memory of a sandbox to the snapshot that it was made from.
+pub struct Base {
+    snapshot: Arc<MemorySnapshot>,
+    hot: HotPages,
+}
+
+impl MemorySnapshot {
+    /// Saves memory while nothing runs in it.
+    ///
+    /// # Errors
+    /// If there is no memory for the copy, or a file behind an image was cut off.
+    pub fn capture(memory: &GuestMemory, image: &Range<u64>) -> io::Result<Self> {
+        let base = memory.base.as_ref().map(|base| &*base.snapshot);
+        let (region, plan) = (&memory.region, &memory.plan);
+        let mut file_backed = vec![image.clone()];
+        file_backed.extend_from_slice(memory.windows.images());
+        if let Some(base) = base {
+            let mapped = base.content.extents().iter().filter(|extent| extent.mapped);
+            file_backed.extend(mapped.map(|e| e.physical..e.physical + e.bytes));
+        }
+        let mut accessible = vec![IMAGE..plan.ram_bytes];
+        accessible.extend(memory.windows.accessible_ranges(plan));
+
+        let mut writer = Writer::new(region)?;
+        writer.copies(MAILBOX..IMAGE)?;
+        for index in 0..2 {
+            writer.transfer_header(plan.windows[index].physical, plan.windows[index].capacity)?;
+        }
+        let mut pages = Vec::new();
+        for range in &accessible {
+            scan(region, range.clone(), &mut |run| {
+                pages.extend(without_zeros(region, &run));
+            })?;
+            let clip = |r: &Range<u64>| r.start.max(range.start)..r.end.min(range.end);
+            pages.extend(file_backed.iter().map(clip).filter(|run| !run.is_empty()));
+        }
+        writer.mapped(coalesce(pages))?;
+        let (file, extents) = writer.finish()?;
+        Ok(Self {
+            plan: plan.clone(),
+            artifact: memory.artifact.clone(),
+            content: Content::new(file, extents),
+            windows: memory.windows.of_snapshot(),
+            working_set: Mutex::new(Arc::new([])),
+        })
+    }
+
+    /// Bytes of content.
+    pub fn bytes(&self) -> u64 {
+        self.content.bytes()
+    }
+
+    /// Whether memory with this plan can be put back to the snapshot without making the
+    /// machine anew: its page tables are the same.
+    pub fn fits(&self, memory: &GuestMemory) -> bool {
+        let layout = |artifact: Option<&Arc<Artifact>>| {
+            artifact.map(|artifact| (artifact.page_bytes(), artifact.code().clone()))
+        };
+        self.plan == memory.plan
+            && layout(self.artifact.as_ref()) == layout(memory.artifact.as_ref())
+    }
+
+    /// Fills a region, in which nothing is accessible, and says which pages are its own then.
+    fn fill(&self, region: &Region) -> io::Result<HotPages> {
+        region.protect(0, self.plan.ram_bytes, Access::ReadWrite)?;
+        if let Some(artifact) = &self.artifact {
+            let (start, bytes) = (self.plan.arena_end, artifact.page_bytes());
+            region.overlay(start, bytes, Access::Read, (artifact.file(), 0))?;
+        }
+        self.windows.open(&self.plan, region)?;
+        self.content.place(region, 0, self.plan.arena_end)?;
+        let working_set = self.working_set();
+        for run in runs(working_set.iter().map(|page| page.physical)) {
+            region.populate(run.start, run.end - run.start);
+        }
+        let mut hot = HotPages::new(working_set.to_vec());
+        let copied = self.content.extents().iter().filter(|e| !e.mapped);
+        let copied: Vec<_> = copied
+            .map(|e| e.physical..e.physical + e.bytes)
+            .flat_map(dynamic)
+            .collect();
+        let mut own = copied;
+        own.extend(runs(working_set.iter().map(|page| page.physical)));
+        own.sort_unstable_by_key(|run| run.start);
+        hot.update(region, &self.content, &own, &mut Restored::default())?;
+        Ok(hot)
+    }
+
+    fn working_set(&self) -> Arc<[HotPage]> {
+        let set = self.working_set.lock();
+        Arc::clone(&set.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Sandboxes to come start with these pages, less what is no mapping of the snapshot.
+    fn learn(&self, hot: &HotPages) {
+        let set = self.working_set.lock();
+        *set.unwrap_or_else(PoisonError::into_inner) = hot
+            .pages()
+            .iter()
+            .filter(|page| !self.content.is_copied(page.physical))
+            .copied()
+            .collect();
+    }
+}
+
+impl GuestMemory {
+    /// Memory like that of a snapshot.
+    ///
+    /// # Errors
+    /// See [`MemoryError`].
+    pub fn from_snapshot(snapshot: &Arc<MemorySnapshot>) -> Result<Self, MemoryError> {
+        let artifact = snapshot.artifact.as_ref();
+        let artifact_bytes = artifact.map_or(0, |artifact| artifact.page_bytes());
+        let mut region = Region::reserve(snapshot.plan.arena_end + artifact_bytes)?;
+        region.keep_small_pages();
+        let hot = snapshot.fill(&region)?;
+        Ok(Self {
+            region,
+            plan: snapshot.plan.clone(),
+            artifact: artifact.cloned(),
+            windows: snapshot.windows.clone(),
+            base: Some(Base {
+                snapshot: Arc::clone(snapshot),
+                hot,
+            }),
+        })
+    }
+
+    /// Puts memory back to a snapshot that fits it. Nothing may run in it.
+    ///
+    /// `certain` says that the calling thread alone has touched the memory since the last
+    /// restore, and has not had a page fault: there can be no new private pages.
+    ///
+    /// # Errors
+    /// What the kernel says. The memory is in between then, and of no use.
+    pub fn restore(
+        &mut self,
+        snapshot: &Arc<MemorySnapshot>,
+        certain: bool,
+    ) -> io::Result<Restored> {
+        let mut restored = Restored::default();
+        let base = self.base.as_mut();
+        let Some(base) = base.filter(|base| Arc::ptr_eq(&base.snapshot, snapshot)) else {
+            self.rebase(snapshot)?;
+            restored.scanned = true;
+            return Ok(restored);
+        };
+        let (region, hot) = (&self.region, &mut base.hot);
+        self.windows
+            .restore(&snapshot.windows, &self.plan, region, |range| {
+                hot.forget(&range);
+                restored.scanned = true;
+                snapshot.content.place(region, range.start, range.end)
+            })?;
+        // What was placed anew may be copies, which are hot from the start.
+        if !certain || restored.scanned {
+            restored.scanned = true;
+            let mut own = Vec::new();
+            scan(region, MAILBOX..self.plan.arena_end, &mut |run| {
+                own.extend(dynamic(run));
+            })?;
+            hot.update(region, &snapshot.content, &own, &mut restored)?;
+            snapshot.learn(hot);
+        }
+        let dropped = restored.dropped;
+        // SAFETY: nothing runs in the memory, and `base` keeps the snapshot.
+        unsafe { hot.copy_back(region, &mut restored) };
+        if restored.dropped > dropped {
+            snapshot.learn(hot);
+        }
+        Ok(restored)
+    }
+
+    /// Makes memory anew in the same place.
+    fn rebase(&mut self, snapshot: &Arc<MemorySnapshot>) -> io::Result<()> {
+        self.base = None;
+        self.region.keep_small_pages();
+        self.region.renew(0, self.region.bytes(), Access::None)?;
+        let hot = snapshot.fill(&self.region)?;
+        self.artifact.clone_from(&snapshot.artifact);
+        self.windows = snapshot.windows.clone();
+        self.base = Some(Base {
+            snapshot: Arc::clone(snapshot),
+            hot,
+        });
+        Ok(())
+    }
+
+    /// The snapshot that the memory was made from or last put back to.
+    pub fn snapshot(&self) -> Option<&Arc<MemorySnapshot>> {
+        self.base.as_ref().map(|base| &base.snapshot)
+    }
+}
+
+/// Calls `found` with the runs of private pages of a guest-physical range.
+fn scan(region: &Region, range: Range<u64>, found: &mut dyn FnMut(Range<u64>)) -> io::Result<()> {
+    let start = region.address(range.start, range.end - range.start).addr() as u64;
+    let end = start + (range.end - range.start);
+    private_pages(start..end, &mut |run| {
+        found(run.start - start + range.start..run.end - start + range.start);
+    })
+}
+
+/// The parts of a run that can change after a snapshot. The system's own pages cannot:
+/// the guest may not write there, and neither CPU nor hypervisor has a reason to, but for
+/// the exception stack.
+fn dynamic(run: Range<u64>) -> impl Iterator<Item = Range<u64>> {
+    const PARTS: [Range<u64>; 4] = [
+        MAILBOX..MAILBOX + PAGE_BYTES,
+        TEXT..TEXT + TEXT_BYTES,
+        EXCEPTION_STACK_TOP - PAGE_BYTES..EXCEPTION_STACK_TOP,
+        SYSTEM_END..u64::MAX,
+    ];
+    const { assert!(MAILBOX < TEXT && TEXT + TEXT_BYTES <= SYSTEM && SYSTEM_END == IMAGE) };
+    let inside = run.clone();
+    PARTS
+        .into_iter()
+        .map(move |part| part.start.max(inside.start)..part.end.min(inside.end))
+        .filter(|part| !part.is_empty())
+}
+
+/// Neighbouring pages as runs; `pages` ascend.
+fn runs(pages: impl Iterator<Item = u64>) -> Vec<Range<u64>> {
+    let mut runs: Vec<Range<u64>> = Vec::new();
+    for page in pages {
+        match runs.last_mut() {
+            Some(run) if run.end == page => run.end += PAGE_BYTES,
+            _ => runs.push(page..page + PAGE_BYTES),
+        }
+    }
+    runs
+}
+
+/// The parts of a run of private pages that are not all zeros.
+fn without_zeros(region: &Region, run: &Range<u64>) -> Vec<Range<u64>> {
+    let used = run.clone().step_by(host_size(PAGE_BYTES)).filter(|&page| {
+        let words = (page..page + PAGE_BYTES).step_by(8);
+        words.into_iter().any(|word| {
+            let word = region.word(word);
+            word.load(std::sync::atomic::Ordering::Relaxed) != 0
+        })
+    });
+    runs(used)
+}
+
+/// Sorts and joins ranges, also those with small gaps; the gaps grow until there are few.
+fn coalesce(mut pages: Vec<Range<u64>>) -> Vec<Range<u64>> {
+    pages.sort_unstable_by_key(|run| run.start);
+    let mut gap = GAP_PAGES * PAGE_BYTES;
+    loop {
+        let mut joined: Vec<Range<u64>> = Vec::new();
+        for run in &pages {
+            match joined.last_mut() {
+                Some(last) if run.start <= last.end.saturating_add(gap) => {
+                    last.end = last.end.max(run.end);
+                }
+                _ => joined.push(run.clone()),
+            }
+        }
+        if joined.len() <= MAPPED_EXTENTS_MAX {
+            return joined;
+        }
+        gap *= 4;
+    }
+}
+
+/// Writes the content of a snapshot to a new file.
+struct Writer<'r> {
+    region: &'r Region,
+    file: File,
+    extents: Vec<Extent>,
+    position: u64,
+}
+
+impl<'r> Writer<'r> {
+    fn new(region: &'r Region) -> io::Result<Self> {
+        Ok(Self {
+            region,
+            file: memory_file(FILE_NAME)?,
+            extents: Vec::new(),
+            position: 0,
+        })
+    }
+
+    /// Pages that the host itself touches, as far as they are in use.
+    fn copies(&mut self, range: Range<u64>) -> io::Result<()> {
+        let mut used = Vec::new();
+        scan(self.region, range, &mut |run| {
+            used.extend(without_zeros(self.region, &run));
+        })?;
+        for run in used {
+            self.write(&run)?;
+            self.extent(&run, false);
+        }
+        Ok(())
+    }
+
+    /// Between calls nothing in a transfer memory counts but the words before its data.
+    fn transfer_header(&mut self, physical: u64, capacity: u64) -> io::Result<()> {
+        if capacity == 0 {
+            return Ok(());
+        }
+        let run = physical..physical + PAGE_BYTES;
+        let mut header = Vec::new();
+        self.region.read(physical, transfer::DATA, &mut header);
+        use std::os::unix::fs::FileExt;
+        self.file.write_all_at(&header, self.position)?;
+        self.file.set_len(self.position + PAGE_BYTES)?;
+        self.extent(&run, false);
+        Ok(())
+    }
+
+    /// Pages that only the guest touches.
+    fn mapped(&mut self, ranges: Vec<Range<u64>>) -> io::Result<()> {
+        for run in ranges {
+            self.write(&run)?;
+            self.extent(&run, true);
+        }
+        Ok(())
+    }
+
+    /// By the kernel, to which a page that cannot be read is an error and no SIGBUS.
+    fn write(&self, run: &Range<u64>) -> io::Result<()> {
+        let bytes = run.end - run.start;
+        let (mut source, mut left) = (self.region.address(run.start, bytes), host_size(bytes));
+        let mut position = libc::off_t::try_from(self.position).map_err(io::Error::other)?;
+        while left > 0 {
+            // SAFETY: the source is inside the region, and only the kernel reads it.
+            let written = unsafe {
+                libc::pwrite(self.file.as_raw_fd(), source.cast_const().cast(), left, position)
+            };
+            let Ok(count @ 1..) = usize::try_from(written) else {
+                let error = io::Error::last_os_error();
+                if error.kind() == io::ErrorKind::Interrupted {
+                    continue;
+                }
+                return Err(error);
+            };
+            // SAFETY: so many bytes of the source were read.
+            source = unsafe { source.add(count) };
+            position += libc::off_t::try_from(written).map_err(io::Error::other)?;
+            left -= count;
+        }
+        Ok(())
+    }
+
+    fn extent(&mut self, run: &Range<u64>, mapped: bool) {
+        self.extents.push(Extent {
+            physical: run.start,
+            bytes: run.end - run.start,
+            position: self.position,
+            mapped,
+        });
+        self.position += run.end - run.start;
+    }
+
+    fn finish(mut self) -> io::Result<(File, Vec<Extent>)> {
+        seal(&self.file)?;
+        self.extents.sort_unstable_by_key(|extent| extent.physical);
+        Ok((self.file, self.extents))
+    }
+}
+
+const _: () = assert!(IMAGE_END > IMAGE);

@@ -1,0 +1,127 @@
+//! Snapshots: a guest that waits for a command, saved; and guests put back to it.
+//!
+//! A snapshot never changes, so sandboxes of any thread share it. A restore leaves nothing
+//! of what ran before: memory, registers, what the CPU was about to deliver, and our own
+//! record of the guest are those of the snapshot.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::counters::Counters;
+use super::error::SandboxError;
+use super::exit::State;
+use super::guest::Guest;
+use super::witness::Witness;
+use crate::hypervisor::{self, Driver, Registers};
+use crate::kick::Kick;
+use crate::memory::{GuestMemory, MemorySnapshot, host_size};
+use host_guest_abi::layout::TEXT_BYTES;
+
+/// A guest that waits for a command.
+pub struct Snapshot {
+    driver: Driver,
+    memory: Arc<MemorySnapshot>,
+    registers: Registers,
+    sequence: u64,
+    request_sequence: u64,
+    trap_entry: Option<u64>,
+    image: Range<u64>,
+}
+
+impl Snapshot {
+    /// Bytes of memory that it holds.
+    pub fn bytes(&self) -> u64 {
+        self.memory.bytes()
+    }
+}
+
+impl Guest {
+    /// Saves the guest, which waits for a command.
+    pub(super) fn snapshot(&mut self) -> Result<Snapshot, SandboxError> {
+        self.require(State::Ready, "a snapshot")?;
+        // The `out` of the last exit must not happen again in every copy.
+        self.machine.settle()?;
+        let memory = MemorySnapshot::capture(&self.memory, &self.image);
+        Ok(Snapshot {
+            driver: self.driver,
+            memory: Arc::new(memory.map_err(SandboxError::Snapshot)?),
+            registers: self.machine.registers(),
+            sequence: self.sequence,
+            request_sequence: self.request_sequence,
+            trap_entry: self.trap_entry,
+            image: self.image.clone(),
+        })
+    }
+
+    /// Puts the guest back to a snapshot, whatever it was doing. `alone` says that no other
+    /// thread than those that entered the sandbox has written to its transfer windows.
+    pub(super) fn restore(
+        &mut self,
+        kick: &Kick,
+        snapshot: &Snapshot,
+        alone: bool,
+    ) -> Result<(), SandboxError> {
+        if self.state == State::Broken {
+            return Err(self.refusal("a restore"));
+        }
+        if !snapshot.memory.fits(&self.memory) || snapshot.driver != self.driver {
+            return Err(SandboxError::OtherLayout);
+        }
+        let certain = alone && self.clean && self.witness.is_certain();
+        let clean = std::mem::replace(&mut self.clean, false);
+        // Until the end, nothing is whole.
+        self.state = State::Broken;
+        // A kick that was meant for what is over must not hit what comes.
+        kick.take();
+        if !clean {
+            self.machine.settle()?;
+            self.machine.clear_extended_state()?;
+        }
+        let restored = self.memory.restore(&snapshot.memory, certain);
+        let restored = restored.map_err(SandboxError::Snapshot)?;
+        self.adopt(snapshot);
+        self.witness.restored(!restored.scanned);
+        self.counters.restores += 1;
+        self.counters.restored_pages += restored.copied;
+        self.counters.restore_scans += u64::from(restored.scanned);
+        self.clean = true;
+        Ok(())
+    }
+
+    /// A new guest like the saved one.
+    pub(super) fn from_snapshot(snapshot: &Snapshot) -> Result<Self, SandboxError> {
+        let memory = GuestMemory::from_snapshot(&snapshot.memory)?;
+        let mut machine = hypervisor::create(snapshot.driver)?;
+        // SAFETY: `memory` outlives `machine`: fields drop in order.
+        unsafe { machine.map(&memory.region)? };
+        let mut guest = Self {
+            machine,
+            memory,
+            driver: snapshot.driver,
+            state: State::Broken,
+            sequence: 0,
+            request_sequence: 0,
+            trap_entry: None,
+            trapping: false,
+            counters: Counters::default(),
+            image: snapshot.image.clone(),
+            clean: true,
+            witness: Witness::default(),
+            text: Vec::with_capacity(host_size(TEXT_BYTES)),
+        };
+        guest.adopt(snapshot);
+        guest.witness.restored(false);
+        Ok(guest)
+    }
+
+    /// Registers and record of the saved guest.
+    fn adopt(&mut self, snapshot: &Snapshot) {
+        self.machine.rewind(&snapshot.registers);
+        self.sequence = snapshot.sequence;
+        self.request_sequence = snapshot.request_sequence;
+        self.trap_entry = snapshot.trap_entry;
+        self.trapping = false;
+        self.text.clear();
+        self.state = State::Ready;
+    }
+}

@@ -1,0 +1,257 @@
+//! Snapshots of a micro guest: what is saved, what a restore leaves of what ran since.
+
+mod common;
+
+use common::micro_guest::{self, DATA, Do};
+use common::{MIB, PAGE, READ_WRITE, TestResult, answered, done, micro_sandbox};
+use host_guest_abi::exit::EXIT_PROTECT;
+use host_guest_abi::layout::STACK_TOP;
+use native_vmm::memory::Plan;
+use native_vmm::sandbox::{Exit, Sandbox, SandboxError, Snapshot};
+
+fn store(sandbox: &Sandbox, address: u64, value: u64) -> TestResult {
+    done(sandbox.command(Do::Store.code(), &[address, value])?);
+    Ok(())
+}
+
+fn load(sandbox: &Sandbox, address: u64) -> Result<u64, SandboxError> {
+    Ok(done(sandbox.command(Do::Load.code(), &[address])?)[0])
+}
+
+/// Places of every kind that a guest can write to.
+fn places() -> Vec<u64> {
+    let windows = [0, 1, 2].map(Plan::window_address);
+    vec![
+        DATA,
+        STACK_TOP - 8,
+        0xc0_0000,
+        0xc0_0000 + 5 * MIB,
+        windows[0] + 0x100,
+        windows[1] + 0x5000,
+        windows[2],
+        windows[2] + 3 * PAGE,
+    ]
+}
+
+fn prepared() -> Result<Option<(Sandbox, Snapshot)>, Box<dyn std::error::Error>> {
+    let Some(sandbox) = micro_sandbox()? else {
+        return Ok(None);
+    };
+    done(sandbox.command(Do::HandleTraps.code(), &[])?);
+    let window = Plan::window_address(2);
+    answered(&sandbox, EXIT_PROTECT, [window, MIB, READ_WRITE, 0], 0)?;
+    for (value, place) in (1..).zip(places()) {
+        store(&sandbox, place, value)?;
+    }
+    let snapshot = sandbox.snapshot()?;
+    Ok(Some((sandbox, snapshot)))
+}
+
+/// What a guest finds that is as the snapshot: transfer windows are empty.
+fn check(sandbox: &Sandbox) -> TestResult {
+    for (value, place) in (1..).zip(places()) {
+        let transfer = place >= Plan::window_address(0) && place < Plan::window_address(2);
+        let expected = if transfer { 0 } else { value };
+        assert_eq!(load(sandbox, place)?, expected, "{place:#x}");
+    }
+    Ok(())
+}
+
+fn dirty(sandbox: &Sandbox) -> TestResult {
+    for place in places() {
+        store(sandbox, place, 0xbad)?;
+        store(sandbox, place + 8, 0xbad)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_copy_is_like_the_original_and_independent() -> TestResult {
+    let Some((original, snapshot)) = prepared()? else {
+        return Ok(());
+    };
+    let copy = Sandbox::from_snapshot(&snapshot)?;
+    check(&copy)?;
+    dirty(&copy)?;
+    let other = Sandbox::from_snapshot(&snapshot)?;
+    check(&other)?;
+    // The original goes on where it was.
+    assert_eq!(load(&original, DATA)?, 1);
+    Ok(())
+}
+
+#[test]
+fn a_restore_undoes_whatever_was_written() -> TestResult {
+    let Some((original, snapshot)) = prepared()? else {
+        return Ok(());
+    };
+    let copy = Sandbox::from_snapshot(&snapshot)?;
+    for sandbox in [&copy, &original] {
+        for round in 0..40 {
+            sandbox.restore(&snapshot, true)?;
+            check(sandbox)?;
+            dirty(sandbox)?;
+            // Other pages in each round, so that there are always new ones.
+            for page in 0..round {
+                store(sandbox, 0xd0_0000 + PAGE * page, round)?;
+            }
+            sandbox.restore(&snapshot, true)?;
+            for page in 0..round {
+                assert_eq!(load(sandbox, 0xd0_0000 + PAGE * page)?, 0);
+            }
+            assert_eq!(load(sandbox, DATA + 8)?, 0);
+        }
+    }
+    let counters = copy.counters();
+    assert_eq!(counters.restores, 80);
+    Ok(())
+}
+
+#[test]
+fn a_restore_of_what_is_known_looks_at_no_page_table() -> TestResult {
+    let Some((_original, snapshot)) = prepared()? else {
+        return Ok(());
+    };
+    let sandbox = Sandbox::from_snapshot(&snapshot)?;
+    for _ in 0..20 {
+        dirty(&sandbox)?;
+        sandbox.restore(&snapshot, true)?;
+    }
+    let before = sandbox.counters();
+    for _ in 0..100 {
+        dirty(&sandbox)?;
+        sandbox.restore(&snapshot, true)?;
+    }
+    let after = sandbox.counters();
+    // Now and then this thread has a fault of its own.
+    let scans = after.restore_scans - before.restore_scans;
+    assert!(scans < 20, "{scans} scans in 100 restores");
+    // Without the promise, each looks.
+    for _ in 0..10 {
+        sandbox.restore(&snapshot, false)?;
+    }
+    assert_eq!(sandbox.counters().restore_scans - after.restore_scans, 10);
+    check(&sandbox)
+}
+
+#[test]
+fn another_thread_that_ran_the_guest_is_noticed() -> TestResult {
+    let Some((_original, snapshot)) = prepared()? else {
+        return Ok(());
+    };
+    let sandbox = Sandbox::from_snapshot(&snapshot)?;
+    for round in 0..50 {
+        dirty(&sandbox)?;
+        sandbox.restore(&snapshot, true)?;
+        let place = 0xe0_0000 + PAGE * round;
+        std::thread::scope(|scope| {
+            scope
+                .spawn(|| store(&sandbox, place, 5).map_err(|error| error.to_string()))
+                .join()
+        })
+        .map_err(|_| "the thread failed")??;
+        sandbox.restore(&snapshot, true)?;
+        assert_eq!(load(&sandbox, place)?, 0);
+    }
+    check(&sandbox)
+}
+
+#[test]
+fn borders_of_windows_move_back() -> TestResult {
+    let Some((_original, snapshot)) = prepared()? else {
+        return Ok(());
+    };
+    let sandbox = Sandbox::from_snapshot(&snapshot)?;
+    let window = Plan::window_address(2);
+    for bytes in [MIB, 4 * MIB, 15 * MIB] {
+        answered(&sandbox, EXIT_PROTECT, [window + MIB, bytes, READ_WRITE, 0], 0)?;
+        store(&sandbox, window + MIB + bytes - 8, 7)?;
+        sandbox.restore(&snapshot, true)?;
+        assert_eq!(sandbox.accessible(2)?, MIB);
+        let exit = sandbox.command(Do::Load.code(), &[window + MIB])?;
+        assert!(matches!(exit, Exit::Failed { .. }), "{exit:?}");
+        sandbox.restore(&snapshot, true)?;
+        // Memory that grows again is zero.
+        answered(&sandbox, EXIT_PROTECT, [window + MIB, bytes, READ_WRITE, 0], 0)?;
+        assert_eq!(load(&sandbox, window + MIB + bytes - 8)?, 0);
+        sandbox.restore(&snapshot, true)?;
+    }
+    // Smaller, then larger again.
+    answered(&sandbox, EXIT_PROTECT, [window + PAGE, MIB - PAGE, 0, 0], 0)?;
+    sandbox.restore(&snapshot, true)?;
+    check(&sandbox)
+}
+
+#[test]
+fn a_restore_leads_back_from_anywhere() -> TestResult {
+    let Some((_original, snapshot)) = prepared()? else {
+        return Ok(());
+    };
+    let sandbox = Sandbox::from_snapshot(&snapshot)?;
+    for command in [
+        Do::Divide,
+        Do::Invalid,
+        Do::BadStack,
+        Do::Overflow,
+        Do::HandleTrapsBadly,
+        Do::Syscall,
+        Do::Breakpoint,
+        Do::Flags,
+    ] {
+        let _ = sandbox.command(command.code(), &[])?;
+        let _ = sandbox.command(Do::Invalid.code(), &[]);
+        sandbox.restore(&snapshot, true)?;
+        check(&sandbox)?;
+    }
+    // In the middle of a host call.
+    let exit = sandbox.command(Do::HostCalls.code(), &[3])?;
+    assert!(matches!(exit, Exit::HostCall { .. }), "{exit:?}");
+    sandbox.restore(&snapshot, true)?;
+    check(&sandbox)?;
+    // Kicked while it counts.
+    sandbox.kick();
+    let exit = sandbox.command(Do::Count.code(), &[u64::MAX])?;
+    assert_eq!(exit, Exit::Interrupted { kicked: true });
+    sandbox.restore(&snapshot, true)?;
+    check(&sandbox)
+}
+
+#[test]
+fn a_snapshot_of_a_copy_has_both_pasts() -> TestResult {
+    let Some((_original, snapshot)) = prepared()? else {
+        return Ok(());
+    };
+    let copy = Sandbox::from_snapshot(&snapshot)?;
+    store(&copy, 0xf0_0000, 9)?;
+    store(&copy, DATA, 0)?;
+    let second = copy.snapshot()?;
+    drop(copy);
+    let copy = Sandbox::from_snapshot(&second)?;
+    assert_eq!(load(&copy, 0xf0_0000)?, 9);
+    assert_eq!(load(&copy, DATA)?, 0);
+    assert_eq!(load(&copy, STACK_TOP - 8)?, 2);
+    // And back and forth between the two.
+    copy.restore(&snapshot, true)?;
+    check(&copy)?;
+    copy.restore(&second, true)?;
+    assert_eq!(load(&copy, 0xf0_0000)?, 9);
+    Ok(())
+}
+
+#[test]
+fn other_layouts_and_states_are_refused() -> TestResult {
+    use native_vmm::hypervisor::Driver;
+    use native_vmm::sandbox::Config;
+    let Some((sandbox, snapshot)) = prepared()? else {
+        return Ok(());
+    };
+    let config = Config::new(Driver::Kvm, 64 * MIB, &[MIB, 2 * MIB])?;
+    let other = Sandbox::new(config.with_image(micro_guest::image()?))?;
+    let refused = other.restore(&snapshot, true);
+    assert!(matches!(refused, Err(SandboxError::OtherLayout)), "{refused:?}");
+    done(other.command(Do::Nothing.code(), &[])?);
+    let exit = sandbox.command(Do::HostCalls.code(), &[1])?;
+    assert!(matches!(exit, Exit::HostCall { .. }), "{exit:?}");
+    assert!(sandbox.snapshot().is_err());
+    Ok(())
+}
