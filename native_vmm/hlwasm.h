@@ -30,8 +30,9 @@ enum hlw_exit_kind {
     HLW_EXIT_DONE = 0,         /* the command ended well: value0, value1 */
     HLW_EXIT_HOST_CALL = 1,    /* answer with hlw_answer(): value0 function, value1 pointer */
     HLW_EXIT_FAILED = 2,       /* the command failed: code is a STATUS_, value0 a TRAP_ or 0; text */
-    HLW_EXIT_INTERRUPTED = 3,  /* code 1: a kick; 0: a signal, or just the caller's turn to look
-                                  for one; go on with hlw_resume() */
+    HLW_EXIT_INTERRUPTED = 3,  /* code 1: a kick; 2: the deadline; 3: no CPU time left; 0: a
+                                  signal, or just the caller's turn to look for one. Go on with
+                                  hlw_resume() */
     HLW_EXIT_LOG = 4,          /* value0 level; text; go on with hlw_resume() */
     HLW_EXIT_PANIC = 5,        /* the guest runtime panicked; text. Only close or restore */
     HLW_EXIT_FAULT = 6         /* a fault outside wasm, or a violation of the protocol; text.
@@ -83,6 +84,14 @@ typedef struct {
 } hlw_hypervisor_info;
 
 typedef struct {
+    uint64_t made;    /* VMs made of snapshots because none was kept */
+    uint64_t reused;  /* VMs taken from those kept */
+    uint64_t kept;    /* now */
+    uint64_t waiting; /* to be kept or freed */
+    uint64_t limit;   /* the most that are kept */
+} hlw_vm_pool_info;
+
+typedef struct {
     uint8_t *data;
     size_t length;
 } hlw_buffer;
@@ -113,6 +122,15 @@ int32_t hlw_resume(hlw_sandbox *sandbox);
 /* Makes a running hlw_command/call/answer/resume, or the next one, return HLW_EXIT_INTERRUPTED.
  * A kick that comes too late for one run ends the next: resume it if it was not meant. */
 int32_t hlw_kick(const hlw_sandbox *sandbox);
+/* Limits the time of each command from now on, in nanoseconds; 0 for no limit. wall counts
+ * from hlw_command() or hlw_call() to the command's end, between exits too; cpu is time of the
+ * guest and the VMM only. Costs no thread per command. */
+int32_t hlw_limit_time(const hlw_sandbox *sandbox, uint64_t wall, uint64_t cpu);
+/* Whether the wall-clock time of the command that runs is up. Any thread may ask. */
+int32_t hlw_is_expired(const hlw_sandbox *sandbox);
+/* An eventfd that is written to whenever a deadline has passed, for whoever runs host
+ * functions. One for the process, never closed. */
+int32_t hlw_expiry_descriptor(void);
 /* Usable memory of a transfer window (0 or 1): valid, readable and writable until
  * hlw_sandbox_free, whatever the guest does. */
 uint8_t *hlw_window(const hlw_sandbox *sandbox, uint32_t index, uint64_t *bytes);
@@ -126,6 +144,9 @@ void hlw_snapshot_free(hlw_snapshot *snapshot);
 uint64_t hlw_snapshot_bytes(const hlw_snapshot *snapshot);
 /* Makes a sandbox like the saved one; nothing has to boot. */
 int32_t hlw_sandbox_from_snapshot(const hlw_snapshot *snapshot, hlw_sandbox **sandbox);
+/* VMs outlive their sandboxes: a thread puts them back and keeps some for sandboxes made of
+ * snapshots of the same layout. Chooses how many, unless limit is negative; info may be NULL. */
+int32_t hlw_vm_pool(int64_t limit, hlw_vm_pool_info *info);
 /* Puts a sandbox back to a snapshot of the same layout, whatever it was doing. alone: no other
  * thread than those that ran it has written to its transfer windows since the last restore,
  * and so it may be possible to do without looking for dirtied pages. */

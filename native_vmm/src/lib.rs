@@ -6,7 +6,8 @@
 //! | [`sandbox`] | one micro-VM with its guest: enter, exit, requests, traps |
 //! | [`memory`] | RAM, windows and artifact: layout, mappings, protections |
 //! | [`loader`], [`elf`] | the guest image |
-//! | [`kick`] | stopping a running vCPU |
+//! | [`kick`], [`deadline`] | stopping a running vCPU, now or when its time is up |
+//! | `fork` | what a fork of the process must not break |
 //! | [`hypervisor`] | the drivers: KVM and a scripted one for tests |
 //! | [`arch`] | machine facts: page tables, descriptors, registers |
 
@@ -15,8 +16,10 @@ compile_error!("hlwasm runs on Linux on x86-64 only");
 
 pub mod abi;
 pub mod arch;
+pub mod deadline;
 pub mod elf;
 pub mod embedded_guest;
+mod fork;
 pub mod hypervisor;
 pub mod kick;
 pub mod loader;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use common::micro_guest::Do;
 use common::{TestResult, done, micro_sandbox};
+use native_vmm::kick::Reason;
 use native_vmm::sandbox::{Exit, Sandbox, SandboxError};
 
 /// Longer than any test takes.
@@ -31,7 +32,12 @@ fn a_kick_ends_a_run_soon() -> TestResult {
     });
     let exit = sandbox.command(Do::Count.code(), &[ENDLESS])?;
     let returned = Instant::now();
-    assert_eq!(exit, Exit::Interrupted { kicked: true });
+    assert_eq!(
+        exit,
+        Exit::Interrupted {
+            reason: Some(Reason::Cancel)
+        }
+    );
     let kicked = kicker.join().map_err(|_| "the kicker panicked")?;
     let took = returned.saturating_duration_since(kicked);
     println!("from kick to return: {took:?}");
@@ -48,7 +54,12 @@ fn a_kick_before_a_run_ends_it_at_once() -> TestResult {
         sandbox.kick();
         sandbox.kick();
         let exit = sandbox.command(Do::Count.code(), &[n])?;
-        assert_eq!(exit, Exit::Interrupted { kicked: true });
+        assert_eq!(
+            exit,
+            Exit::Interrupted {
+                reason: Some(Reason::Cancel)
+            }
+        );
         assert_eq!(done(sandbox.resume()?), [n, 0]);
     }
     assert_eq!(sandbox.counters().interrupts, 3);
@@ -60,8 +71,8 @@ fn finish(sandbox: &Sandbox, mut exit: Exit) -> Result<([u64; 2], u64), SandboxE
     let mut kicks = 0;
     loop {
         exit = match exit {
-            Exit::Interrupted { kicked } => {
-                kicks += u64::from(kicked);
+            Exit::Interrupted { reason } => {
+                kicks += u64::from(reason.is_some());
                 sandbox.resume()?
             }
             Exit::HostCall { pointer, .. } => sandbox.answer(0, pointer)?,
@@ -170,10 +181,15 @@ fn no_kick_is_lost() -> TestResult {
         } else {
             sandbox.resume()?
         };
-        while exit == (Exit::Interrupted { kicked: false }) {
+        while exit == (Exit::Interrupted { reason: None }) {
             exit = sandbox.resume()?;
         }
-        assert_eq!(exit, Exit::Interrupted { kicked: true });
+        assert_eq!(
+            exit,
+            Exit::Interrupted {
+                reason: Some(Reason::Cancel)
+            }
+        );
         assert!(kicker.join().is_ok());
     }
     Ok(())
@@ -199,7 +215,7 @@ fn other_signals_interrupt_without_a_kick() -> TestResult {
         unsafe { libc::pthread_kill(runner, libc::SIGUSR1) }
     });
     let exit = sandbox.command(Do::Count.code(), &[ENDLESS])?;
-    assert_eq!(exit, Exit::Interrupted { kicked: false });
+    assert_eq!(exit, Exit::Interrupted { reason: None });
     assert_eq!(CAUGHT.load(SeqCst), 1);
     assert_eq!(signaller.join().ok(), Some(0));
     Ok(())
@@ -226,7 +242,12 @@ fn a_second_thread_is_refused() -> TestResult {
         }
     });
     let exit = sandbox.command(Do::Count.code(), &[ENDLESS])?;
-    assert_eq!(exit, Exit::Interrupted { kicked: true });
+    assert_eq!(
+        exit,
+        Exit::Interrupted {
+            reason: Some(Reason::Cancel)
+        }
+    );
     assert_eq!(other.join().ok(), Some(true));
     Ok(())
 }

@@ -11,6 +11,7 @@ use host_guest_abi::mailbox::{
     DONE_SEQUENCE, DONE_STATUS, DONE_TEXT_BYTES, DONE_VALUES, REQUEST_ARGUMENTS,
 };
 use native_vmm::hypervisor::{Driver, MachineExit, Registers};
+use native_vmm::kick::Reason;
 use native_vmm::memory::Plan;
 use native_vmm::sandbox::{Config, Exit, Sandbox, SandboxError, State};
 
@@ -60,7 +61,7 @@ fn a_call_passes_through_all_its_states() -> TestResult {
     request(&sandbox, EXIT_HOST_CALL, &[3, 64])?;
     ready(&sandbox, 1, 0, [8, 9])?;
     assert_eq!(sandbox.call(0)?, Exit::Log { level: 20 });
-    assert_eq!(sandbox.resume()?, Exit::Interrupted { kicked: false });
+    assert_eq!(sandbox.resume()?, Exit::Interrupted { reason: None });
     assert_eq!(
         sandbox.resume()?,
         Exit::HostCall {
@@ -217,7 +218,7 @@ fn the_caller_gets_a_turn_between_many_requests() -> TestResult {
         request(&sandbox, EXIT_NOP, &[])?;
     }
     ready(&sandbox, 1, 0, [0; 2])?;
-    let turn = Exit::Interrupted { kicked: false };
+    let turn = Exit::Interrupted { reason: None };
     assert_eq!(sandbox.call(0)?, turn);
     assert_eq!(sandbox.resume()?, turn);
     assert_eq!(sandbox.resume()?.state(), State::Ready);
@@ -230,7 +231,12 @@ fn kicks_come_before_the_script() -> TestResult {
     let sandbox = sandbox()?;
     ready(&sandbox, 1, 0, [0; 2])?;
     sandbox.kick();
-    assert_eq!(sandbox.call(0)?, Exit::Interrupted { kicked: true });
+    assert_eq!(
+        sandbox.call(0)?,
+        Exit::Interrupted {
+            reason: Some(Reason::Cancel)
+        }
+    );
     assert_eq!(sandbox.resume()?.state(), State::Ready);
     Ok(())
 }

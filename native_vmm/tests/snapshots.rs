@@ -6,6 +6,7 @@ use common::micro_guest::{self, DATA, Do};
 use common::{MIB, PAGE, READ_WRITE, TestResult, answered, done, micro_sandbox};
 use host_guest_abi::exit::EXIT_PROTECT;
 use host_guest_abi::layout::STACK_TOP;
+use native_vmm::kick::Reason;
 use native_vmm::memory::Plan;
 use native_vmm::sandbox::{Exit, Sandbox, SandboxError, Snapshot};
 
@@ -164,7 +165,12 @@ fn borders_of_windows_move_back() -> TestResult {
     let sandbox = Sandbox::from_snapshot(&snapshot)?;
     let window = Plan::window_address(2);
     for bytes in [MIB, 4 * MIB, 15 * MIB] {
-        answered(&sandbox, EXIT_PROTECT, [window + MIB, bytes, READ_WRITE, 0], 0)?;
+        answered(
+            &sandbox,
+            EXIT_PROTECT,
+            [window + MIB, bytes, READ_WRITE, 0],
+            0,
+        )?;
         store(&sandbox, window + MIB + bytes - 8, 7)?;
         sandbox.restore(&snapshot, true)?;
         assert_eq!(sandbox.accessible(2)?, MIB);
@@ -172,7 +178,12 @@ fn borders_of_windows_move_back() -> TestResult {
         assert!(matches!(exit, Exit::Failed { .. }), "{exit:?}");
         sandbox.restore(&snapshot, true)?;
         // Memory that grows again is zero.
-        answered(&sandbox, EXIT_PROTECT, [window + MIB, bytes, READ_WRITE, 0], 0)?;
+        answered(
+            &sandbox,
+            EXIT_PROTECT,
+            [window + MIB, bytes, READ_WRITE, 0],
+            0,
+        )?;
         assert_eq!(load(&sandbox, window + MIB + bytes - 8)?, 0);
         sandbox.restore(&snapshot, true)?;
     }
@@ -211,7 +222,12 @@ fn a_restore_leads_back_from_anywhere() -> TestResult {
     // Kicked while it counts.
     sandbox.kick();
     let exit = sandbox.command(Do::Count.code(), &[u64::MAX])?;
-    assert_eq!(exit, Exit::Interrupted { kicked: true });
+    assert_eq!(
+        exit,
+        Exit::Interrupted {
+            reason: Some(Reason::Cancel)
+        }
+    );
     sandbox.restore(&snapshot, true)?;
     check(&sandbox)
 }
@@ -248,7 +264,10 @@ fn other_layouts_and_states_are_refused() -> TestResult {
     let config = Config::new(Driver::Kvm, 64 * MIB, &[MIB, 2 * MIB])?;
     let other = Sandbox::new(config.with_image(micro_guest::image()?))?;
     let refused = other.restore(&snapshot, true);
-    assert!(matches!(refused, Err(SandboxError::OtherLayout)), "{refused:?}");
+    assert!(
+        matches!(refused, Err(SandboxError::OtherLayout)),
+        "{refused:?}"
+    );
     done(other.command(Do::Nothing.code(), &[])?);
     let exit = sandbox.command(Do::HostCalls.code(), &[1])?;
     assert!(matches!(exit, Exit::HostCall { .. }), "{exit:?}");

@@ -38,6 +38,9 @@ pub enum AbiError {
     /// The signal cannot be used.
     #[error(transparent)]
     Signal(#[from] SignalError),
+    /// A system call failed.
+    #[error("a system call failed: {0}")]
+    System(#[from] std::io::Error),
     /// The input of the bridge generator is malformed.
     #[error("{0}")]
     Input(String),
@@ -68,6 +71,7 @@ impl AbiError {
             Self::Null(_) | Self::Argument(_) => Status::Argument,
             Self::Sandbox(error) => sandbox_status(error),
             Self::Signal(error) => signal_status(error),
+            Self::System(_) => Status::System,
             Self::Input(_) => Status::Input,
             Self::Unsupported { .. } => Status::Unsupported,
             Self::Panic(_) => Status::Panic,

@@ -4,8 +4,10 @@ use std::ffi::{CStr, CString, c_char};
 use std::sync::OnceLock;
 
 use super::{AbiError, entry, quiet};
+use crate::deadline;
 use crate::hypervisor::kvm;
 use crate::kick;
+use crate::sandbox::vm_pool;
 
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\0");
 
@@ -77,4 +79,44 @@ pub extern "C" fn hlw_kick_signal(signal: i32) -> i32 {
         kick::choose(signal)?;
         Ok(0)
     })
+}
+
+/// `hlw_vm_pool_info`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[repr(C)]
+#[allow(missing_docs, reason = "documented in hlwasm.h")]
+pub struct HlwVmPoolInfo {
+    pub made: u64,
+    pub reused: u64,
+    pub kept: u64,
+    pub waiting: u64,
+    pub limit: u64,
+}
+
+/// Chooses how many VMs are kept, unless `limit` is negative, and says how it is.
+///
+/// # Safety
+/// `info` is writable, or null.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hlw_vm_pool(limit: i64, info: *mut HlwVmPoolInfo) -> i32 {
+    entry(|| {
+        let now = vm_pool::limit(usize::try_from(limit).ok());
+        // SAFETY: valid or null, as the caller promised.
+        if let Some(info) = unsafe { info.as_mut() } {
+            *info = HlwVmPoolInfo {
+                made: now.made,
+                reused: now.reused,
+                kept: now.kept,
+                waiting: now.waiting,
+                limit: now.limit,
+            };
+        }
+        Ok(0)
+    })
+}
+
+/// A descriptor that becomes readable whenever a deadline has passed.
+#[unsafe(no_mangle)]
+pub extern "C" fn hlw_expiry_descriptor() -> i32 {
+    entry(|| Ok(deadline::expiry_descriptor()?))
 }

@@ -21,12 +21,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 pub use bridge::{HlwBuffer, hlw_bridge, hlw_buffer_free};
 pub use error::{AbiError, Status, hlw_last_error};
 pub use library::{
-    HlwHypervisorInfo, hlw_abi_constants, hlw_hypervisor_query, hlw_kick_signal, hlw_version,
+    HlwHypervisorInfo, HlwVmPoolInfo, hlw_abi_constants, hlw_expiry_descriptor,
+    hlw_hypervisor_query, hlw_kick_signal, hlw_version, hlw_vm_pool,
 };
 pub use sandbox::{
     HlwConfig, HlwCounters, HlwExit, HlwSandbox, hlw_answer, hlw_call, hlw_command,
-    hlw_counters_read, hlw_kick, hlw_last_exit, hlw_resume, hlw_sandbox_free, hlw_sandbox_new,
-    hlw_text, hlw_window,
+    hlw_counters_read, hlw_is_expired, hlw_kick, hlw_last_exit, hlw_limit_time, hlw_resume,
+    hlw_sandbox_free, hlw_sandbox_new, hlw_text, hlw_window,
 };
 pub use script::{hlw_script_step, hlw_script_write};
 pub use snapshot::{

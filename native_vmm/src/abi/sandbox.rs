@@ -7,7 +7,9 @@ use std::ptr;
 use std::slice;
 
 use super::{AbiError, entry, quiet};
+use crate::deadline::TimeLimits;
 use crate::hypervisor::Driver;
+use crate::kick::Reason;
 use crate::sandbox::{Config, Counters, Exit, Sandbox, SandboxError};
 
 /// `hlw_config`.
@@ -82,7 +84,15 @@ impl HlwExit {
             Exit::Done { values } => (0, 0, values),
             Exit::HostCall { function, pointer } => (1, 0, [function, pointer]),
             Exit::Failed { status, values } => (2, status, values),
-            Exit::Interrupted { kicked } => (3, i32::from(kicked), [0; 2]),
+            Exit::Interrupted { reason } => {
+                let code = match reason {
+                    None => 0,
+                    Some(Reason::Cancel) => 1,
+                    Some(Reason::Deadline) => 2,
+                    Some(Reason::CpuTime) => 3,
+                };
+                (3, code, [0; 2])
+            }
             Exit::Log { level } => (4, 0, [level, 0]),
             Exit::Panic => (5, 0, [0; 2]),
             Exit::Fault(fault) => (6, fault.vector, [fault.rip, fault.address]),
@@ -282,6 +292,31 @@ pub unsafe extern "C" fn hlw_kick(sandbox: *const HlwSandbox) -> i32 {
         sandbox.sandbox.kick();
         Ok(0)
     })
+}
+
+/// Limits the time of each command from now on, in nanoseconds; 0 for no limit.
+///
+/// # Safety
+/// The sandbox exists, or is null.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hlw_limit_time(sandbox: *const HlwSandbox, wall: u64, cpu: u64) -> i32 {
+    entry(|| {
+        // SAFETY: valid or null, as the caller promised.
+        let sandbox = unsafe { sandbox.as_ref() }.ok_or(AbiError::Null("sandbox"))?;
+        sandbox.sandbox.limit_time(TimeLimits { wall, cpu })?;
+        Ok(0)
+    })
+}
+
+/// Whether the wall-clock time of the command that runs is up. For any thread.
+///
+/// # Safety
+/// The sandbox exists, or is null.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hlw_is_expired(sandbox: *const HlwSandbox) -> i32 {
+    // SAFETY: valid or null, as the caller promised.
+    let sandbox = unsafe { sandbox.as_ref() };
+    quiet(0, || Some(i32::from(sandbox?.sandbox.is_expired())))
 }
 
 /// Host address and size of a transfer window; null if there is none.

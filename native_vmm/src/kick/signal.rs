@@ -7,6 +7,8 @@ use std::ptr;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use crate::fork;
+
 /// Real-time signals count from here; the first ones are popular.
 const DEFAULT_OFFSET: i32 = 11;
 
@@ -76,8 +78,7 @@ pub(super) fn install() -> Result<(), SignalError> {
     action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
     // SAFETY: the handler is async-signal-safe: it reads a cell that is set once.
     check(unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) })?;
-    // SAFETY: a plain function that only touches thread-local state.
-    unsafe { libc::pthread_atfork(None, None, Some(forget_thread)) };
+    fork::install();
     PREVIOUS.get_or_init(|| previous);
     Ok(())
 }
@@ -117,7 +118,7 @@ pub(super) fn send(thread: i32) {
 }
 
 /// In the child of a fork the surviving thread has a new id.
-extern "C" fn forget_thread() {
+pub fn forget_thread() {
     THREAD.set(0);
 }
 

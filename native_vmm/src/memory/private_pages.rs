@@ -15,6 +15,7 @@ use std::sync::{Mutex, PoisonError};
 use host_guest_abi::layout::PAGE_BYTES;
 
 use super::units::host_size;
+use crate::fork;
 
 /// Neighbouring pages, by host address.
 pub type Run = Range<u64>;
@@ -91,8 +92,7 @@ pub fn private_pages(range: Run, found: &mut dyn FnMut(Run)) -> io::Result<()> {
 
 /// The descriptor of the page map of this process; a child of a fork has its own.
 fn descriptor() -> io::Result<i32> {
-    // SAFETY: only asks.
-    let process = unsafe { libc::getpid() };
+    let process = fork::process();
     if PROCESS.load(Ordering::Acquire) == process {
         return Ok(DESCRIPTOR.load(Ordering::Acquire));
     }
@@ -158,8 +158,7 @@ fn read_entries(range: Run, found: &mut dyn FnMut(Run)) -> io::Result<()> {
         pagemap.file.read_exact_at(entries, 8 * page)?;
         for entry in entries.as_chunks::<8>().0 {
             let entry = u64::from_le_bytes(*entry);
-            let private =
-                entry & (ENTRY_PRESENT | ENTRY_SWAPPED) != 0 && entry & ENTRY_FILE == 0;
+            let private = entry & (ENTRY_PRESENT | ENTRY_SWAPPED) != 0 && entry & ENTRY_FILE == 0;
             let address = page * PAGE_BYTES;
             match &mut run {
                 Some(run) if private && run.end == address => run.end += PAGE_BYTES,

@@ -70,8 +70,8 @@ impl MemorySnapshot {
             let mapped = base.content.extents().iter().filter(|extent| extent.mapped);
             file_backed.extend(mapped.map(|e| e.physical..e.physical + e.bytes));
         }
-        let mut accessible = vec![IMAGE..plan.ram_bytes];
-        accessible.extend(memory.windows.accessible_ranges(plan));
+        let mut accessible = memory.windows.accessible_ranges(plan);
+        accessible.push(IMAGE..plan.ram_bytes);
 
         let mut writer = Writer::new(region)?;
         writer.copies(MAILBOX..IMAGE)?;
@@ -379,7 +379,12 @@ impl<'r> Writer<'r> {
         while left > 0 {
             // SAFETY: the source is inside the region, and only the kernel reads it.
             let written = unsafe {
-                libc::pwrite(self.file.as_raw_fd(), source.cast_const().cast(), left, position)
+                libc::pwrite(
+                    self.file.as_raw_fd(),
+                    source.cast_const().cast(),
+                    left,
+                    position,
+                )
             };
             let Ok(count @ 1..) = usize::try_from(written) else {
                 let error = io::Error::last_os_error();

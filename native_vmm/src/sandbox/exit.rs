@@ -1,5 +1,7 @@
 //! Why control came back to whoever entered the sandbox.
 
+use crate::kick::Reason;
+
 /// Plain data; text that belongs to it is in the sandbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -24,8 +26,8 @@ pub enum Exit {
     },
     /// A signal came, or a kick, or the guest had many requests served. To be resumed.
     Interrupted {
-        /// Whether it was a kick.
-        kicked: bool,
+        /// Why, if it was a kick.
+        reason: Option<Reason>,
     },
     /// A log record; has text. To be resumed.
     Log {

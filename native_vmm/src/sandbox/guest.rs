@@ -11,8 +11,9 @@ use super::exit::{Exit, State};
 use super::mailbox::ARGUMENTS_MAX;
 use super::requests::Violation;
 use super::witness::Witness;
+use crate::deadline::{Alarm, TimeLimits};
+use crate::fork;
 use crate::hypervisor::{self, Driver, Machine, MachineExit, Registers};
-use crate::kick::Kick;
 use crate::memory::{GuestMemory, host_size};
 
 /// Requests served here in a row before the caller gets a turn: a signal that comes while
@@ -25,9 +26,17 @@ pub(super) struct Guest {
     pub(super) machine: Box<dyn Machine>,
     pub(super) memory: GuestMemory,
     pub(super) driver: Driver,
+    /// The process in which its VM works.
+    pub(super) process: i32,
     pub(super) state: State,
     /// Number of the last command.
     pub(super) sequence: u64,
+    /// Commands so far; unlike `sequence`, no restore turns this back.
+    pub(super) commands: u64,
+    /// Time limits of each command.
+    pub(super) limits: TimeLimits,
+    /// CPU time that the present command has used, in nanoseconds.
+    pub(super) cpu_used: u64,
     /// Number of the last request.
     pub(super) request_sequence: u64,
     /// Where faults of wasm code resume, once the guest has said so.
@@ -57,27 +66,41 @@ impl Guest {
         if let Some(script) = machine.script() {
             script.boot();
         }
-        Ok(Self {
+        Ok(Self::with(machine, memory, config.driver, image.range()))
+    }
+
+    /// A guest of which nothing has run.
+    pub(super) fn with(
+        machine: Box<dyn Machine>,
+        memory: GuestMemory,
+        driver: Driver,
+        image: Range<u64>,
+    ) -> Self {
+        Self {
             machine,
             memory,
-            driver: config.driver,
+            driver,
+            process: fork::process(),
             state: State::Booting,
             sequence: 0,
+            commands: 0,
+            limits: TimeLimits::default(),
+            cpu_used: 0,
             request_sequence: 0,
             trap_entry: None,
             trapping: false,
             counters: Counters::default(),
-            image: image.range(),
+            image,
             clean: false,
             witness: Witness::default(),
             text: Vec::with_capacity(host_size(TEXT_BYTES)),
-        })
+        }
     }
 
     /// Runs the guest to its first ready.
-    pub(super) fn boot(&mut self, kick: &Kick) -> Result<(), SandboxError> {
+    pub(super) fn boot(&mut self, alarm: &Alarm) -> Result<(), SandboxError> {
         loop {
-            match self.run(kick)? {
+            match self.run(alarm)? {
                 Exit::Done { .. } => return Ok(()),
                 // There is nobody to tell yet.
                 Exit::Interrupted { .. } | Exit::Log { .. } => self.state = State::Booting,
@@ -92,7 +115,7 @@ impl Guest {
     /// Gives a command and runs until the next exit.
     pub(super) fn command(
         &mut self,
-        kick: &Kick,
+        alarm: &Alarm,
         command: u64,
         arguments: &[u64],
     ) -> Result<Exit, SandboxError> {
@@ -103,32 +126,33 @@ impl Guest {
         self.sequence += 1;
         self.mailbox()
             .write_command(self.sequence, command, arguments);
-        self.run(kick)
+        self.commands += 1;
+        self.cpu_used = 0;
+        if self.limits != TimeLimits::default() {
+            alarm.begin(self.commands, self.limits);
+        }
+        self.run(alarm)
     }
 
     /// Answers a host call and runs until the next exit.
     pub(super) fn answer(
         &mut self,
-        kick: &Kick,
+        alarm: &Alarm,
         status: u64,
         value: u64,
     ) -> Result<Exit, SandboxError> {
         self.require(State::HostCall, "an answer")?;
         self.answer_request(status, value);
-        self.run(kick)
+        self.run(alarm)
     }
 
     /// Goes on after an interruption or a log record, until the next exit.
-    pub(super) fn resume(&mut self, kick: &Kick) -> Result<Exit, SandboxError> {
+    pub(super) fn resume(&mut self, alarm: &Alarm) -> Result<Exit, SandboxError> {
         self.require(State::Suspended, "resuming")?;
-        self.run(kick)
+        self.run(alarm)
     }
 
-    pub(super) fn require(
-        &self,
-        state: State,
-        wanted: &'static str,
-    ) -> Result<(), SandboxError> {
+    pub(super) fn require(&self, state: State, wanted: &'static str) -> Result<(), SandboxError> {
         if self.state == state {
             return Ok(());
         }
@@ -148,7 +172,18 @@ impl Guest {
         SandboxError::State { wanted, present }
     }
 
-    fn run(&mut self, kick: &Kick) -> Result<Exit, SandboxError> {
+    fn run(&mut self, alarm: &Alarm) -> Result<Exit, SandboxError> {
+        if self.limits.cpu == 0 {
+            return self.run_unlimited(alarm);
+        }
+        let left = self.limits.cpu.saturating_sub(self.cpu_used);
+        let began = alarm.begin_run(left);
+        let result = self.run_unlimited(alarm);
+        self.cpu_used = self.cpu_used.saturating_add(alarm.end_run(began));
+        result
+    }
+
+    fn run_unlimited(&mut self, alarm: &Alarm) -> Result<Exit, SandboxError> {
         self.text.clear();
         self.clean = false;
         self.witness.see();
@@ -158,18 +193,21 @@ impl Guest {
                 .run()
                 .inspect_err(|_| self.state = State::Broken)?;
             self.counters.exits += 1;
-            if let Some(exit) = self.handle(stopped, kick) {
+            if let Some(exit) = self.handle(stopped, alarm) {
                 self.state = exit.state();
                 self.clean = matches!(exit, Exit::Done { .. });
+                if matches!(self.state, State::Ready | State::Poisoned) && self.limits.wall > 0 {
+                    alarm.end();
+                }
                 return Ok(exit);
             }
         }
         self.state = State::Suspended;
-        Ok(Exit::Interrupted { kicked: false })
+        Ok(Exit::Interrupted { reason: None })
     }
 
     /// `None` if the guest may go on at once.
-    fn handle(&mut self, stopped: MachineExit, kick: &Kick) -> Option<Exit> {
+    fn handle(&mut self, stopped: MachineExit, alarm: &Alarm) -> Option<Exit> {
         match stopped {
             MachineExit::Request(code) => self.request(code).unwrap_or_else(|Violation(rule)| {
                 let rip = self.machine.registers().rip;
@@ -180,7 +218,7 @@ impl Guest {
             MachineExit::Interrupted => {
                 self.counters.interrupts += 1;
                 Some(Exit::Interrupted {
-                    kicked: kick.take(),
+                    reason: alarm.kick().take(self.commands),
                 })
             }
             MachineExit::AccessFault => self.access_fault(),

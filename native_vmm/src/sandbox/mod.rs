@@ -21,10 +21,13 @@ mod mailbox;
 mod requests;
 mod snapshot;
 mod traps;
+pub mod vm_pool;
 mod witness;
 
 use std::cell::UnsafeCell;
-use std::sync::{Mutex, PoisonError};
+use std::mem::ManuallyDrop;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use guest::Guest;
@@ -36,15 +39,18 @@ pub use error::SandboxError;
 pub use exit::{Exit, Fault, State};
 pub use snapshot::Snapshot;
 
+use crate::deadline::{self, Alarm, TimeLimits};
 use crate::hypervisor::Script;
 use crate::kick::Kick;
 
 /// A sandbox. Any thread may use it, one at a time; a second one is refused, not made
 /// to wait. Only [`Sandbox::kick`] is for other threads at all times.
 pub struct Sandbox {
-    // Dropped before the machine that its flag lies in.
-    kick: Kick,
-    guest: UnsafeCell<Guest>,
+    alarm: Arc<Alarm>,
+    /// Whether the watcher looks after the alarm.
+    watched: AtomicBool,
+    /// There until the sandbox is dropped.
+    guest: UnsafeCell<ManuallyDrop<Box<Guest>>>,
     /// As they were when the guest was left last. Whoever looks at them must not be in
     /// the way of the thread that runs the guest.
     counters: Mutex<Counters>,
@@ -60,17 +66,19 @@ impl Sandbox {
     /// See [`SandboxError`].
     pub fn new(config: Config) -> Result<Self, SandboxError> {
         let started = Instant::now();
-        let guest = Guest::new(config)?;
-        // SAFETY: the flag is valid while the machine exists, which is as long as `kick`.
+        let guest = Box::new(Guest::new(config)?);
+        // SAFETY: the flag is valid while the machine exists, and nobody enters or rings later:
+        // when the sandbox is dropped, the watcher is told first.
         let kick = unsafe { Kick::new(guest.machine.immediate_exit())? };
         let sandbox = Self {
-            kick,
-            guest: UnsafeCell::new(guest),
+            alarm: Alarm::new(kick),
+            watched: AtomicBool::new(false),
+            guest: UnsafeCell::new(ManuallyDrop::new(guest)),
             counters: Mutex::default(),
         };
         let created = Instant::now();
         sandbox.enter(|guest| {
-            guest.boot(&sandbox.kick)?;
+            guest.boot(&sandbox.alarm)?;
             guest.counters.create_nanoseconds = nanoseconds(created - started);
             guest.counters.boot_nanoseconds = nanoseconds(created.elapsed());
             Ok(())
@@ -85,13 +93,14 @@ impl Sandbox {
     pub fn from_snapshot(snapshot: &Snapshot) -> Result<Self, SandboxError> {
         let started = Instant::now();
         let mut guest = Guest::from_snapshot(snapshot)?;
-        // SAFETY: the flag is valid while the machine exists, which is as long as `kick`.
+        // SAFETY: as in `new`.
         let kick = unsafe { Kick::new(guest.machine.immediate_exit())? };
         guest.counters.create_nanoseconds = nanoseconds(started.elapsed());
         Ok(Self {
-            kick,
+            alarm: Alarm::new(kick),
+            watched: AtomicBool::new(false),
             counters: Mutex::new(guest.counters),
-            guest: UnsafeCell::new(guest),
+            guest: UnsafeCell::new(ManuallyDrop::new(guest)),
         })
     }
 
@@ -110,7 +119,7 @@ impl Sandbox {
     /// # Errors
     /// See [`SandboxError`]. After any but `Busy` and `OtherLayout` the sandbox is unusable.
     pub fn restore(&self, snapshot: &Snapshot, alone: bool) -> Result<(), SandboxError> {
-        self.enter(|guest| guest.restore(&self.kick, snapshot, alone))
+        self.enter(|guest| guest.restore(&self.alarm, snapshot, alone))
     }
 
     /// Gives a command and runs until the next exit.
@@ -118,7 +127,7 @@ impl Sandbox {
     /// # Errors
     /// See [`SandboxError`].
     pub fn command(&self, command: u64, arguments: &[u64]) -> Result<Exit, SandboxError> {
-        self.enter(|guest| guest.command(&self.kick, command, arguments))
+        self.enter(|guest| guest.command(&self.alarm, command, arguments))
     }
 
     /// Runs `call-k`, until the next exit.
@@ -126,7 +135,7 @@ impl Sandbox {
     /// # Errors
     /// See [`SandboxError`].
     pub fn call(&self, index: u64) -> Result<Exit, SandboxError> {
-        self.enter(|guest| guest.command(&self.kick, COMMAND_CALL, &[index]))
+        self.enter(|guest| guest.command(&self.alarm, COMMAND_CALL, &[index]))
     }
 
     /// Answers a host call and runs until the next exit.
@@ -134,7 +143,7 @@ impl Sandbox {
     /// # Errors
     /// See [`SandboxError`].
     pub fn answer(&self, status: u64, value: u64) -> Result<Exit, SandboxError> {
-        self.enter(|guest| guest.answer(&self.kick, status, value))
+        self.enter(|guest| guest.answer(&self.alarm, status, value))
     }
 
     /// Goes on after an interruption or a log record, until the next exit.
@@ -142,12 +151,32 @@ impl Sandbox {
     /// # Errors
     /// See [`SandboxError`].
     pub fn resume(&self) -> Result<Exit, SandboxError> {
-        self.enter(|guest| guest.resume(&self.kick))
+        self.enter(|guest| guest.resume(&self.alarm))
     }
 
     /// Makes the present run, or the next one, end as interrupted.
     pub fn kick(&self) {
-        self.kick.ring();
+        self.alarm.kick().cancel();
+    }
+
+    /// Limits the time of each command from now on.
+    ///
+    /// # Errors
+    /// If another thread runs the sandbox.
+    pub fn limit_time(&self, limits: TimeLimits) -> Result<(), SandboxError> {
+        self.enter(|guest| {
+            guest.limits = limits;
+            Ok(())
+        })?;
+        if limits != TimeLimits::default() && !self.watched.swap(true, Ordering::Relaxed) {
+            deadline::watch(&self.alarm);
+        }
+        Ok(())
+    }
+
+    /// Whether the wall-clock time of the command that runs is up. Any thread may ask.
+    pub fn is_expired(&self) -> bool {
+        self.alarm.is_expired()
     }
 
     /// What happened up to the last exit. Any thread may ask at any time.
@@ -215,7 +244,7 @@ impl Sandbox {
         &self,
         body: impl FnOnce(&mut Guest) -> Result<T, SandboxError>,
     ) -> Result<T, SandboxError> {
-        if !self.kick.enter() {
+        if !self.alarm.kick().enter() {
             return Err(SandboxError::Busy);
         }
         let inside = Inside { sandbox: self };
@@ -225,6 +254,16 @@ impl Sandbox {
         *self.counters.lock().unwrap_or_else(PoisonError::into_inner) = guest.counters;
         drop(inside);
         result
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        if *self.watched.get_mut() {
+            deadline::forget(&self.alarm);
+        }
+        // SAFETY: nobody uses it any more, and it is taken once.
+        vm_pool::leave(unsafe { ManuallyDrop::take(self.guest.get_mut()) });
     }
 }
 
@@ -243,6 +282,6 @@ impl Drop for Inside<'_> {
             // SAFETY: still the only one inside.
             unsafe { (*self.sandbox.guest.get()).state = State::Broken };
         }
-        self.sandbox.kick.leave();
+        self.sandbox.alarm.kick().leave();
     }
 }

@@ -11,16 +11,16 @@ use super::counters::Counters;
 use super::error::SandboxError;
 use super::exit::State;
 use super::guest::Guest;
+use super::vm_pool;
 use super::witness::Witness;
+use crate::deadline::{Alarm, TimeLimits};
 use crate::hypervisor::{self, Driver, Registers};
-use crate::kick::Kick;
-use crate::memory::{GuestMemory, MemorySnapshot, host_size};
-use host_guest_abi::layout::TEXT_BYTES;
+use crate::memory::{GuestMemory, MemorySnapshot};
 
 /// A guest that waits for a command.
 pub struct Snapshot {
     driver: Driver,
-    memory: Arc<MemorySnapshot>,
+    pub(super) memory: Arc<MemorySnapshot>,
     registers: Registers,
     sequence: u64,
     request_sequence: u64,
@@ -57,14 +57,14 @@ impl Guest {
     /// thread than those that entered the sandbox has written to its transfer windows.
     pub(super) fn restore(
         &mut self,
-        kick: &Kick,
+        alarm: &Alarm,
         snapshot: &Snapshot,
         alone: bool,
     ) -> Result<(), SandboxError> {
         if self.state == State::Broken {
             return Err(self.refusal("a restore"));
         }
-        if !snapshot.memory.fits(&self.memory) || snapshot.driver != self.driver {
+        if !self.fits(snapshot) {
             return Err(SandboxError::OtherLayout);
         }
         let certain = alone && self.clean && self.witness.is_certain();
@@ -72,7 +72,8 @@ impl Guest {
         // Until the end, nothing is whole.
         self.state = State::Broken;
         // A kick that was meant for what is over must not hit what comes.
-        kick.take();
+        alarm.end();
+        alarm.kick().take(self.commands);
         if !clean {
             self.machine.settle()?;
             self.machine.clear_extended_state()?;
@@ -88,30 +89,65 @@ impl Guest {
         Ok(())
     }
 
-    /// A new guest like the saved one.
-    pub(super) fn from_snapshot(snapshot: &Snapshot) -> Result<Self, SandboxError> {
+    /// Whether a restore to the snapshot is possible: the layout of memory is the same.
+    pub(super) fn fits(&self, snapshot: &Snapshot) -> bool {
+        snapshot.memory.fits(&self.memory) && snapshot.driver == self.driver
+    }
+
+    /// Whether its memory was made of the snapshot.
+    pub(super) fn has_memory_of(&self, snapshot: &Snapshot) -> bool {
+        let memory = self.memory.snapshot();
+        memory.is_some_and(|memory| Arc::ptr_eq(memory, &snapshot.memory))
+    }
+
+    /// Leaves nothing of what ran, for whoever gets the guest next.
+    pub(super) fn scrub(&mut self) -> Result<(), SandboxError> {
+        let memory = self.memory.snapshot().cloned();
+        let Some(memory) = memory.filter(|_| self.state != State::Broken) else {
+            return Err(self.refusal("to be used again"));
+        };
+        self.state = State::Broken;
+        self.machine.settle()?;
+        self.machine.clear_extended_state()?;
+        self.memory
+            .restore(&memory, false)
+            .map_err(SandboxError::Snapshot)?;
+        Ok(())
+    }
+
+    /// A guest like the saved one: one that was kept, or a new one.
+    pub(super) fn from_snapshot(snapshot: &Snapshot) -> Result<Box<Self>, SandboxError> {
+        let mut guest = match vm_pool::take(snapshot) {
+            Some(mut guest) => {
+                if !guest.has_memory_of(snapshot) {
+                    let memory = guest.memory.restore(&snapshot.memory, false);
+                    memory.map_err(SandboxError::Snapshot)?;
+                }
+                guest
+            }
+            None => Box::new(Self::new_from_snapshot(snapshot)?),
+        };
+        guest.adopt(snapshot);
+        guest.clean = true;
+        guest.commands = 0;
+        guest.limits = TimeLimits::default();
+        guest.counters = Counters::default();
+        guest.witness = Witness::default();
+        guest.witness.restored(false);
+        Ok(guest)
+    }
+
+    fn new_from_snapshot(snapshot: &Snapshot) -> Result<Self, SandboxError> {
         let memory = GuestMemory::from_snapshot(&snapshot.memory)?;
         let mut machine = hypervisor::create(snapshot.driver)?;
         // SAFETY: `memory` outlives `machine`: fields drop in order.
         unsafe { machine.map(&memory.region)? };
-        let mut guest = Self {
+        Ok(Self::with(
             machine,
             memory,
-            driver: snapshot.driver,
-            state: State::Broken,
-            sequence: 0,
-            request_sequence: 0,
-            trap_entry: None,
-            trapping: false,
-            counters: Counters::default(),
-            image: snapshot.image.clone(),
-            clean: true,
-            witness: Witness::default(),
-            text: Vec::with_capacity(host_size(TEXT_BYTES)),
-        };
-        guest.adopt(snapshot);
-        guest.witness.restored(false);
-        Ok(guest)
+            snapshot.driver,
+            snapshot.image.clone(),
+        ))
     }
 
     /// Registers and record of the saved guest.

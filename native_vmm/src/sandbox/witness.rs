@@ -40,7 +40,10 @@ impl Witness {
     pub fn is_certain(&self) -> bool {
         let thread = kick::thread();
         let alone = matches!(self.seen, Seen::Nobody) || self.seen == Seen::Thread(thread);
-        alone && self.before.is_some_and(|(other, faults)| other == thread && faults == count())
+        alone
+            && self
+                .before
+                .is_some_and(|(other, faults)| other == thread && faults == count())
     }
 
     /// Memory was put back. If it is `settled`, that took no fault, and the count is the same.
