@@ -27,6 +27,7 @@
     │   ├── ReentrantCall         … it is running, and this call comes from inside it
     │   ├── SandboxPoisoned       … an earlier call did not run to its end
     │   └── SandboxClosed         … it was closed
+    ├── SnapshotError             the state cannot be captured, or a snapshot cannot be used here
     ├── NoHypervisorFound         /dev/kvm is missing, not permitted or not working
     └── NativeError               an unexpected failure of the VMM or of the kernel
 
@@ -284,6 +285,10 @@ class SandboxPoisoned(SandboxStateError):
 
 class SandboxClosed(SandboxStateError):
     """The sandbox was closed."""
+
+
+class SnapshotError(HlwasmError):
+    """The state cannot be captured, or a snapshot cannot be used here."""
 
 
 class NoHypervisorFound(HlwasmError):
