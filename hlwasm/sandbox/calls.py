@@ -133,20 +133,24 @@ class CallLoop:
         if not at_ready or isinstance(error, HlwasmError):
             self.guard.poison(_summary(error))
 
-    def _drop_guest(self, type_index: int, handle: int) -> None:
+    def _drop_guest(self, number: int) -> None:
         try:
             self.begin()
         except SandboxStateError:
             # Poisoned or closed: the resource is gone. Busy: dropped before the next call.
             if self.guard.ready:
-                self._garbage.append((type_index, handle))
+                self._garbage.append(number)
             return
         try:
-            self._drop_now(type_index, handle)
+            self._drop_now(number)
         finally:
             self.end()
 
-    def _drop_now(self, type_index: int, handle: int) -> None:
+    def _drop_now(self, number: int) -> None:
+        held = self.resources.release(number)
+        if held is None:
+            return  # a restore took the handle away
+        type_index, handle = held
         data = _abi.TRANSFER_DATA
         _DROP_PARAMETERS.pack_into(self.export_memory, _abi.TRANSFER_CURSOR, data + 16, handle)
         self.invoke(self._drops[type_index])
@@ -154,7 +158,7 @@ class CallLoop:
     def _collect_garbage(self) -> None:
         try:
             while self._garbage:
-                self._drop_now(*self._garbage.pop())
+                self._drop_now(self._garbage.pop())
         except BaseException:
             self.end()
             raise

@@ -3,14 +3,29 @@
 A host resource crosses as a number (its rep) that only this table gives a meaning.
 A guest resource is an index into the export bridge's handle table, held by a
 :class:`GuestResource`.
+
+A snapshot holds the table too. Restoring one follows these rules:
+
+* Host resources are made again from what was captured of them, one new object for each
+  that was captured, also where it was held under several reps. Objects without state may
+  stay as they are, and a maker may answer the same object each time. Whatever was in the
+  table and is not part of the restored state is closed, as if the guest had dropped it.
+* Guest resources live in the guest's memory, which is restored. Objects that held one at
+  the snapshot hold it again, unless they were dropped or given away since: that is not
+  undone. Objects made since hold nothing any more, not even for their finaliser: their
+  handles now mean something else, or nothing. A handle that no object holds any more stays
+  in the guest, undropped; there are never more of them than the snapshot had.
+* In another sandbox, or another process, no object holds any of the guest's handles.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from hlwasm.errors import GuestDataError, WitTypeError, WitValueError
+from hlwasm.errors import GuestDataError, SnapshotError, WitTypeError, WitValueError
+from hlwasm.logs import WARNING, log
+from hlwasm.sandbox.captured import Captured, HostResources
 from hlwasm.wit.model import Description, Resource
 
 if TYPE_CHECKING:
@@ -28,10 +43,12 @@ class GuestResource:
     sandbox's next call.
     """
 
-    __slots__ = ("__weakref__", "_finalizer", "_handle", "_owner", "_type_index")
+    __slots__ = ("__weakref__", "_finalizer", "_handle", "_number", "_owner", "_type_index")
 
     _finalizer: weakref.finalize[..., GuestResource]
     _handle: int | None
+    # Under which the table knows what this object holds; never used twice.
+    _number: int
     _owner: ResourceTable
     _type_index: int
 
@@ -44,6 +61,7 @@ class GuestResource:
         self = object.__new__(cls)
         self._owner = owner
         self._type_index = type_index
+        self._number = owner.new_number()
         self._hold(handle)
         return self
 
@@ -52,7 +70,8 @@ class GuestResource:
         import weakref
 
         self._handle = handle
-        self._finalizer = weakref.finalize(self, self._owner.forget_guest, self._type_index, handle)
+        self._owner.hold_guest(self._number, self._type_index, handle)
+        self._finalizer = weakref.finalize(self, self._owner.forget_guest, self._number)
         self._finalizer.atexit = False
 
     def drop(self) -> None:
@@ -60,7 +79,7 @@ class GuestResource:
         handle, self._handle = self._handle, None
         if handle is not None:
             self._finalizer.detach()
-            self._owner.drop_guest(self._type_index, handle)
+            self._owner.drop_guest(self._number)
 
     def __enter__(self) -> GuestResource:
         return self
@@ -70,7 +89,12 @@ class GuestResource:
 
     def __repr__(self) -> str:
         name = self._owner.type_name(self._type_index)
-        state = "dropped or moved" if self._handle is None else f"handle {self._handle}"
+        if self._handle is None:
+            state = "dropped or moved"
+        elif not self._owner.holds_guest(self._number):
+            state = "restored away"
+        else:
+            state = f"handle {self._handle}"
         return f"<{name} {state}>"
 
 
@@ -79,14 +103,14 @@ class ResourceTable:
 
     Args:
         description: the component's.
-        drop: drops a guest handle: (type index, handle).
+        drop: drops the guest resource of this number, which it then asks :meth:`release` for.
         classes: Python classes of guest resources by type index, where there are any.
     """
 
     def __init__(
         self,
         description: Description,
-        drop: Callable[[int, int], None],
+        drop: Callable[[int], None],
         classes: dict[int, type[GuestResource]],
     ) -> None:
         self._description = description
@@ -95,9 +119,18 @@ class ResourceTable:
         self._host: dict[tuple[int, int], Any] = {}
         self._lent: set[tuple[int, int]] = set()
         self._next = 1
-        # Guest handles whose Python object is garbage; a finaliser may run on any thread
-        # at any time, so it only appends here (list.append is atomic).
-        self.garbage: list[tuple[int, int]] = []
+        # Type index and handle of each guest resource that an object holds, by number.
+        self._held: dict[int, tuple[int, int]] = {}
+        self._last_number = 0
+        # Numbers of guest resources whose Python object is garbage; a finaliser may run on any
+        # thread at any time, so it only appends here (list.append is atomic). What is appended
+        # after a restore took the handle away is without effect: see `release`.
+        self.garbage: list[int] = []
+        # What marks the objects of this table in a snapshot.
+        self._origin = object()
+        # The state that the table is in unless `_changed`; None where it must be made again.
+        self._at: HostResources | None = None
+        self._changed = True
 
     def type_name(self, type_index: int) -> str:
         """WIT name of a resource type."""
@@ -117,6 +150,7 @@ class ResourceTable:
         handle = self._guest_handle(type_index, value)
         value._handle = None
         value._finalizer.detach()
+        self.release(value._number)
         return handle
 
     def take_back(self, type_index: int, value: Any, handle: int) -> None:
@@ -159,6 +193,7 @@ class ResourceTable:
         while (type_index, rep) in self._host:
             rep = rep % (_REP_LIMIT - 1) + 1
         self._next = rep % (_REP_LIMIT - 1) + 1
+        self._changed = True
         self._host[type_index, rep] = value
         return rep
 
@@ -167,6 +202,7 @@ class ResourceTable:
         # What is lent is the host's: the guest can neither give it away nor drop it.
         if key not in self._host or key in self._lent:
             raise self._unknown(type_index, rep)
+        self._changed = True
         return self._host.pop(key)
 
     def _unknown(self, type_index: int, rep: int) -> GuestDataError:
@@ -174,10 +210,7 @@ class ResourceTable:
 
     def destroy_host(self, type_index: int, rep: int) -> None:
         """The guest dropped a host resource: its ``close`` is called where it has one."""
-        value = self._take(type_index, rep)
-        close = getattr(value, "close", None)
-        if callable(close):
-            close()
+        _close(self._take(type_index, rep))
 
     def end_call(self) -> None:
         """Takes back what was lent for the call."""
@@ -190,14 +223,110 @@ class ResourceTable:
         return bool(self._lent)
 
     def close(self) -> None:
-        """Closes the host resources that the guest still holds, newest first."""
+        """Closes the host resources that the guest still holds, newest first.
+
+        Raises:
+            BaseException: the first that a ``close`` raised; all are called.
+        """
         self.end_call()
+        self._changed = True
         values = list(self._host.values())
         self._host.clear()
-        for value in reversed(values):
-            close = getattr(value, "close", None)
-            if callable(close):
-                close()
+        error = _close_all(reversed(values))
+        if error is not None:
+            raise error
+
+    # Snapshots ------------------------------------------------------------------
+
+    def capture(self, capture_object: Callable[[Any], Captured | None]) -> HostResources:
+        """What the table holds, for a sandbox in which nothing runs.
+
+        Args:
+            capture_object: how to make a host resource again; None where nobody can.
+
+        Raises:
+            SnapshotError: the guest holds a host resource that nobody can make again.
+        """
+        self.end_call()
+        indices: dict[int, int] = {}
+        captured: list[Captured] = []
+        for (type_index, rep), value in self._host.items():
+            if id(value) in indices:
+                continue
+            made = capture_object(value)
+            if made is None:
+                raise self._not_captured(type_index, rep, value)
+            indices[id(value)] = len(captured)
+            captured.append(made)
+        state = HostResources(
+            host=tuple([(*key, indices[id(value)]) for key, value in self._host.items()]),
+            tokens=tuple([made.token for made in captured]),
+            fixed=all(made.fixed for made in captured),
+            next_rep=self._next,
+            guest=tuple(self._held.items()),
+            garbage=tuple(self.garbage),
+            origin=self._origin,
+        )
+        self._settle(state)
+        return state
+
+    def restore(self, state: HostResources, restore_object: Callable[[Any], Any]) -> None:
+        """Puts the table back; costs next to nothing where it has not changed since.
+
+        Args:
+            state: captured from this table, or from one of another sandbox of the component.
+            restore_object: makes a host resource from its token.
+
+        Raises:
+            Exception: what ``restore_object`` raised, and nothing is restored; or the first
+                that a ``close`` raised, and all is restored.
+        """
+        if state is self._at and not self._changed and not self.garbage:
+            return
+        self._restore_all(state, restore_object)
+
+    def _restore_all(self, state: HostResources, restore_object: Callable[[Any], Any]) -> None:
+        made: list[Any] = []
+        try:
+            for token in state.tokens:
+                made.append(restore_object(token))
+        except BaseException:
+            present = {id(value) for value in self._host.values()}
+            _close_all([value for value in reversed(made) if id(value) not in present])
+            raise
+        # In case of an interrupt in between.
+        self._changed = True
+        self.end_call()
+        kept = {id(value) for value in made}
+        gone = [value for value in reversed(self._host.values()) if id(value) not in kept]
+        self._host.clear()
+        self._host.update({(kind, rep): made[index] for kind, rep, index in state.host})
+        self._next = state.next_rep
+        ours = state.origin is self._origin
+        self._held.clear()
+        self._held.update(state.guest if ours else ())
+        self.garbage[:] = state.garbage if ours else ()
+        self._settle(state)
+        error = _close_all(gone)
+        if error is not None:
+            raise error
+
+    def _settle(self, state: HostResources) -> None:
+        """The table is in this state now."""
+        self._at = state if state.fixed else None
+        self._changed = False
+
+    def _not_captured(self, type_index: int, rep: int, value: Any) -> SnapshotError:
+        resource = self._resource(type_index)
+        name = self.type_name(type_index)
+        where = f"{resource.interface}#{name}" if resource.interface else name
+        kind = type(value)
+        return SnapshotError(
+            f"the guest holds a host resource that cannot be captured: {where} {rep}, "
+            f"a {kind.__module__}.{kind.__qualname__}. Give its class a method "
+            "__hlwasm_capture__() that returns a function which makes the object again, "
+            "or take the snapshot when the guest does not hold it"
+        )
 
     # Guest resources ------------------------------------------------------------
 
@@ -209,12 +338,57 @@ class ResourceTable:
             raise WitValueError(f"this {name} belongs to another sandbox")
         if value._handle is None:
             raise WitValueError(f"this {name} was dropped or given away")
+        if value._number not in self._held:
+            raise WitValueError(f"this {name} belongs to a state that was restored away")
         return value._handle
 
-    def drop_guest(self, type_index: int, handle: int) -> None:
-        """Drops a guest resource now."""
-        self._drop(type_index, handle)
+    def new_number(self) -> int:
+        """The number of a new guest resource."""
+        self._last_number += 1
+        return self._last_number
 
-    def forget_guest(self, type_index: int, handle: int) -> None:
+    def hold_guest(self, number: int, type_index: int, handle: int) -> None:
+        """An object holds a handle from now on."""
+        self._changed = True
+        self._held[number] = type_index, handle
+
+    def holds_guest(self, number: int) -> bool:
+        """Whether there is a handle in the present guest that is held under this number."""
+        return number in self._held
+
+    def release(self, number: int) -> tuple[int, int] | None:
+        """Ends holding; called by who holds the sandbox.
+
+        Returns:
+            Type index and handle, None where a restore took the handle away.
+        """
+        self._changed = True
+        return self._held.pop(number, None)
+
+    def drop_guest(self, number: int) -> None:
+        """Drops a guest resource now."""
+        self._drop(number)
+
+    def forget_guest(self, number: int) -> None:
         """Finaliser of a :class:`GuestResource`; see ``garbage``."""
-        self.garbage.append((type_index, handle))
+        self.garbage.append(number)
+
+
+def _close(value: Any) -> None:
+    close = getattr(value, "close", None)
+    if callable(close):
+        close()
+
+
+def _close_all(values: Iterable[Any]) -> BaseException | None:
+    """Closes every one of them; returns the first exception and logs the others."""
+    first: BaseException | None = None
+    for value in values:
+        try:
+            _close(value)
+        except BaseException as error:
+            if first is None:
+                first = error
+            else:
+                log(__name__, WARNING, "closing a %s failed: %r", type(value).__name__, error)
+    return first

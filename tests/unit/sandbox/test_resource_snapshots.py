@@ -1,0 +1,373 @@
+"""The table of resources in snapshots: what comes back, what is closed, what is void."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import pickle
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+
+from hlwasm.errors import GuestDataError, SnapshotError, WitValueError
+from hlwasm.sandbox.captured import Captured
+from hlwasm.sandbox.resources import GuestResource, ResourceTable
+from tests.unit.sandbox.test_resources import GUEST, HOST, OTHER, table_of
+
+Dropped = list[tuple[int, int]]
+
+
+class Counter:
+    """A host object with state of its own; ``log`` tells who was closed."""
+
+    def __init__(self, name: str, value: int = 0, log: list[str] | None = None) -> None:
+        self.name = name
+        self.value = value
+        self.log: list[str] = [] if log is None else log
+
+    def close(self) -> None:
+        self.log.append(self.name)
+
+
+def capture_object(value: Any) -> Captured | None:
+    if isinstance(value, Counter):
+        return Captured((value.name, value.value, value.log))
+    return None
+
+
+def restore_object(token: tuple[str, int, list[str]]) -> Counter:
+    return Counter(*token)
+
+
+def make_nothing(token: Any) -> Any:
+    raise AssertionError(f"{token!r} is made, and nothing was to be done")
+
+
+def counter(table: ResourceTable, rep: int) -> Counter:
+    found = table.lift_borrow(HOST, rep)
+    assert isinstance(found, Counter)
+    return found
+
+
+@pytest.fixture
+def dropped() -> Dropped:
+    return []
+
+
+@pytest.fixture
+def table(dropped: Dropped) -> ResourceTable:
+    return table_of(dropped)
+
+
+# Host resources ---------------------------------------------------------------------
+
+
+def test_an_object_comes_back_as_it_was(table: ResourceTable) -> None:
+    live = Counter("a", 1)
+    rep = table.lower_own(HOST, live)
+    state = table.capture(capture_object)
+    live.value = 2
+    for _ in range(2):
+        table.restore(state, restore_object)
+        again = counter(table, rep)
+        assert again is not live
+        assert again.value == 1
+        again.value = 77
+    assert live.log == ["a", "a"]
+
+
+def test_an_object_dropped_since_comes_back(table: ResourceTable) -> None:
+    log: list[str] = []
+    rep = table.lower_own(HOST, Counter("a", 5, log))
+    state = table.capture(capture_object)
+    table.destroy_host(HOST, rep)
+    table.restore(state, restore_object)
+    assert log == ["a"]
+    assert counter(table, rep).value == 5
+
+
+def test_what_is_newer_is_closed_newest_first_and_its_reps_mean_nothing(
+    table: ResourceTable,
+) -> None:
+    state = table.capture(capture_object)
+    log: list[str] = []
+    reps = [table.lower_own(HOST, Counter(name, 0, log)) for name in "abc"]
+    table.destroy_host(HOST, reps[1])
+    table.restore(state, restore_object)
+    assert log == ["b", "c", "a"]
+    for rep in reps:
+        with pytest.raises(GuestDataError, match="unknown file"):
+            table.lift_borrow(HOST, rep)
+    table.close()
+    assert log == ["b", "c", "a"]
+
+
+def test_new_resources_get_the_same_numbers_after_each_restore(table: ResourceTable) -> None:
+    table.lower_own(HOST, Counter("old"))
+    state = table.capture(capture_object)
+    first = [table.lower_own(kind, Counter("new")) for kind in (HOST, OTHER, HOST)]
+    table.restore(state, restore_object)
+    assert [table.lower_own(kind, Counter("new")) for kind in (HOST, OTHER, HOST)] == first
+
+
+def test_numbers_go_back_where_nothing_is_held(table: ResourceTable) -> None:
+    state = table.capture(capture_object)
+    first = table.lower_own(HOST, Counter("a"))
+    table.lift_own(HOST, first)
+    table.restore(state, make_nothing)
+    assert table.lower_own(HOST, Counter("b")) == first
+
+
+def test_what_was_lent_for_an_abandoned_call_is_taken_back_and_not_closed(
+    table: ResourceTable,
+) -> None:
+    state = table.capture(capture_object)
+    log: list[str] = []
+    rep = table.lower_borrow(HOST, Counter("lent", 0, log))
+    table.restore(state, restore_object)
+    with pytest.raises(GuestDataError):
+        table.lift_borrow(HOST, rep)
+    assert not table.has_lent()
+    assert log == []
+
+
+def test_two_sandboxes_get_objects_of_their_own(table: ResourceTable) -> None:
+    rep = table.lower_own(HOST, Counter("a", 1))
+    state = table.capture(capture_object)
+    clones = [table_of([]), table_of([])]
+    for clone in clones:
+        clone.restore(state, restore_object)
+    counter(clones[0], rep).value = 9
+    assert counter(clones[1], rep).value == 1
+    assert counter(table, rep).value == 1
+
+
+def test_an_object_under_two_numbers_stays_one(table: ResourceTable) -> None:
+    shared = Counter("shared")
+    first, second = table.lower_own(HOST, shared), table.lower_own(HOST, shared)
+    state = table.capture(capture_object)
+    assert len(state.tokens) == 1
+    table.restore(state, restore_object)
+    assert counter(table, first) is counter(table, second)
+    assert counter(table, first) is not shared
+
+
+def test_the_same_object_answered_again_is_not_closed(table: ResourceTable) -> None:
+    log: list[str] = []
+    only = Counter("only", 0, log)
+    rep = table.lower_own(HOST, only)
+    state = table.capture(lambda _: Captured("only"))
+    extra = table.lower_own(HOST, only)
+    table.restore(state, lambda _: only)
+    assert counter(table, rep) is only
+    with pytest.raises(GuestDataError):
+        table.lift_borrow(HOST, extra)
+    assert log == []
+
+
+def test_what_nobody_can_make_again_is_refused_by_name(table: ResourceTable) -> None:
+    class Socket: ...
+
+    rep = table.lower_own(OTHER, Socket())
+    with pytest.raises(SnapshotError, match=rf"a:b/c#socket {rep}, a .*Socket.*__hlwasm_capture__"):
+        table.capture(capture_object)
+    table.destroy_host(OTHER, rep)
+    table.capture(capture_object)
+
+
+def test_a_maker_that_fails_leaves_the_table_as_it_is(table: ResourceTable) -> None:
+    log: list[str] = []
+    rep = table.lower_own(HOST, Counter("a", 1, log))
+    table.lower_own(HOST, Counter("b", 2, log))
+    state = table.capture(capture_object)
+    counter(table, rep).value = 3
+
+    def fail_at_b(token: Any) -> Counter:
+        if token[0] == "b":
+            raise OSError("the file is gone")
+        return restore_object(token)
+
+    with pytest.raises(OSError, match="the file is gone"):
+        table.restore(state, fail_at_b)
+    assert counter(table, rep).value == 3
+    assert log == ["a"]  # the new one, which nobody would have closed
+    table.restore(state, restore_object)
+    assert counter(table, rep).value == 1
+
+
+class Stubborn(Counter):
+    def close(self) -> None:
+        super().close()
+        raise OSError(f"{self.name} does not close")
+
+
+@pytest.mark.parametrize("end", ["restore", "close"])
+def test_all_are_closed_though_some_fail(
+    table: ResourceTable, caplog: pytest.LogCaptureFixture, end: str
+) -> None:
+    state = table.capture(capture_object)
+    log: list[str] = []
+    for kind, name in ((Counter, "a"), (Stubborn, "b"), (Stubborn, "c"), (Counter, "d")):
+        table.lower_own(HOST, kind(name, 0, log))
+    with caplog.at_level(logging.WARNING), pytest.raises(OSError, match="c does not close"):
+        table.close() if end == "close" else table.restore(state, restore_object)
+    assert log == ["d", "c", "b", "a"]
+    assert "b does not close" in caplog.text
+    table.restore(state, make_nothing)
+    assert len(log) == 4
+
+
+def test_nothing_is_done_where_nothing_has_changed(table: ResourceTable) -> None:
+    fixed = Counter("fixed")
+    rep = table.lower_own(HOST, fixed)
+    state = table.capture(lambda _: Captured("fixed", fixed=True))
+    table.restore(state, make_nothing)
+    assert counter(table, rep) is fixed
+    assert fixed.log == []
+
+    clone = table_of([])
+    clone.restore(state, lambda _: fixed)
+    clone.restore(state, make_nothing)
+    clone.destroy_host(HOST, rep)
+    clone.restore(state, lambda _: Counter("again"))
+    assert counter(clone, rep).name == "again"
+
+
+def test_another_snapshot_is_another_state(table: ResourceTable) -> None:
+    empty = table.capture(capture_object)
+    rep = table.lower_own(HOST, Counter("a", 1))
+    full = table.capture(capture_object)
+    for _ in range(2):
+        table.restore(empty, restore_object)
+        with pytest.raises(GuestDataError):
+            table.lift_borrow(HOST, rep)
+        table.restore(full, restore_object)
+        assert counter(table, rep).value == 1
+
+
+# Guest resources --------------------------------------------------------------------
+
+
+def lifted(table: ResourceTable, handle: int) -> GuestResource:
+    resource = table.lift_own(GUEST, handle)
+    assert isinstance(resource, GuestResource)
+    return resource
+
+
+def test_objects_of_the_snapshot_hold_their_handles_again(
+    table: ResourceTable, dropped: Dropped
+) -> None:
+    kept = lifted(table, 5)
+    state = table.capture(capture_object)
+    table.restore(state, restore_object)
+    assert table.lower_borrow(GUEST, kept) == 5
+    kept.drop()
+    assert dropped == [(GUEST, 5)]
+
+
+def test_newer_objects_are_void(table: ResourceTable, dropped: Dropped) -> None:
+    state = table.capture(capture_object)
+    newer = lifted(table, 5)
+    table.restore(state, restore_object)
+    # The restored guest gives the same handle to something else.
+    other = lifted(table, 5)
+    for use in (table.lower_borrow, table.lower_own):
+        with pytest.raises(WitValueError, match="cursor belongs to a state that was restored away"):
+            use(GUEST, newer)
+    assert repr(newer) == "<cursor restored away>"
+    newer.drop()
+    assert dropped == []
+    assert table.lower_borrow(GUEST, other) == 5
+
+
+def test_garbage_of_another_state_drops_nothing(table: ResourceTable, dropped: Dropped) -> None:
+    state = table.capture(capture_object)
+    newer = lifted(table, 5)
+    lifted(table, 6)
+    gc.collect()
+    table.restore(state, restore_object)
+    assert table.garbage == []
+    other = lifted(table, 5)
+    del newer
+    gc.collect()
+    # Its finaliser came late; who collects finds nothing behind the number.
+    assert [table.release(number) for number in table.garbage] == [None]
+    assert table.lower_borrow(GUEST, other) == 5
+    assert dropped == []
+
+
+def test_what_was_dropped_or_moved_since_stays_so(table: ResourceTable, dropped: Dropped) -> None:
+    gone, moved, collected = (lifted(table, handle) for handle in (5, 6, 7))
+    state = table.capture(capture_object)
+    gone.drop()
+    table.lower_own(GUEST, moved)
+    del collected
+    gc.collect()
+    table.restore(state, restore_object)
+    assert table.garbage == []
+    for resource in (gone, moved):
+        with pytest.raises(WitValueError, match="dropped or given away"):
+            table.lower_borrow(GUEST, resource)
+        resource.drop()
+    assert dropped == [(GUEST, 5)]
+
+
+def test_garbage_of_the_snapshot_is_dropped_after_each_restore(table: ResourceTable) -> None:
+    lifted(table, 9)
+    gc.collect()
+    state = table.capture(capture_object)
+    for _ in range(2):
+        assert [table.release(number) for number in table.garbage] == [(GUEST, 9)]
+        table.garbage.clear()
+        table.restore(state, restore_object)
+
+
+def test_a_move_that_was_taken_back_keeps_its_place_in_the_snapshot(table: ResourceTable) -> None:
+    kept = lifted(table, 5)
+    state = table.capture(capture_object)
+    table.take_back(GUEST, kept, table.lower_own(GUEST, kept))
+    assert table.lower_borrow(GUEST, kept) == 5
+    table.restore(state, restore_object)
+    assert table.lower_borrow(GUEST, kept) == 5
+
+
+def test_going_forward_makes_objects_valid_again(table: ResourceTable) -> None:
+    before = table.capture(capture_object)
+    kept = lifted(table, 5)
+    after = table.capture(capture_object)
+    table.restore(before, restore_object)
+    with pytest.raises(WitValueError, match="restored away"):
+        table.lower_borrow(GUEST, kept)
+    table.restore(after, restore_object)
+    assert table.lower_borrow(GUEST, kept) == 5
+
+
+@pytest.mark.parametrize("through", [lambda state: state, lambda s: pickle.loads(pickle.dumps(s))])
+def test_elsewhere_no_object_holds_a_handle(
+    table: ResourceTable, through: Callable[[Any], Any], dropped: Dropped
+) -> None:
+    lifted(table, 4)
+    gc.collect()
+    kept = lifted(table, 5)
+    state = through(table.capture(capture_object))
+    clone = table_of(dropped)
+    own = lifted(clone, 5)
+    clone.restore(state, restore_object)
+    assert clone.garbage == []
+    for resource, reason in ((own, "restored away"), (kept, "another sandbox")):
+        with pytest.raises(WitValueError, match=reason):
+            clone.lower_borrow(GUEST, resource)
+    own.drop()
+    assert dropped == []
+    assert table.lower_borrow(GUEST, kept) == 5
+
+
+def test_a_state_goes_through_pickle(table: ResourceTable) -> None:
+    rep = table.lower_own(HOST, Counter("a", 3))
+    state = table.capture(lambda value: Captured(partial(Counter, value.name, value.value)))
+    clone = table_of([])
+    clone.restore(pickle.loads(pickle.dumps(state)), lambda make: make())
+    assert counter(clone, rep).value == 3
+    assert clone.lower_own(HOST, Counter("b")) == rep + 1
