@@ -43,7 +43,7 @@ class MonotonicClock(Interface):
 
     def subscribe_duration(self, when: int) -> Timer:
         """Ready once the duration has passed."""
-        return Timer(self._host.waiter, self.now() + when)
+        return Timer(self._host.waiter, self.now() + when, relative=True)
 
 
 class WallClock(Interface):

@@ -63,7 +63,9 @@ class Wasi(Frozen):
         sleep: waits for so many nanoseconds of ``monotonic_clock``; called in place of
             really waiting when the guest waits for the clock. Together with a clock that
             it moves on, time in the guest is virtual.
-        random: so many random bytes; serves ``wasi:random`` in all its qualities.
+        random: so many random bytes; serves ``wasi:random`` in all its qualities. Asked at
+            each call: what a guest has drawn before a snapshot is the same in all its clones,
+            see :mod:`hlwasm.wasi.random`.
 
     Raises:
         TypeError, ValueError: a grant is of a wrong type, or cannot be passed to a program.

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from functools import cached_property
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hlwasm.wasi.config import Output, Wasi
-from hlwasm.wasi.polling import Waiter
+from hlwasm.wasi.polling import Activity, Waiter
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
+    from hlwasm.sandbox.captured import Captured
     from hlwasm.wasi.interface import Interface
+    from hlwasm.wasi.snapshot import WasiState
     from hlwasm.wasi.streams import InputStream, OutputStream
 
 # Interface → its module here and its class. Left out are those that have no functions but
@@ -55,6 +59,9 @@ class WasiHost:
         self.waiter = Waiter(config.monotonic_clock, config.sleep)
         self._write_permit = write_permit
         self._interfaces: dict[str, Interface] = {}
+        # The state that a restore has put this back to, unless something has changed since.
+        self._at: WasiState | None = None
+        self._activity = Activity()
 
     def interface(self, name: str) -> Interface | None:
         """The object that serves an imported interface, None where it is none of WASI 0.2.
@@ -87,7 +94,9 @@ class WasiHost:
         """Standard input, the same stream for every handle of the guest."""
         from hlwasm.wasi.stdio import open_input
 
-        return open_input(self.config.stdin, self.waiter)
+        stream = open_input(self.config.stdin, self.waiter)
+        stream.activity = self._activity
+        return stream
 
     @cached_property
     def stdout(self) -> OutputStream:
@@ -103,17 +112,98 @@ class WasiHost:
         from hlwasm.wasi.stdio import open_output
         from hlwasm.wasi.streams import WRITE_PERMIT
 
-        return open_output(grant, self.waiter, self._write_permit or WRITE_PERMIT)
+        stream = open_output(grant, self.waiter, self._write_permit or WRITE_PERMIT)
+        stream.activity = self._activity
+        return stream
+
+    def opened_streams(self) -> dict[str, Any]:
+        """The standard streams that the guest has asked for, by name."""
+        opened = vars(self)
+        return {name: opened[name] for name in ("stdin", "stdout", "stderr") if name in opened}
 
     def interrupt(self, error: BaseException) -> None:
         """Raises ``error`` in the guest's wait for input or time: the present one, or else the
         next. Any thread may call this.
         """
         self.waiter.interrupt(error)
+        # Afterwards, or a restore in between could miss it for good.
+        self._activity.changed = True
 
     def clear_interrupt(self) -> None:
         """Forgets an interrupt that found no wait to end, as the call it was for has ended."""
         self.waiter.clear_interrupt()
+
+    @cached_property
+    def _snapshots(self) -> ModuleType:
+        # Not at each use: an import statement in a function takes as long as half a restore.
+        return import_module("hlwasm.wasi.snapshot")
+
+    def repeatable(self, interface: str, function: str) -> bool:
+        """Whether a call of a function is the same wherever :meth:`repeatable_answers` are.
+
+        Asked to know whether a snapshot of a guest that has made such calls can stand for
+        starting it elsewhere. False for whatever is not WASI's, and it says nothing about an
+        interface that the user has replaced.
+
+        Args:
+            interface: WIT name with version, such as ``wasi:cli/environment@0.2.6``.
+            function: WIT name, such as ``get-arguments``.
+        """
+        from hlwasm.wasi.repeatable import REPEATABLE
+
+        known = REPEATABLE.get(interface.partition("@")[0], frozenset[str]())
+        return function in known and self.provides(interface)
+
+    def repeatable_answers(self) -> tuple[object, ...]:
+        """All that repeatable functions can answer: plain data to compare or to hash.
+
+        The environment is in it, which often holds secrets: keep a keyed or slow hash at
+        most, where others may see it.
+        """
+        from hlwasm.wasi.stdio import is_terminal
+
+        grants = self.config
+        terminals = [is_terminal(grant) for grant in (grants.stdin, grants.stdout, grants.stderr)]
+        return (grants.args, tuple(grants.env.items()), tuple(terminals))
+
+    def capture(self) -> WasiState:
+        """What a snapshot holds of it; see :mod:`hlwasm.wasi.snapshot`. Passes output on.
+
+        Raises:
+            SnapshotError: output that the guest wrote cannot be passed on.
+        """
+        state: WasiState = self._snapshots.capture(self)
+        return state
+
+    def restore(self, state: WasiState) -> None:
+        """Goes back to a state, of this or another host, and takes back an interrupt.
+
+        Costs next to nothing where nothing has changed since the last restore of it.
+
+        Raises:
+            SnapshotError: the guest has read other input than this host has.
+        """
+        if state is self._at and not self._activity.changed:
+            return
+        verified = state is self._at
+        self._at = None
+        self._activity.changed = False
+        self.waiter.clear_interrupt()
+        self._snapshots.restore(self, state, verified)
+        self._at = state
+
+    def capture_resource(self, value: object) -> Captured | None:
+        """How to make a resource that the guest holds again; None where it is not WASI's."""
+        captured: Captured | None = self._snapshots.capture_resource(self, value)
+        return captured
+
+    def restore_resource(self, token: Any) -> object:
+        """Makes what :meth:`capture_resource` captured, here or at another host.
+
+        Raises:
+            SnapshotError: it captured no such thing.
+        """
+        return self._snapshots.restore_resource(self, token)
 
     def close(self) -> None:
         """Passes on what the guest wrote. The files of the config stay open. Idempotent."""

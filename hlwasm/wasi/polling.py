@@ -49,6 +49,19 @@ def descriptor_ready(descriptor: int, events: int) -> bool:
     return bool(poller.poll(0))
 
 
+class Activity:
+    """Whether something has changed that a snapshot of WASI holds.
+
+    Attributes:
+        changed: set by what changes it, taken back by a restore.
+    """
+
+    __slots__ = ("changed",)
+
+    def __init__(self) -> None:
+        self.changed = False
+
+
 class Waiter:
     """Blocks on behalf of the guest of one sandbox.
 
@@ -186,22 +199,25 @@ class Timer(Pollable):
     Args:
         waiter: that it blocks with.
         instant: nanoseconds of the waiter's clock.
+        relative: the guest asked for a duration, so that in a snapshot the timer stands
+            still; one for an instant keeps it, whatever the clock shows then.
     """
 
-    __slots__ = ("_instant", "_waiter")
+    __slots__ = ("instant", "relative", "waiter")
 
-    def __init__(self, waiter: Waiter, instant: int) -> None:
-        self._waiter = waiter
-        self._instant = instant
+    def __init__(self, waiter: Waiter, instant: int, relative: bool = False) -> None:
+        self.waiter = waiter
+        self.instant = instant
+        self.relative = relative
 
     def ready(self) -> bool:
-        return self._waiter.clock() >= self._instant
+        return self.waiter.clock() >= self.instant
 
     def interest(self) -> Interest:
-        return Interest(instant=self._instant)
+        return Interest(instant=self.instant)
 
     def block(self) -> None:
-        self._waiter.wait((self,))
+        self.waiter.wait((self,))
 
 
 class DescriptorPollable(Pollable):
@@ -212,13 +228,20 @@ class DescriptorPollable(Pollable):
         ready: says whether reading or writing would not block.
         descriptor: the file descriptor to wait on while it would.
         events: READABLE or WRITABLE.
+        owner: the stream that it is of.
     """
 
-    __slots__ = ("_interest", "_ready", "_waiter")
+    __slots__ = ("_interest", "_ready", "_waiter", "owner")
 
     def __init__(
-        self, waiter: Waiter, ready: Callable[[], bool], descriptor: int, events: int
+        self,
+        waiter: Waiter,
+        ready: Callable[[], bool],
+        descriptor: int,
+        events: int,
+        owner: object = None,
     ) -> None:
+        self.owner = owner
         self._waiter = waiter
         self._ready = ready
         self._interest = Interest(descriptor, events)

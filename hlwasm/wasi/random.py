@@ -1,4 +1,15 @@
-"""The package ``wasi:random``: all three interfaces draw from the one granted source."""
+"""The package ``wasi:random``: all three interfaces draw from the one granted source.
+
+The source is asked at each call, and no snapshot holds anything of it: after a restore, and
+in each clone, a guest that asks gets bytes that it did not get before. A source of a test
+that repeats itself goes on where it is, too; for the same bytes each time, grant a new one.
+
+What the guest drew before a snapshot is in its memory, and so the same in all that is
+restored or cloned from it: seeds of generators and of hash tables, keys, nonces, session
+identifiers. A component that is to be cloned should ask for random bytes when it serves a
+call, not when it is initialised; seed its generators at the start of a call, or export a
+function that does, for the host to call after a restore; and make no keys before that.
+"""
 
 from __future__ import annotations
 

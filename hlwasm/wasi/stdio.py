@@ -76,19 +76,25 @@ def _pollable_descriptor(file: object) -> int | None:
 
 
 class BytesInput(InputStream):
-    """Reads bytes that are all there."""
+    """Reads bytes that are all there.
 
-    __slots__ = ("_data", "_position")
+    Attributes:
+        data: all of them.
+        position: how many the guest has read.
+    """
+
+    __slots__ = ("data", "position")
 
     def __init__(self, data: bytes) -> None:
         super().__init__()
-        self._data = data
-        self._position = 0
+        self.data = data
+        self.position = 0
 
     def _receive(self, length: int) -> bytes:
-        start = self._position
-        data = self._data[start : start + length]
-        self._position = start + len(data)
+        start = self.position
+        data = self.data[start : start + length]
+        self.position = start + len(data)
+        self.activity.changed = True
         return data
 
 
@@ -131,7 +137,7 @@ class DescriptorInput(InputStream):
             self._maybe_buffered = False
 
     def subscribe(self) -> Pollable:
-        return DescriptorPollable(self._waiter, self._ready, self._descriptor, READABLE)
+        return DescriptorPollable(self._waiter, self._ready, self._descriptor, READABLE, self)
 
     def _ready(self) -> bool:
         if self._closed or descriptor_ready(self._descriptor, READABLE):
@@ -274,6 +280,7 @@ class LogOutput(OutputStream):
             self._send_part(data[start : start + LINE_LIMIT])
 
     def _send_part(self, data: bytes) -> None:
+        self.activity.changed = True
         *lines, self._partial = (self._partial + data).split(b"\n")
         for line in lines:
             self._log(_pieces(line.removesuffix(b"\r")))
@@ -286,6 +293,9 @@ class LogOutput(OutputStream):
         if self._partial:
             line, self._partial = self._partial, b""
             self._log((line,))
+
+    # At a snapshot and at a restore, too: see hlwasm.wasi.snapshot.
+    settle = abandon = finish
 
     def _log(self, pieces: Iterable[bytes]) -> None:
         for piece in pieces:

@@ -6,11 +6,12 @@ is here, so the rules of WASI are kept in one place for pipes, files and sockets
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import NoReturn
 
 from hlwasm.errors import Err, Trap
 from hlwasm.logs import WARNING, log
-from hlwasm.wasi.polling import Pollable
+from hlwasm.wasi.polling import Activity, Pollable
 
 # Most bytes that one read returns, whatever the guest asks for: what a guest can make the
 # host allocate. Large, because each call is an exit from the VM.
@@ -62,27 +63,54 @@ class Closed:
     wit_case = "closed"
 
 
-class _Stream:
-    """Open until its end, an error or a broken pipe; closed from then on."""
+class StreamPollable(Pollable):
+    """Always ready, as the stream is that it is of."""
 
-    __slots__ = ("_closed",)
+    __slots__ = ("stream",)
+
+    def __init__(self, stream: object) -> None:
+        self.stream = stream
+
+
+class _Stream:
+    """Open until its end, an error or a broken pipe; closed from then on.
+
+    Attributes:
+        activity: told of changes; the standard streams of a sandbox share one.
+    """
+
+    __slots__ = ("_closed", "activity")
 
     def __init__(self) -> None:
         self._closed = False
+        self.activity = Activity()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the end, an error or a broken pipe was reported."""
+        return self._closed
+
+    def restore_closed(self, closed: bool) -> None:
+        """Puts :attr:`closed` back; what closed the stream closes it again if it still holds."""
+        self._closed = closed
+
+    def _close_for_good(self) -> None:
+        self._closed = True
+        self.activity.changed = True
 
     def _check_open(self) -> None:
         if self._closed:
             raise Err(Closed())
 
     def _end(self) -> NoReturn:
-        self._closed = True
+        self._close_for_good()
         raise Err(Closed())
 
     def _fail(self, error: OSError) -> NoReturn:
         """Reports a failed operation. A peer that is gone is an end, not a failure."""
         if isinstance(error, ConnectionError):
             self._end()
-        self._closed = True
+        self._close_for_good()
         # Not str(error), which names the file.
         failure = Error(error.strerror or "input/output error", error)
         raise Err(LastOperationFailed(failure)) from error
@@ -130,7 +158,7 @@ class InputStream(_Stream):
 
     def subscribe(self) -> Pollable:
         """Ready when :meth:`read` has bytes, the end or an error to report."""
-        return Pollable()
+        return StreamPollable(self)
 
     def close(self) -> None:
         """The guest dropped it."""
@@ -243,7 +271,7 @@ class OutputStream(_Stream):
 
     def subscribe(self) -> Pollable:
         """Ready when :meth:`check_write` permits a write or has an error to report."""
-        return Pollable()
+        return StreamPollable(self)
 
     def close(self) -> None:
         """The guest dropped it, which passes on what was written."""
@@ -252,12 +280,29 @@ class OutputStream(_Stream):
         try:
             self._drain()
         except OSError as error:
-            self._closed = True
+            self._close_for_good()
             log(__name__, WARNING, "output of the guest was lost: %s", error)
 
     def finish(self) -> None:
         """The sandbox is closed: nothing more will be written."""
         self.close()
+
+    def settle(self) -> None:
+        """Passes on what was written, for a snapshot, which holds no output.
+
+        Raises:
+            OSError: it cannot be. A peer that is gone is no failure.
+        """
+        if self._closed:
+            return
+        # The guest will be told of that at its next write.
+        with suppress(ConnectionError):
+            self._drain()
+
+    def abandon(self) -> None:
+        """What comes next is of another request: nothing of it is joined with what was
+        written before. Never blocks.
+        """
 
     # Hooks --------------------------------------------------------------------
 
