@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import FunctionType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from hlwasm.errors import LinkError
 from hlwasm.wit.model import Description, Function
@@ -21,6 +21,9 @@ from hlwasm.wit.names import (
     python_function_name,
     upper_camel_case,
 )
+
+if TYPE_CHECKING:
+    from hlwasm.sandbox.captured import Captured
 
 Implementation = Callable[..., Any]
 # Gives the implementation of an import when it is first called.
@@ -40,6 +43,36 @@ class Provider(Protocol):
 
     def interrupt(self, error: BaseException) -> None:
         """Raises ``error`` in a host function that waits; called from any thread."""
+
+    def repeatable(self, interface: str, function: str) -> bool:
+        """Whether a call is the same in any process in which :meth:`repeatable_answers` are."""
+
+    def repeatable_answers(self) -> object:
+        """All that repeatable functions can answer, as plain data to compare or hash."""
+
+    def capture(self) -> Any:
+        """Its state for a snapshot, immutable and picklable. Nothing runs meanwhile.
+
+        Raises:
+            SnapshotError: it cannot be captured now.
+        """
+
+    def restore(self, state: Any) -> None:
+        """Goes back to a state that this provider, or one of the same kind, captured.
+
+        Raises:
+            SnapshotError: the state does not fit this provider.
+        """
+
+    def capture_resource(self, value: object) -> Captured | None:
+        """How to make a host resource again; None where it is none of this provider's.
+
+        Raises:
+            SnapshotError: it is, and cannot be captured.
+        """
+
+    def restore_resource(self, token: Any) -> object:
+        """Makes what :meth:`capture_resource` captured, here or in a provider of the same kind."""
 
     def close(self) -> None:
         """The sandbox is closed."""
