@@ -81,8 +81,12 @@ class HostSide:
                 f"and the sandbox has {len(self._restores)}"
             )
         try:
-            # First, because it closes streams, which are the providers' to put back.
-            self._table.restore(state.resources, self._restore_object)
+            if not self._table.is_at(state.resources):
+                # Closing may wait for somebody to read the guest's output.
+                for provider in self._providers:
+                    provider.clear_interrupt()
+                # First, because it closes streams, which are the providers' to put back.
+                self._table.restore(state.resources, self._restore_object)
         finally:
             for index, restore in enumerate(self._restores):
                 restore(states[index])

@@ -44,6 +44,9 @@ class Provider(Protocol):
     def interrupt(self, error: BaseException) -> None:
         """Raises ``error`` in a host function that waits; called from any thread."""
 
+    def clear_interrupt(self) -> None:
+        """Forgets an interrupt that found no host function waiting."""
+
     def repeatable(self, interface: str, function: str) -> bool:
         """Whether a call is the same in any process in which :meth:`repeatable_answers` are."""
 

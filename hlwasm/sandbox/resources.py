@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     import weakref
 
 # Reps are u32; the top bit stays free.
-_REP_LIMIT = 1 << 31
-_TABLE_LIMIT = 1 << 20
+REP_LIMIT = 1 << 31
+TABLE_LIMIT = 1 << 20
 
 
 class GuestResource:
@@ -185,14 +185,14 @@ class ResourceTable:
     # Host resources -------------------------------------------------------------
 
     def _insert(self, type_index: int, value: Any) -> int:
-        if len(self._host) >= _TABLE_LIMIT:
+        if len(self._host) >= TABLE_LIMIT:
             raise GuestDataError(
-                f"the component holds {_TABLE_LIMIT} host resources and asks for another"
+                f"the component holds {TABLE_LIMIT} host resources and asks for another"
             )
         rep = self._next
         while (type_index, rep) in self._host:
-            rep = rep % (_REP_LIMIT - 1) + 1
-        self._next = rep % (_REP_LIMIT - 1) + 1
+            rep = rep % (REP_LIMIT - 1) + 1
+        self._next = rep % (REP_LIMIT - 1) + 1
         self._changed = True
         self._host[type_index, rep] = value
         return rep
@@ -270,8 +270,12 @@ class ResourceTable:
         self._settle(state)
         return state
 
+    def is_at(self, state: HostResources) -> bool:
+        """Whether :meth:`restore` has nothing to do: this is asked after each call."""
+        return state is self._at and not self._changed and not self.garbage
+
     def restore(self, state: HostResources, restore_object: Callable[[Any], Any]) -> None:
-        """Puts the table back; costs next to nothing where it has not changed since.
+        """Puts the table back.
 
         Args:
             state: captured from this table, or from one of another sandbox of the component.
@@ -281,11 +285,6 @@ class ResourceTable:
             Exception: what ``restore_object`` raised, and nothing is restored; or the first
                 that a ``close`` raised, and all is restored.
         """
-        if state is self._at and not self._changed and not self.garbage:
-            return
-        self._restore_all(state, restore_object)
-
-    def _restore_all(self, state: HostResources, restore_object: Callable[[Any], Any]) -> None:
         made: list[Any] = []
         try:
             for token in state.tokens:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from hlwasm.wasi.host import WasiHost
 
 _STREAMS = ("stdin", "stdout", "stderr")
+_U64 = (1 << 64) - 1
 
 
 class WasiState(Frozen):
@@ -55,6 +56,23 @@ class WasiState(Frozen):
     closed: tuple[str, ...] = ()
     stdin_position: int = 0
     stdin_digest: str = ""
+
+    @classmethod
+    def from_plain(cls, plain: object) -> WasiState:
+        """What :meth:`as_dict` became in JSON, checked.
+
+        Raises:
+            SnapshotError: it is no state of WASI.
+        """
+        match plain:
+            case {
+                "closed": [*closed],
+                "stdin_position": int(position),
+                "stdin_digest": str(digest),
+                **rest,
+            } if not rest and position >= 0 and all(name in _STREAMS for name in closed):
+                return cls(tuple(closed), position, digest)
+        raise SnapshotError("the snapshot's state of WASI is not valid")
 
 
 def capture(host: WasiHost) -> WasiState:
@@ -186,9 +204,9 @@ def restore_resource(host: WasiHost, token: Any) -> object:
                 return getattr(host, name).subscribe()
             case ("ready",):
                 return Pollable()
-            case ("timer", int(remaining)):
+            case ("timer", int(remaining)) if 0 <= remaining <= _U64:
                 return Timer(host.waiter, host.waiter.clock() + remaining, relative=True)
-            case ("instant", int(instant)):
+            case ("instant", int(instant)) if 0 <= instant <= _U64:
                 return Timer(host.waiter, instant)
             case ("error", str(message), None):
                 return Error(message)
@@ -198,4 +216,5 @@ def restore_resource(host: WasiHost, token: Any) -> object:
                 return Terminal()
     except OSError as error:
         raise SnapshotError(f"a resource of WASI cannot be made again: {error}") from error
-    raise SnapshotError(f"the snapshot has a resource that WASI does not know: {token!r}")
+    # Without the token, which may come from a file and be of any size.
+    raise SnapshotError("the snapshot has a resource that WASI does not know")

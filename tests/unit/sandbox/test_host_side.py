@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
+import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -125,6 +127,25 @@ def test_no_request_sees_another_one_s(make: Callable[..., Rig]) -> None:
         rig.side.restore(state)
         Timer(rig.wasi.waiter, rig.wasi.waiter.clock() + 2_000_000).block()
     assert out.getvalue() == b"once " * 3
+
+
+def test_closing_what_a_request_left_is_not_interrupted_by_its_cancel(
+    make: Callable[..., Rig],
+) -> None:
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, False)
+    with open(read_end, "rb") as reader, open(write_end, "wb", buffering=1 << 16) as writer:  # noqa: PTH123
+        rig = make(stdout=writer)
+        state = rig.side.capture()
+        rig.hold(rig.wasi.stdout)
+        os.write(write_end, bytes(1 << 16))  # the pipe is full
+        rig.wasi.stdout.write(b"last words")
+        rig.wasi.interrupt(Cancelled("the request was cancelled"))
+        late = threading.Timer(0.05, reader.read, [1 << 16])
+        late.start()
+        rig.side.restore(state)
+        late.join()
+        assert reader.read(10) == b"last words"
 
 
 def test_providers_are_restored_though_closing_fails(make: Callable[..., Rig]) -> None:

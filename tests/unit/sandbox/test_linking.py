@@ -160,6 +160,8 @@ class FakeWasi:
 
     def interrupt(self, error: BaseException) -> None: ...
 
+    def clear_interrupt(self) -> None: ...
+
     def repeatable(self, interface: str, function: str) -> bool:
         return False
 

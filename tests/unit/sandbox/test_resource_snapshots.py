@@ -197,6 +197,24 @@ def test_a_maker_that_fails_leaves_the_table_as_it_is(table: ResourceTable) -> N
     assert counter(table, rep).value == 1
 
 
+def test_a_maker_that_fails_closes_nothing_of_the_table(table: ResourceTable) -> None:
+    log: list[str] = []
+    only = Counter("only", 0, log)
+    rep = table.lower_own(HOST, only)
+    table.lower_own(HOST, Counter("other", 0, log))
+    state = table.capture(lambda value: Captured(value.name))
+
+    def only_or_fail(name: str) -> Counter:
+        if name != "only":
+            raise OSError("the file is gone")
+        return only
+
+    with pytest.raises(OSError, match="the file is gone"):
+        table.restore(state, only_or_fail)
+    assert counter(table, rep) is only
+    assert log == []
+
+
 class Stubborn(Counter):
     def close(self) -> None:
         super().close()
@@ -219,20 +237,74 @@ def test_all_are_closed_though_some_fail(
     assert len(log) == 4
 
 
-def test_nothing_is_done_where_nothing_has_changed(table: ResourceTable) -> None:
-    fixed = Counter("fixed")
-    rep = table.lower_own(HOST, fixed)
+def test_a_table_knows_where_it_is(table: ResourceTable) -> None:
+    table.lower_own(HOST, Counter("fixed"))
+    lifted(table, 3)
+    gc.collect()
+    for number in table.garbage:
+        table.release(number)
+    table.garbage.clear()
     state = table.capture(lambda _: Captured("fixed", fixed=True))
-    table.restore(state, make_nothing)
-    assert counter(table, rep) is fixed
-    assert fixed.log == []
-
+    assert table.is_at(state)
     clone = table_of([])
-    clone.restore(state, lambda _: fixed)
-    clone.restore(state, make_nothing)
-    clone.destroy_host(HOST, rep)
-    clone.restore(state, lambda _: Counter("again"))
-    assert counter(clone, rep).name == "again"
+    assert not clone.is_at(state)
+    clone.restore(state, Counter)
+    assert clone.is_at(state)
+
+
+def touch_and_undo(table: ResourceTable) -> None:
+    table.lift_own(HOST, table.lower_own(HOST, Counter("brief")))
+
+
+def lend(table: ResourceTable) -> None:
+    table.lower_borrow(HOST, Counter("lent"))
+    table.end_call()
+
+
+def leave_garbage(table: ResourceTable) -> None:
+    lifted(table, 4)
+    gc.collect()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        touch_and_undo,
+        lend,
+        leave_garbage,
+        lambda table: table.lower_own(HOST, Counter("new")),
+        lambda table: table.destroy_host(HOST, 1),
+        lambda table: table.lift_own(HOST, 1),
+        lambda table: table.lift_own(GUEST, 5),
+        lambda table: table.capture(lambda _: Captured("another", fixed=True)),
+    ],
+)
+def test_whatever_changes_a_table_moves_it_away(
+    table: ResourceTable, change: Callable[[ResourceTable], object]
+) -> None:
+    rep = table.lower_own(HOST, Counter("fixed"))
+    state = table.capture(lambda _: Captured("fixed", fixed=True))
+    result = change(table)
+    assert not table.is_at(state)
+    table.restore(state, Counter)
+    assert counter(table, rep).name == "fixed"
+    assert table.is_at(state)
+    del result
+
+
+def test_moving_a_guest_resource_moves_the_table_away(table: ResourceTable) -> None:
+    kept = lifted(table, 5)
+    state = table.capture(lambda _: None)
+    table.lower_own(GUEST, kept)
+    assert not table.is_at(state)
+
+
+def test_an_object_with_state_is_never_taken_for_unchanged(table: ResourceTable) -> None:
+    table.lower_own(HOST, Counter("a"))
+    state = table.capture(capture_object)
+    assert not table.is_at(state)
+    table.restore(state, restore_object)
+    assert not table.is_at(state)
 
 
 def test_another_snapshot_is_another_state(table: ResourceTable) -> None:

@@ -30,7 +30,7 @@ def elsewhere(state: WasiState) -> WasiState:
     """The state as another process gets it."""
     copy: WasiState = pickle.loads(pickle.dumps(state))
     # Plain data, so that a file needs nothing stronger than JSON.
-    assert WasiState(**json.loads(json.dumps(state.as_dict()))).stdin_digest == copy.stdin_digest
+    assert WasiState.from_plain(json.loads(json.dumps(state.as_dict()))) == copy == state
     return copy
 
 
@@ -136,7 +136,7 @@ def test_a_broken_pipe_of_one_request_is_not_the_next_one_s(
     host = make_host(stdout=pipe.writer)
     state = host.capture()
     pipe.reader.close()
-    for _ in range(2):
+    for _ in range(3):
         # It fails anew, rather than being closed from the start.
         assert host.stdout.check_write() > 0
         with pytest.raises(Err):
@@ -345,7 +345,39 @@ def test_what_is_the_user_s_is_left_to_the_user(make_host: MakeHost, value: obje
 
 
 @pytest.mark.parametrize(
-    "token", [(), ("nothing",), ("timer", "x"), ("pollable", "stdio"), ("error", 5, None), None, 5]
+    "plain",
+    [
+        None,
+        [],
+        {},
+        {"closed": [], "stdin_position": 0},
+        {"closed": [], "stdin_position": -1, "stdin_digest": ""},
+        {"closed": [], "stdin_position": "1", "stdin_digest": ""},
+        {"closed": ["stdio"], "stdin_position": 0, "stdin_digest": ""},
+        {"closed": [[]], "stdin_position": 0, "stdin_digest": ""},
+        {"closed": 3, "stdin_position": 0, "stdin_digest": ""},
+        {"closed": [], "stdin_position": 0, "stdin_digest": None},
+        {"closed": [], "stdin_position": 0, "stdin_digest": "", "more": 1},
+    ],
+)
+def test_a_state_from_a_file_is_checked(plain: object) -> None:
+    with pytest.raises(SnapshotError, match="state of WASI is not valid"):
+        WasiState.from_plain(plain)
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        ("timer", -1),
+        ("instant", 1 << 64),
+        (),
+        ("nothing",),
+        ("timer", "x"),
+        ("pollable", "stdio"),
+        ("error", 5, None),
+        None,
+        5,
+    ],
 )
 def test_unknown_tokens_are_refused(make_host: MakeHost, token: object) -> None:
     with pytest.raises(SnapshotError, match="does not know"):
