@@ -18,7 +18,8 @@ enum hlw_status {
     HLW_ERROR_STATE = -4,           /* not possible in the sandbox's present state */
     HLW_ERROR_PANIC = -5,           /* a Rust panic was caught; the sandbox is unusable */
     HLW_ERROR_INPUT = -6,           /* hlw_bridge: the input is malformed;
-                                       hlw_sandbox_new: the artifact is */
+                                       hlw_sandbox_new: the artifact is;
+                                       hlw_snapshot_load: the file is, or it does not fit */
     HLW_ERROR_UNSUPPORTED = -7      /* hlw_bridge: the input has an item that cannot be bridged;
                                        the message is its WIT name, U+001F, one line of text */
 };
@@ -142,6 +143,15 @@ int32_t hlw_snapshot_take(const hlw_sandbox *sandbox, hlw_snapshot **snapshot);
 /* Sandboxes that were made from it stay as they are. */
 void hlw_snapshot_free(hlw_snapshot *snapshot);
 uint64_t hlw_snapshot_bytes(const hlw_snapshot *snapshot);
+/* Writes the pages to a file from a position on (a multiple of 4096), and answers how many
+ * bytes they take and a record, which the caller keeps with them. */
+int32_t hlw_snapshot_save(const hlw_snapshot *snapshot, int32_t fd, uint64_t position,
+                          uint64_t *bytes, hlw_buffer *record);
+/* Takes such a part of a file as the snapshot of a sandbox with this configuration, whoever
+ * wrote it. Pages are read when they are needed. HLW_ERROR_INPUT: it is damaged, or of another
+ * configuration or CPU. */
+int32_t hlw_snapshot_load(const hlw_config *config, int32_t fd, uint64_t position, uint64_t bytes,
+                          const uint8_t *record, size_t record_bytes, hlw_snapshot **snapshot);
 /* Makes a sandbox like the saved one; nothing has to boot. */
 int32_t hlw_sandbox_from_snapshot(const hlw_snapshot *snapshot, hlw_sandbox **sandbox);
 /* VMs outlive their sandboxes: a thread puts them back and keeps some for sandboxes made of

@@ -23,7 +23,7 @@ impl HlwBuffer {
         length: 0,
     };
 
-    fn new(bytes: Vec<u8>) -> Self {
+    pub(super) fn new(bytes: Vec<u8>) -> Self {
         let bytes = Box::leak(bytes.into_boxed_slice());
         Self {
             data: bytes.as_mut_ptr(),

@@ -6,7 +6,7 @@ use std::ffi::c_char;
 
 use crate::hypervisor::HypervisorError;
 use crate::kick::SignalError;
-use crate::sandbox::SandboxError;
+use crate::sandbox::{FileError, SandboxError};
 
 /// `hlw_status`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +38,9 @@ pub enum AbiError {
     /// The signal cannot be used.
     #[error(transparent)]
     Signal(#[from] SignalError),
+    /// A snapshot file is of no use.
+    #[error(transparent)]
+    SnapshotFile(#[from] FileError),
     /// A system call failed.
     #[error("a system call failed: {0}")]
     System(#[from] std::io::Error),
@@ -71,7 +74,8 @@ impl AbiError {
             Self::Null(_) | Self::Argument(_) => Status::Argument,
             Self::Sandbox(error) => sandbox_status(error),
             Self::Signal(error) => signal_status(error),
-            Self::System(_) => Status::System,
+            Self::System(_) | Self::SnapshotFile(FileError::File(_)) => Status::System,
+            Self::SnapshotFile(_) => Status::Input,
             Self::Input(_) => Status::Input,
             Self::Unsupported { .. } => Status::Unsupported,
             Self::Panic(_) => Status::Panic,

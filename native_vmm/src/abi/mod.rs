@@ -32,7 +32,7 @@ pub use sandbox::{
 pub use script::{hlw_script_step, hlw_script_write};
 pub use snapshot::{
     HlwSnapshot, hlw_restore, hlw_sandbox_from_snapshot, hlw_snapshot_bytes, hlw_snapshot_free,
-    hlw_snapshot_take,
+    hlw_snapshot_load, hlw_snapshot_save, hlw_snapshot_take,
 };
 
 /// Runs the body of an entry that returns 0 or more, or a negative status.

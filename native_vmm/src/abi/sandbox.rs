@@ -133,7 +133,7 @@ pub unsafe extern "C" fn hlw_sandbox_new(
 
 /// # Safety
 /// The windows are readable or null, and the file descriptor is not closed meanwhile.
-unsafe fn read_config(config: &HlwConfig) -> Result<Config, AbiError> {
+pub(super) unsafe fn read_config(config: &HlwConfig) -> Result<Config, AbiError> {
     let driver = match config.driver {
         1 => Driver::Kvm,
         2 => Driver::Scripted,

@@ -24,7 +24,7 @@ pub struct Page([u8; host_size(PAGE_BYTES)]);
 /// Pages that sandboxes copy back at each restore are kept here, at most so many.
 const CACHE_PAGES_MAX: usize = 8192;
 
-/// Neighbouring pages that have content.
+/// Neighbouring pages that become a mapping of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Extent {
     /// Guest-physical address of the first page.
@@ -33,8 +33,6 @@ pub struct Extent {
     pub bytes: u64,
     /// Where in the file they are.
     pub position: u64,
-    /// Whether the pages become a mapping of the file, or a copy.
-    pub mapped: bool,
 }
 
 /// Where the content of one page is found when it is to be copied back.
@@ -56,18 +54,26 @@ unsafe impl Sync for Source {}
 pub struct Content {
     file: File,
     extents: Vec<Extent>,
+    /// Pages that the host touches too, by address. They are copied, not mapped.
+    copies: Vec<(u64, Box<Page>)>,
     cache: Mutex<HashMap<u64, Box<Page>>>,
 }
 
 impl Content {
-    /// A file and its extents: ascending, disjoint and inside the file, as whoever calls
-    /// this has made sure.
-    pub fn new(file: File, extents: Vec<Extent>) -> Self {
+    /// A file with its extents, and pages to be copied. Both ascend, without a common page,
+    /// and the extents are inside the file, as whoever calls this has made sure.
+    pub fn new(file: File, extents: Vec<Extent>, copies: Vec<(u64, Box<Page>)>) -> Self {
         Self {
             file,
             extents,
+            copies,
             cache: Mutex::default(),
         }
+    }
+
+    /// The file that the extents are in.
+    pub const fn file(&self) -> &File {
+        &self.file
     }
 
     /// The extents, ascending.
@@ -75,28 +81,34 @@ impl Content {
         &self.extents
     }
 
-    /// Bytes of all extents together.
+    /// The pages that are copied, ascending.
+    pub fn copies(&self) -> &[(u64, Box<Page>)] {
+        &self.copies
+    }
+
+    /// Bytes of all content.
     pub fn bytes(&self) -> u64 {
-        self.extents.iter().map(|extent| extent.bytes).sum()
+        let mapped: u64 = self.extents.iter().map(|extent| extent.bytes).sum();
+        mapped + self.copies.len() as u64 * PAGE_BYTES
     }
 
     /// Puts the content of `[start, end)` into accessible memory that holds zeros there.
     ///
     /// # Errors
-    /// What `mmap` or `pread` say.
+    /// What `mmap` says.
     pub fn place(&self, region: &Region, start: u64, end: u64) -> io::Result<()> {
         for extent in &self.extents {
             let first = extent.physical.max(start);
             let last = (extent.physical + extent.bytes).min(end);
-            if first >= last {
-                continue;
-            }
-            let position = extent.position + (first - extent.physical);
-            if extent.mapped {
+            if first < last {
+                let position = extent.position + (first - extent.physical);
                 let file = (&self.file, position);
                 region.overlay(first, last - first, Access::ReadWrite, file)?;
-            } else {
-                region.read_file(first, last - first, &self.file, position)?;
+            }
+        }
+        for (physical, page) in &self.copies {
+            if (start..end).contains(physical) {
+                region.write(*physical, &page.0);
             }
         }
         Ok(())
@@ -107,6 +119,9 @@ impl Content {
     /// # Errors
     /// What `pread` says.
     pub fn source(&self, physical: u64) -> io::Result<Option<Source>> {
+        if let Some(index) = self.copy(physical) {
+            return Ok(Some(Source::Bytes(NonNull::from(&*self.copies[index].1))));
+        }
         let Some(position) = self.position(physical) else {
             return Ok(Some(Source::Zeros));
         };
@@ -117,7 +132,7 @@ impl Content {
         if cache.len() >= CACHE_PAGES_MAX {
             return Ok(None);
         }
-        let mut page = Box::new(Page([0; host_size(PAGE_BYTES)]));
+        let mut page = Page::new();
         self.file.read_exact_at(&mut page.0, position)?;
         let page = cache.entry(physical).or_insert(page);
         Ok(Some(Source::Bytes(NonNull::from(&**page))))
@@ -126,21 +141,40 @@ impl Content {
     /// Whether a page was copied when memory was made, so that it cannot be had again by
     /// giving it back to the kernel.
     pub fn is_copied(&self, physical: u64) -> bool {
-        self.extent(physical).is_some_and(|extent| !extent.mapped)
+        self.copy(physical).is_some()
     }
 
-    /// Where in the file a page is, if it has content.
+    fn copy(&self, physical: u64) -> Option<usize> {
+        self.copies
+            .binary_search_by_key(&physical, |copy| copy.0)
+            .ok()
+    }
+
+    /// Where in the file a page is, if it has content there.
     fn position(&self, physical: u64) -> Option<u64> {
-        let extent = self.extent(physical)?;
-        Some(extent.position + (physical - extent.physical))
-    }
-
-    fn extent(&self, physical: u64) -> Option<&Extent> {
         let after = self
             .extents
             .partition_point(|extent| extent.physical <= physical);
         let extent = self.extents.get(after.checked_sub(1)?)?;
-        (physical - extent.physical < extent.bytes).then_some(extent)
+        let offset = physical - extent.physical;
+        (offset < extent.bytes).then(|| extent.position + offset)
+    }
+}
+
+impl Page {
+    /// A page of zeros.
+    pub fn new() -> Box<Self> {
+        Box::new(Self([0; host_size(PAGE_BYTES)]))
+    }
+
+    /// Its bytes.
+    pub const fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Its bytes.
+    pub const fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.0
     }
 }
 

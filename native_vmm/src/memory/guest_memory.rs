@@ -56,11 +56,8 @@ impl GuestMemory {
             region.overlay(plan.arena_end, artifact_bytes, Access::Read, file)?;
         }
         let windows = Windows::new(&plan, &region)?;
-        page_tables::write(&region, &plan, &image.segments, artifact.as_ref())?;
-        descriptors::write(&region);
-        stubs::write(&region);
+        write_system(&region, &plan, image, artifact.as_ref())?;
         image.map(&region)?;
-        write_boot_info(&region, &plan);
         Ok(Self {
             region,
             plan,
@@ -120,6 +117,23 @@ impl GuestMemory {
         self.windows
             .image(&self.plan, &self.region, self.artifact.as_deref(), request)
     }
+}
+
+/// Writes what the guest finds below its image and cannot change.
+///
+/// # Errors
+/// If the page tables do not fit.
+pub fn write_system(
+    region: &Region,
+    plan: &Plan,
+    image: &GuestImage,
+    artifact: Option<&Artifact>,
+) -> Result<(), TablesFull> {
+    page_tables::write(region, plan, &image.segments, artifact)?;
+    descriptors::write(region);
+    stubs::write(region);
+    write_boot_info(region, plan);
+    Ok(())
 }
 
 fn write_boot_info(region: &Region, plan: &Plan) {

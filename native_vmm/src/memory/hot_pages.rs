@@ -31,10 +31,23 @@ const INTERVAL_MAX: u32 = 512;
 pub struct HotPage {
     /// Guest-physical address.
     pub physical: u64,
-    source: Source,
+    /// Not known of a page that is only expected to become hot.
+    source: Option<Source>,
     /// Whether it is no mapping of the snapshot, so that it can only be copied back.
     pinned: bool,
     idle: u8,
+}
+
+impl HotPage {
+    /// A page of which only the address is known yet.
+    pub const fn expected(physical: u64) -> Self {
+        Self {
+            physical,
+            source: None,
+            pinned: false,
+            idle: 0,
+        }
+    }
 }
 
 /// What a restore did.
@@ -86,8 +99,10 @@ impl HotPages {
         }
         for page in &self.pages {
             let target = region.address(page.physical, PAGE_BYTES);
-            // SAFETY: hot pages are whole, accessible pages of the region.
-            unsafe { page.source.copy_to(target) };
+            if let Some(source) = page.source {
+                // SAFETY: hot pages are whole, accessible pages of the region.
+                unsafe { source.copy_to(target) };
+            }
         }
         restored.copied += self.pages.len() as u64;
     }
@@ -100,7 +115,8 @@ impl HotPages {
             }
             let target = region.address(page.physical, PAGE_BYTES);
             // SAFETY: hot pages are whole, accessible pages of the region.
-            let unchanged = unsafe { page.source.equals(target) };
+            let unchanged = |source: Source| unsafe { source.equals(target) };
+            let unchanged = page.source.is_some_and(unchanged);
             page.idle = if unchanged { page.idle + 1 } else { 0 };
             let keep = page.idle < IDLE_MAX;
             if !keep {
@@ -133,7 +149,8 @@ impl HotPages {
             for physical in run.clone().step_by(PAGE_SIZE) {
                 // Hot pages that the kernel no longer has as the sandbox's own are gone.
                 while old.next_if(|page| page.physical < physical).is_some() {}
-                if let Some(known) = old.next_if(|page| page.physical == physical) {
+                let known = old.next_if(|page| page.physical == physical);
+                if let Some(known) = known.filter(|page| page.source.is_some()) {
                     pages.push(*known);
                     continue;
                 }
@@ -149,7 +166,7 @@ impl HotPages {
                         room = room.saturating_sub(1);
                         pages.push(HotPage {
                             physical,
-                            source,
+                            source: Some(source),
                             pinned: copied,
                             idle: 0,
                         });

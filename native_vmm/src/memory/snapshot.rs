@@ -15,13 +15,12 @@ use std::os::fd::AsRawFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use host_guest_abi::layout::{
-    EXCEPTION_STACK_TOP, IMAGE, IMAGE_END, MAILBOX, PAGE_BYTES, SYSTEM, SYSTEM_END, TEXT,
-    TEXT_BYTES,
+    EXCEPTION_STACK_TOP, IMAGE, MAILBOX, PAGE_BYTES, SYSTEM, SYSTEM_END, TEXT, TEXT_BYTES,
 };
 use host_guest_abi::transfer;
 
 use super::artifact::Artifact;
-use super::content::{Content, Extent};
+use super::content::{Content, Extent, Page};
 use super::guest_memory::{GuestMemory, MemoryError};
 use super::hot_pages::{HotPage, HotPages, Restored};
 use super::plan::Plan;
@@ -32,9 +31,12 @@ use super::units::host_size;
 use super::windows::Windows;
 
 /// More mappings than this per snapshot are not made: pages between them are stored instead.
-const MAPPED_EXTENTS_MAX: usize = 128;
+pub const MAPPED_EXTENTS_MAX: usize = 128;
 /// Pages without content between two extents that are stored to save a mapping.
 const GAP_PAGES: u64 = 16;
+
+/// Windows of the bridges' memories, the first ones.
+pub const TRANSFER_WINDOWS: usize = 2;
 
 const FILE_NAME: &CStr = c"hlwasm_snapshot";
 
@@ -44,10 +46,10 @@ pub struct MemorySnapshot {
     pub plan: Plan,
     /// The artifact that the guest has loaded.
     pub artifact: Option<Arc<Artifact>>,
-    content: Content,
-    windows: Windows,
+    pub(super) content: Content,
+    pub(super) windows: Windows,
     /// Pages that sandboxes made from this have written to, learned from those so far.
-    working_set: Mutex<Arc<[HotPage]>>,
+    pub(super) working_set: Mutex<Arc<[HotPage]>>,
 }
 
 /// What ties the memory of a sandbox to the snapshot that it was made from.
@@ -67,16 +69,23 @@ impl MemorySnapshot {
         let mut file_backed = vec![image.clone()];
         file_backed.extend_from_slice(memory.windows.images());
         if let Some(base) = base {
-            let mapped = base.content.extents().iter().filter(|extent| extent.mapped);
-            file_backed.extend(mapped.map(|e| e.physical..e.physical + e.bytes));
+            let extents = base.content.extents().iter();
+            file_backed.extend(extents.map(|e| e.physical..e.physical + e.bytes));
         }
         let mut accessible = memory.windows.accessible_ranges(plan);
         accessible.push(IMAGE..plan.ram_bytes);
 
-        let mut writer = Writer::new(region)?;
-        writer.copies(MAILBOX..IMAGE)?;
-        for index in 0..2 {
-            writer.transfer_header(plan.windows[index].physical, plan.windows[index].capacity)?;
+        let mut copies = Vec::new();
+        scan(region, MAILBOX..IMAGE, &mut |run| {
+            let used = without_zeros(region, &run);
+            let pages = used.into_iter().flat_map(pages_of);
+            copies.extend(pages.map(|page| copy(region, page, PAGE_BYTES)));
+        })?;
+        // Between calls nothing in a transfer memory counts but the words before its data.
+        for window in plan.windows.iter().take(TRANSFER_WINDOWS) {
+            if window.capacity > 0 {
+                copies.push(copy(region, window.physical, transfer::DATA));
+            }
         }
         let mut pages = Vec::new();
         for range in &accessible {
@@ -86,12 +95,11 @@ impl MemorySnapshot {
             let clip = |r: &Range<u64>| r.start.max(range.start)..r.end.min(range.end);
             pages.extend(file_backed.iter().map(clip).filter(|run| !run.is_empty()));
         }
-        writer.mapped(coalesce(pages))?;
-        let (file, extents) = writer.finish()?;
+        let (file, extents) = write_pages(region, coalesce(pages))?;
         Ok(Self {
             plan: plan.clone(),
             artifact: memory.artifact.clone(),
-            content: Content::new(file, extents),
+            content: Content::new(file, extents, copies),
             windows: memory.windows.of_snapshot(),
             working_set: Mutex::new(Arc::new([])),
         })
@@ -126,27 +134,34 @@ impl MemorySnapshot {
             region.populate(run.start, run.end - run.start);
         }
         let mut hot = HotPages::new(working_set.to_vec());
-        let copied = self.content.extents().iter().filter(|e| !e.mapped);
-        let copied: Vec<_> = copied
-            .map(|e| e.physical..e.physical + e.bytes)
-            .flat_map(dynamic)
-            .collect();
-        let mut own = copied;
+        let copied = self.content.copies().iter().map(|copy| copy.0);
+        let mut own: Vec<_> = runs(copied).into_iter().flat_map(dynamic).collect();
         own.extend(runs(working_set.iter().map(|page| page.physical)));
         own.sort_unstable_by_key(|run| run.start);
         hot.update(region, &self.content, &own, &mut Restored::default())?;
         Ok(hot)
     }
 
-    fn working_set(&self) -> Arc<[HotPage]> {
-        let set = self.working_set.lock();
-        Arc::clone(&set.unwrap_or_else(PoisonError::into_inner))
+    /// Sandboxes to come start with these pages, as far as they are the guest's own.
+    pub(super) fn expect_pages(&self, pages: impl Iterator<Item = u64>) {
+        let mut accessible = self.windows.accessible_ranges(&self.plan);
+        accessible.push(IMAGE..self.plan.ram_bytes);
+        let mut pages: Vec<_> = pages
+            .filter(|page| page.is_multiple_of(PAGE_BYTES))
+            .filter(|page| accessible.iter().any(|range| range.contains(page)))
+            .collect();
+        pages.sort_unstable();
+        pages.dedup();
+        *lock(&self.working_set) = pages.into_iter().map(HotPage::expected).collect();
+    }
+
+    pub(super) fn working_set(&self) -> Arc<[HotPage]> {
+        Arc::clone(&lock(&self.working_set))
     }
 
     /// Sandboxes to come start with these pages, less what is no mapping of the snapshot.
     fn learn(&self, hot: &HotPages) {
-        let set = self.working_set.lock();
-        *set.unwrap_or_else(PoisonError::into_inner) = hot
+        *lock(&self.working_set) = hot
             .pages()
             .iter()
             .filter(|page| !self.content.is_copied(page.physical))
@@ -244,6 +259,10 @@ impl GuestMemory {
     }
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Calls `found` with the runs of private pages of a guest-physical range.
 fn scan(region: &Region, range: Range<u64>, found: &mut dyn FnMut(Range<u64>)) -> io::Result<()> {
     let start = region.address(range.start, range.end - range.start).addr() as u64;
@@ -256,7 +275,7 @@ fn scan(region: &Region, range: Range<u64>, found: &mut dyn FnMut(Range<u64>)) -
 /// The parts of a run that can change after a snapshot. The system's own pages cannot:
 /// the guest may not write there, and neither CPU nor hypervisor has a reason to, but for
 /// the exception stack.
-fn dynamic(run: Range<u64>) -> impl Iterator<Item = Range<u64>> {
+pub fn dynamic(run: Range<u64>) -> impl Iterator<Item = Range<u64>> {
     const PARTS: [Range<u64>; 4] = [
         MAILBOX..MAILBOX + PAGE_BYTES,
         TEXT..TEXT + TEXT_BYTES,
@@ -269,6 +288,11 @@ fn dynamic(run: Range<u64>) -> impl Iterator<Item = Range<u64>> {
         .into_iter()
         .map(move |part| part.start.max(inside.start)..part.end.min(inside.end))
         .filter(|part| !part.is_empty())
+}
+
+/// The pages of a run.
+pub fn pages_of(run: Range<u64>) -> impl Iterator<Item = u64> {
+    run.step_by(host_size(PAGE_BYTES))
 }
 
 /// Neighbouring pages as runs; `pages` ascend.
@@ -285,7 +309,7 @@ fn runs(pages: impl Iterator<Item = u64>) -> Vec<Range<u64>> {
 
 /// The parts of a run of private pages that are not all zeros.
 fn without_zeros(region: &Region, run: &Range<u64>) -> Vec<Range<u64>> {
-    let used = run.clone().step_by(host_size(PAGE_BYTES)).filter(|&page| {
+    let used = pages_of(run.clone()).filter(|&page| {
         let words = (page..page + PAGE_BYTES).step_by(8);
         words.into_iter().any(|word| {
             let word = region.word(word);
@@ -316,106 +340,53 @@ fn coalesce(mut pages: Vec<Range<u64>>) -> Vec<Range<u64>> {
     }
 }
 
-/// Writes the content of a snapshot to a new file.
-struct Writer<'r> {
-    region: &'r Region,
-    file: File,
-    extents: Vec<Extent>,
-    position: u64,
+/// The first bytes of a page, as a page to be copied.
+fn copy(region: &Region, physical: u64, bytes: u64) -> (u64, Box<Page>) {
+    let (mut page, mut read) = (Page::new(), Vec::new());
+    region.read(physical, bytes, &mut read);
+    page.bytes_mut()[..read.len()].copy_from_slice(&read);
+    (physical, page)
 }
 
-impl<'r> Writer<'r> {
-    fn new(region: &'r Region) -> io::Result<Self> {
-        Ok(Self {
-            region,
-            file: memory_file(FILE_NAME)?,
-            extents: Vec::new(),
-            position: 0,
-        })
-    }
-
-    /// Pages that the host itself touches, as far as they are in use.
-    fn copies(&mut self, range: Range<u64>) -> io::Result<()> {
-        let mut used = Vec::new();
-        scan(self.region, range, &mut |run| {
-            used.extend(without_zeros(self.region, &run));
-        })?;
-        for run in used {
-            self.write(&run)?;
-            self.extent(&run, false);
-        }
-        Ok(())
-    }
-
-    /// Between calls nothing in a transfer memory counts but the words before its data.
-    fn transfer_header(&mut self, physical: u64, capacity: u64) -> io::Result<()> {
-        if capacity == 0 {
-            return Ok(());
-        }
-        let run = physical..physical + PAGE_BYTES;
-        let mut header = Vec::new();
-        self.region.read(physical, transfer::DATA, &mut header);
-        use std::os::unix::fs::FileExt;
-        self.file.write_all_at(&header, self.position)?;
-        self.file.set_len(self.position + PAGE_BYTES)?;
-        self.extent(&run, false);
-        Ok(())
-    }
-
-    /// Pages that only the guest touches.
-    fn mapped(&mut self, ranges: Vec<Range<u64>>) -> io::Result<()> {
-        for run in ranges {
-            self.write(&run)?;
-            self.extent(&run, true);
-        }
-        Ok(())
-    }
-
-    /// By the kernel, to which a page that cannot be read is an error and no SIGBUS.
-    fn write(&self, run: &Range<u64>) -> io::Result<()> {
-        let bytes = run.end - run.start;
-        let (mut source, mut left) = (self.region.address(run.start, bytes), host_size(bytes));
-        let mut position = libc::off_t::try_from(self.position).map_err(io::Error::other)?;
-        while left > 0 {
-            // SAFETY: the source is inside the region, and only the kernel reads it.
-            let written = unsafe {
-                libc::pwrite(
-                    self.file.as_raw_fd(),
-                    source.cast_const().cast(),
-                    left,
-                    position,
-                )
-            };
-            let Ok(count @ 1..) = usize::try_from(written) else {
-                let error = io::Error::last_os_error();
-                if error.kind() == io::ErrorKind::Interrupted {
-                    continue;
-                }
-                return Err(error);
-            };
-            // SAFETY: so many bytes of the source were read.
-            source = unsafe { source.add(count) };
-            position += libc::off_t::try_from(written).map_err(io::Error::other)?;
-            left -= count;
-        }
-        Ok(())
-    }
-
-    fn extent(&mut self, run: &Range<u64>, mapped: bool) {
-        self.extents.push(Extent {
-            physical: run.start,
-            bytes: run.end - run.start,
-            position: self.position,
-            mapped,
+/// Writes pages to a new file and seals it.
+fn write_pages(region: &Region, ranges: Vec<Range<u64>>) -> io::Result<(File, Vec<Extent>)> {
+    let file = memory_file(FILE_NAME)?;
+    let mut position = 0;
+    let mut extents = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        let bytes = range.end - range.start;
+        write_run(region, &range, &file, position)?;
+        extents.push(Extent {
+            physical: range.start,
+            bytes,
+            position,
         });
-        self.position += run.end - run.start;
+        position += bytes;
     }
-
-    fn finish(mut self) -> io::Result<(File, Vec<Extent>)> {
-        seal(&self.file)?;
-        self.extents.sort_unstable_by_key(|extent| extent.physical);
-        Ok((self.file, self.extents))
-    }
+    seal(&file)?;
+    Ok((file, extents))
 }
 
-const _: () = assert!(IMAGE_END > IMAGE);
+/// By the kernel, to which a page that cannot be read is an error and no SIGBUS.
+fn write_run(region: &Region, run: &Range<u64>, file: &File, position: u64) -> io::Result<()> {
+    let bytes = run.end - run.start;
+    let (mut source, mut left) = (region.address(run.start, bytes), host_size(bytes));
+    let mut position = libc::off_t::try_from(position).map_err(io::Error::other)?;
+    while left > 0 {
+        // SAFETY: the source is inside the region, and only the kernel reads it.
+        let written =
+            unsafe { libc::pwrite(file.as_raw_fd(), source.cast_const().cast(), left, position) };
+        let Ok(count @ 1..) = usize::try_from(written) else {
+            let error = io::Error::last_os_error();
+            if error.kind() == io::ErrorKind::Interrupted {
+                continue;
+            }
+            return Err(error);
+        };
+        // SAFETY: so many bytes of the source were read.
+        source = unsafe { source.add(count) };
+        position += libc::off_t::try_from(written).map_err(io::Error::other)?;
+        left -= count;
+    }
+    Ok(())
+}

@@ -10,11 +10,12 @@ use std::ops::Range;
 
 use host_guest_abi::exit::{PROTECT_READ, PROTECT_WRITE};
 use host_guest_abi::layout::{ARTIFACT, LARGE_PAGE_BYTES, PAGE_BYTES};
+use serde::{Deserialize, Serialize};
 
 use super::artifact::Artifact;
 use super::plan::{Plan, Window, WindowPlace};
 use super::region::{Access, Region};
-use super::units::{is_page_aligned, round_to_page};
+use super::units::{is_page_aligned, round_to_large_page, round_to_page};
 
 /// Images mapped into one window at a time; a linear memory has one.
 const IMAGES_MAX: u32 = 8;
@@ -90,6 +91,15 @@ impl State {
     }
 }
 
+/// A window of a snapshot, in a file.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WindowRecord {
+    accessible: u64,
+    images: u32,
+    large_from: Option<u64>,
+}
+
 /// The windows of one sandbox.
 #[derive(Debug, Clone)]
 pub struct Windows {
@@ -145,6 +155,45 @@ impl Windows {
             states,
             images: Vec::new(),
         }
+    }
+
+    /// What a file has to say of the windows of a snapshot.
+    pub fn to_records(&self) -> Vec<WindowRecord> {
+        let record = |state: &State| WindowRecord {
+            accessible: state.accessible,
+            images: state.images,
+            large_from: state.large_from,
+        };
+        self.states.iter().map(record).collect()
+    }
+
+    /// The windows that a file speaks of; `None` if there can be no such windows.
+    pub fn from_records(plan: &Plan, records: &[WindowRecord]) -> Option<Self> {
+        if records.len() != plan.windows.len() {
+            return None;
+        }
+        let mut states = Vec::with_capacity(records.len());
+        for (index, (record, window)) in records.iter().zip(&plan.windows).enumerate() {
+            let whole = record.accessible == window.capacity;
+            let fits = record.accessible <= window.capacity
+                && is_page_aligned(record.accessible)
+                && record.images <= IMAGES_MAX
+                && (whole || !Plan::is_transfer(index));
+            if !fits {
+                return None;
+            }
+            states.push(State {
+                accessible: record.accessible,
+                images: record.images,
+                change: Change::None,
+                large_from: record.large_from.and_then(round_to_large_page),
+            });
+        }
+        let windows = Self {
+            states,
+            images: Vec::new(),
+        };
+        Some(windows.of_snapshot())
     }
 
     /// Opens the windows of a fresh region as far as they were accessible at the snapshot.

@@ -20,6 +20,7 @@ mod guest;
 mod mailbox;
 mod requests;
 mod snapshot;
+mod snapshot_file;
 mod traps;
 pub mod vm_pool;
 mod witness;
@@ -38,6 +39,7 @@ pub use counters::Counters;
 pub use error::SandboxError;
 pub use exit::{Exit, Fault, State};
 pub use snapshot::Snapshot;
+pub use snapshot_file::{FileError, damaged};
 
 use crate::deadline::{self, Alarm, TimeLimits};
 use crate::hypervisor::Script;

@@ -19,13 +19,13 @@ use crate::memory::{GuestMemory, MemorySnapshot};
 
 /// A guest that waits for a command.
 pub struct Snapshot {
-    driver: Driver,
+    pub(super) driver: Driver,
     pub(super) memory: Arc<MemorySnapshot>,
-    registers: Registers,
-    sequence: u64,
-    request_sequence: u64,
-    trap_entry: Option<u64>,
-    image: Range<u64>,
+    pub(super) registers: Registers,
+    pub(super) sequence: u64,
+    pub(super) request_sequence: u64,
+    pub(super) trap_entry: Option<u64>,
+    pub(super) image: Range<u64>,
 }
 
 impl Snapshot {

@@ -33,6 +33,20 @@ pub fn missing_feature() -> Option<&'static str> {
     None
 }
 
+/// Features of this CPU that code may have been chosen by, as words.
+pub fn features() -> String {
+    macro_rules! present {
+        ($($name:tt)*) => { [$((std::is_x86_feature_detected!($name), $name)),*] };
+    }
+    let features = present!(
+        "sse3" "ssse3" "sse4.1" "sse4.2" "popcnt" "cmpxchg16b" "movbe" "lzcnt" "bmi1" "bmi2" "avx"
+        "avx2" "f16c" "fma" "xsave" "aes" "pclmulqdq" "sha" "rdrand" "rdseed" "adx" "vaes" "gfni"
+        "vpclmulqdq" "avx512f" "avx512bw" "avx512dq" "avx512vl"
+    );
+    let names = features.iter().filter(|(present, _)| *present);
+    names.map(|(_, name)| *name).collect::<Vec<_>>().join(" ")
+}
+
 /// Turns the system registers of a fresh vCPU into those of a guest about to start.
 pub fn set_system_registers(sregs: &mut kvm_sregs) {
     let code = kvm_segment {
