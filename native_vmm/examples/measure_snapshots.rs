@@ -13,7 +13,7 @@ use native_vmm::embedded_guest;
 use native_vmm::hypervisor::kvm::{System, Vcpu, Vm};
 use native_vmm::hypervisor::{Driver, MachineExit, Registers};
 use native_vmm::memory::{GuestMemory, Plan};
-use native_vmm::sandbox::{Config, Exit, Sandbox};
+use native_vmm::sandbox::{Config, Exit, Sandbox, Snapshot, vm_pool};
 
 const WINDOWS: [u64; 3] = [DEFAULT_BYTES, DEFAULT_BYTES, 4 * DEFAULT_BYTES];
 
@@ -68,10 +68,27 @@ fn main() -> Result<(), Box<dyn Error>> {
     let counters = sandbox.counters();
     rows.push(("scans_of_1200".to_owned(), counters.restore_scans.into()));
 
+    for (kept, suffix) in [(0, ""), (16, "_pooled")] {
+        vm_pool::limit(Some(kept));
+        measure_copies(&snapshot, suffix, &mut rows)?;
+    }
+    let rows: Vec<_> = rows.iter().map(|(n, v)| format!("\"{n}\": {v}")).collect();
+    println!("{{{}}}", rows.join(", "));
+    Ok(())
+}
+
+fn measure_copies(
+    snapshot: &Snapshot,
+    suffix: &str,
+    rows: &mut Vec<(String, u128)>,
+) -> Result<(), Box<dyn Error>> {
     let mut clones = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..60 {
+        while vm_pool::limit(None).waiting > 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         let started = Instant::now();
-        let copy = Sandbox::from_snapshot(&snapshot)?;
+        let copy = Sandbox::from_snapshot(snapshot)?;
         let made = started.elapsed();
         copy.command(COMMAND_EXITS, &[0])?;
         clones.0.push(made);
@@ -88,10 +105,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("floor", &mut clones.3),
     ] {
         times.sort_unstable();
-        rows.push((name.to_owned(), times[times.len() / 4].as_nanos()));
+        rows.push((format!("{name}{suffix}"), times[times.len() / 4].as_nanos()));
     }
-    let rows: Vec<_> = rows.iter().map(|(n, v)| format!("\"{n}\": {v}")).collect();
-    println!("{{{}}}", rows.join(", "));
     Ok(())
 }
 

@@ -159,14 +159,20 @@ impl MemorySnapshot {
         Arc::clone(&lock(&self.working_set))
     }
 
-    /// Sandboxes to come start with these pages, less what is no mapping of the snapshot.
+    /// Sandboxes to come start with these pages, less those that are copied anyhow, and those
+    /// of transfer windows, which depend on what is exchanged.
     fn learn(&self, hot: &HotPages) {
-        *lock(&self.working_set) = hot
-            .pages()
-            .iter()
-            .filter(|page| !self.content.is_copied(page.physical))
-            .copied()
+        let windows = self.plan.windows.iter().take(TRANSFER_WINDOWS);
+        let transfer: Vec<_> = windows
+            .map(|window| window.physical..window.physical + window.capacity)
             .collect();
+        let own = |page: &&HotPage| {
+            page.physical >= IMAGE
+                && !transfer
+                    .iter()
+                    .any(|window| window.contains(&page.physical))
+        };
+        *lock(&self.working_set) = hot.pages().iter().filter(own).copied().collect();
     }
 }
 

@@ -4,7 +4,8 @@
 //! neither is done while somebody waits: whoever drops a sandbox leaves its guest to a thread
 //! of ours, which puts it back to its snapshot and keeps it, or frees it. A sandbox that is to
 //! be made of a snapshot takes a guest that has the same memory, or else one with the same
-//! layout, which only has to be mapped anew.
+//! layout, which only has to be mapped anew. One that still waits for the thread will do, too:
+//! whoever takes it puts it back.
 //!
 //! What is kept holds nothing of whoever used it before: memory and extended registers are
 //! those of the snapshot before it is kept, all other registers when it is taken.
@@ -26,6 +27,10 @@ const KEPT_DEFAULT: usize = 16;
 const WAITING_MAX: usize = 64;
 /// A VM that nobody has wanted for so long is freed.
 const IDLE: Duration = Duration::from_secs(10);
+/// Waking a thread costs more than all else that dropping a sandbox takes. So after work the
+/// thread looks for more by itself, in such intervals, so often.
+const LOOK: Duration = Duration::from_micros(500);
+const LOOKS: u32 = 20;
 
 /// A guest that waits to be taken.
 struct Kept {
@@ -40,6 +45,8 @@ struct Pool {
     /// The guests that the thread has in hand.
     in_hand: usize,
     thread: Option<Thread>,
+    /// Whether the thread looks for work by itself.
+    looking: bool,
 }
 
 static POOL: Mutex<Pool> = Mutex::new(Pool {
@@ -47,6 +54,7 @@ static POOL: Mutex<Pool> = Mutex::new(Pool {
     waiting: VecDeque::new(),
     in_hand: 0,
     thread: None,
+    looking: false,
 });
 static KEPT_MAX: AtomicUsize = AtomicUsize::new(KEPT_DEFAULT);
 static MADE: AtomicU64 = AtomicU64::new(0);
@@ -90,19 +98,34 @@ pub fn limit(kept: Option<usize>) -> PoolInfo {
 
 /// A guest like the saved one, from the pool where it has one.
 pub(super) fn take(snapshot: &Snapshot) -> Option<Box<Guest>> {
-    let mut pool = lock();
-    let same = |kept: &Kept| kept.guest.has_memory_of(snapshot);
-    let fits = |kept: &Kept| kept.guest.fits(snapshot);
-    let index = pool
-        .kept
-        .iter()
-        .rposition(same)
-        .or_else(|| pool.kept.iter().position(fits));
-    let taken = index.map(|index| pool.kept.swap_remove(index).guest);
-    drop(pool);
+    let taken = take_any(snapshot);
     let counter = if taken.is_some() { &REUSED } else { &MADE };
     counter.fetch_add(1, Relaxed);
     taken
+}
+
+fn take_any(snapshot: &Snapshot) -> Option<Box<Guest>> {
+    let mut pool = lock();
+    let kept = pool.kept.iter();
+    if let Some(index) = kept
+        .rev()
+        .position(|kept| kept.guest.has_memory_of(snapshot))
+    {
+        let index = pool.kept.len() - 1 - index;
+        return Some(pool.kept.swap_remove(index).guest);
+    }
+    let waiting = pool.waiting.iter();
+    if let Some(index) = waiting
+        .rev()
+        .position(|guest| guest.has_memory_of(snapshot))
+    {
+        let index = pool.waiting.len() - 1 - index;
+        let guest = pool.waiting.remove(index);
+        drop(pool);
+        return guest.and_then(|mut guest| guest.scrub().is_ok().then_some(guest));
+    }
+    let fits = pool.kept.iter().position(|kept| kept.guest.fits(snapshot));
+    fits.map(|index| pool.kept.swap_remove(index).guest)
 }
 
 /// Takes over the guest of a sandbox that is dropped.
@@ -120,6 +143,7 @@ pub(super) fn leave(guest: Box<Guest>) {
     }
     pool.waiting.push_back(guest);
     match &pool.thread {
+        Some(_) if pool.looking => {}
         Some(thread) => thread.unpark(),
         None => start(pool),
     }
@@ -143,21 +167,27 @@ fn start(mut pool: MutexGuard<'_, Pool>) {
 
 fn run() {
     crate::deadline::block_signals();
+    let mut looks = 0;
     loop {
         let mut pool = lock();
         pool.in_hand = 0;
         let Some(mut guest) = pool.waiting.pop_front() else {
+            pool.looking = looks > 0;
             let old = take_idle(&mut pool);
             let any = !pool.kept.is_empty();
             drop(pool);
             drop(old);
-            if any {
-                thread::park_timeout(IDLE / 4);
-            } else {
-                thread::park();
+            match (looks, any) {
+                (0, false) => thread::park(),
+                (0, true) => thread::park_timeout(IDLE / 4),
+                _ => {
+                    looks -= 1;
+                    thread::park_timeout(LOOK);
+                }
             }
             continue;
         };
+        looks = LOOKS;
         pool.in_hand = 1;
         let room = pool.kept.len() < KEPT_MAX.load(Relaxed);
         drop(pool);
