@@ -19,6 +19,7 @@ IMAGE = ROOT / "target" / "x86_64-unknown-linux-gnu" / "release" / "guest_wasm_r
 
 PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_TLS, PT_GNU_STACK = 1, 2, 3, 7, 0x6474E551
 EXECUTE, WRITE = 1, 2
+SHF_WRITE, SHF_ALLOC, SHF_EXECINSTR = 1, 2, 4
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,21 @@ def test_no_page_is_writable_and_executable(elf: bytes, segments: list[Segment])
     text = [s for s in loaded if s.flags & EXECUTE]
     assert any(s.address <= entry < s.address + s.bytes for s in text)
     assert not any(s.kind == PT_GNU_STACK and s.flags & EXECUTE for s in segments)
+
+
+def test_sections_have_the_rights_of_their_segment(elf: bytes, segments: list[Segment]) -> None:
+    """The rights are written in ``image.ld``; a new kind of section may end up anywhere."""
+    (start,) = struct.unpack_from("<Q", elf, 0x28)
+    size, count = struct.unpack_from("<HH", elf, 0x3A)
+    headers = [struct.unpack_from("<IIQQQQ", elf, start + i * size) for i in range(count)]
+    allocated = [(flags, address) for _, _, flags, address, _, _ in headers if flags & SHF_ALLOC]
+    assert len(allocated) >= 4
+    for flags, address in allocated:
+        [segment] = [
+            s for s in segments if s.kind == PT_LOAD and s.address <= address < s.address + s.bytes
+        ]
+        rights = bool(segment.flags & EXECUTE), bool(segment.flags & WRITE)
+        assert rights == (bool(flags & SHF_EXECINSTR), bool(flags & SHF_WRITE)), hex(address)
 
 
 def test_it_is_small(elf: bytes) -> None:
