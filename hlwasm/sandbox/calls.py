@@ -27,7 +27,7 @@ from hlwasm.native import _abi
 from hlwasm.native.handles import Counters, NativeSandbox
 from hlwasm.native.reports import LIMIT_NAMES, TRAP_CODES, parse_report
 from hlwasm.native.status import exception_of
-from hlwasm.sandbox.resources import GuestResource, ResourceTable
+from hlwasm.sandbox.resources import HeldResource, ResourceTable
 from hlwasm.sandbox.state import Guard
 from hlwasm.wit.model import Description
 
@@ -48,21 +48,25 @@ class CallLoop:
         native: the booted micro-VM.
         description: of the component that it will run.
         resource_classes: Python classes of guest resources, by type index.
+        guard: lets callers in; by default one at a time, told apart by their threads.
 
     Attributes:
+        guard: who may use the sandbox, and whether it is whole.
         description: of the component.
         export_memory, import_memory: the transfer memories.
         resources: converts handles.
-        bind_import: makes the server of host function number n, at its first call.
+        bind_import: makes the server of host function number n, at its first call. One under
+            the number of a drop goes before the usual one, which calls ``close``.
     """
 
     def __init__(
         self,
         native: NativeSandbox,
         description: Description,
-        resource_classes: dict[int, type[GuestResource]],
+        resource_classes: dict[int, type[HeldResource]],
+        guard: Guard | None = None,
     ) -> None:
-        self.guard = Guard()
+        self.guard = guard or Guard()
         self.description = description
         self.import_memory = native.window(_abi.WINDOW_IMPORT_BRIDGE)
         self.export_memory = native.window(_abi.WINDOW_EXPORT_BRIDGE)
@@ -102,10 +106,15 @@ class CallLoop:
             if kind:
                 self._serve(kind)
         except BaseException as error:
-            self._poison_unless_ready(error)
+            self.poison_unless_ready(error)
             raise
         if self._lent:
             self.resources.end_call()
+
+    def call(self, index: int) -> int:
+        """Enters ``call-index`` and returns the kind of its first exit."""
+        kind: int = self._call(self._pointer, index)
+        return kind
 
     def poison(self, error: BaseException) -> None:
         """What the call gave back is not valid: the guest cannot be trusted to be whole."""
@@ -121,12 +130,13 @@ class CallLoop:
             if kind:
                 self._serve(kind)
         except BaseException as error:
-            self._poison_unless_ready(error)
+            self.poison_unless_ready(error)
             raise
         finally:
             self.end()
 
-    def _poison_unless_ready(self, error: BaseException) -> None:
+    def poison_unless_ready(self, error: BaseException) -> None:
+        """A call ended with ``error``: the sandbox is poisoned if its guest did not end."""
         # KeyboardInterrupt can come between any two bytecodes, also when the guest is not
         # running: then the last exit is still (or again) a finished command.
         at_ready = self._native.exit.kind == self._native.lib.HLW_EXIT_DONE
@@ -147,13 +157,22 @@ class CallLoop:
             self.end()
 
     def _drop_now(self, number: int) -> None:
+        index = self.prepare_drop(number)
+        if index is not None:
+            self.invoke(index)
+
+    def prepare_drop(self, number: int) -> int | None:
+        """Lowers the handle of a held resource; returns the index of the call that drops it.
+
+        None where there is nothing to drop: a restore took the handle away.
+        """
         held = self.resources.release(number)
         if held is None:
-            return  # a restore took the handle away
+            return None
         type_index, handle = held
         data = _abi.TRANSFER_DATA
         _DROP_PARAMETERS.pack_into(self.export_memory, _abi.TRANSFER_CURSOR, data + 16, handle)
-        self.invoke(self._drops[type_index])
+        return self._drops[type_index]
 
     def _collect_garbage(self) -> None:
         try:
@@ -167,50 +186,76 @@ class CallLoop:
 
     def _serve(self, kind: int) -> None:
         """Serves exits until the command is done."""
-        native, guard = self._native, self.guard
-        lib, at = native.lib, native.exit
-        guard.host_thread = get_ident()
+        guard = self.guard
+        guard.host_caller = get_ident()
         try:
             while kind:
-                if kind == lib.HLW_EXIT_HOST_CALL:
-                    kind = self._host_call(at.value0, at.value1)
-                elif kind == lib.HLW_EXIT_INTERRUPTED:
-                    # Python's signal handlers have run by now; what they raised is raised.
-                    if at.code:
-                        raise Cancelled("the call was cancelled")
-                    kind = lib.hlw_resume(self._pointer)
-                elif kind == lib.HLW_EXIT_LOG:
-                    log(LOGGER, at.value0 % 64, "%s", parse_report(native.text())[0])
-                    kind = lib.hlw_resume(self._pointer)
-                else:
-                    raise self._failure(kind)
+                kind = self.serve_exit(kind)
         finally:
-            guard.host_thread = None
+            guard.host_caller = None
 
-    def _host_call(self, function: int, pointer: int) -> int:
-        # What is raised here ends the call: the guest does not run again. It could only
-        # unwind, and a hostile one would not, so that it would outlive Ctrl-C.
-        if function & _abi.TRANSFER_DROP_RESOURCE:
-            self._destroy(function & ~_abi.TRANSFER_DROP_RESOURCE, pointer)
-            result = 0
+    def serve_exit(self, kind: int) -> int:
+        """Serves one exit, runs the vCPU to the next one and returns its kind.
+
+        Raises:
+            Trap, GuestFault, …: the exit ends the command; or what a host function raised.
+        """
+        native = self._native
+        lib, at = native.lib, native.exit
+        if kind == lib.HLW_EXIT_HOST_CALL:
+            # What is raised here ends the call: the guest does not run again. It could only
+            # unwind, and a hostile one would not, so that it would outlive Ctrl-C.
+            return self.answer(self.server(at.value0)(at.value1))
+        if kind == lib.HLW_EXIT_INTERRUPTED:
+            # Python's signal handlers have run by now; what they raised is raised.
+            if at.code:
+                raise Cancelled("the call was cancelled")
+        elif kind == lib.HLW_EXIT_LOG:
+            log(LOGGER, at.value0 % 64, "%s", parse_report(native.text())[0])
         else:
-            serve = self._serves.get(function) or self._bind(function)
-            result = serve(pointer)
+            raise self._failure(kind)
+        return self.resume()
+
+    def answer(self, result: int) -> int:
+        """Answers the host call that the guest waits for, and runs it to its next exit."""
         kind: int = self._answer(self._pointer, 0, result)
         return kind
 
+    def resume(self) -> int:
+        """Goes on after an exit that wants no answer, to the next one."""
+        kind: int = self._native.lib.hlw_resume(self._pointer)
+        return kind
+
+    def server(self, function: int) -> Serve:
+        """What serves host function number n, or the drop of a host resource; asked for each
+        call, bound at the first.
+
+        Raises:
+            GuestDataError: the guest made the number up.
+        """
+        return self._serves.get(function) or self._bind(function)
+
     def _bind(self, function: int) -> Serve:
-        try:
-            bind = self.bind_import[function]
-        except KeyError:
-            raise GuestDataError(f"the guest called an unknown host function: {function}") from None
-        serve = self._serves[function] = bind()
+        bind = self.bind_import.get(function)
+        if bind is not None:
+            serve = bind()
+        elif function & _abi.TRANSFER_DROP_RESOURCE:
+            serve = self._bind_destructor(function & ~_abi.TRANSFER_DROP_RESOURCE)
+        else:
+            raise GuestDataError(f"the guest called an unknown host function: {function}")
+        self._serves[function] = serve
         return serve
 
-    def _destroy(self, number: int, rep: int) -> None:
+    def _bind_destructor(self, number: int) -> Serve:
         if number not in self._destructors:
             raise GuestDataError(f"the guest dropped a resource of an unknown type: {number}")
-        self.resources.destroy_host(self._destructors[number], rep)
+        type_index = self._destructors[number]
+
+        def destroy(rep: int) -> int:
+            self.resources.destroy_host(type_index, rep)
+            return 0
+
+        return destroy
 
     def _failure(self, kind: int) -> BaseException:
         """The exception for an exit that ends the command."""
@@ -250,11 +295,24 @@ class CallLoop:
             LimitExceeded: the component needs more than the limits allow.
             Trap: the component trapped while it was instantiated.
         """
+        self.load()
+        self.command(*self.instantiation(description, table_elements))
+
+    def load(self) -> None:
+        """Loads the artifact; calls no host function.
+
+        Raises:
+            ArtifactError: the guest runtime cannot load it.
+        """
         try:
             self.command(_abi.COMMAND_LOAD, _abi.ARTIFACT, self._native.artifact_bytes)
         except GuestFault as error:
             raise ArtifactError(f"the guest runtime cannot load the artifact: {error}") from error
-        self.command(
+
+    @staticmethod
+    def instantiation(description: Description, table_elements: int) -> tuple[int, ...]:
+        """The command that instantiates the component: it, and its arguments."""
+        return (
             _abi.COMMAND_INSTANTIATE,
             description.call_count,
             description.import_pages,

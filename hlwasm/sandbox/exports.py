@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from hlwasm.codec.functions import bind_export
-from hlwasm.sandbox.calls import CallLoop
 from hlwasm.sandbox.imports import interface_keys
-from hlwasm.sandbox.resources import GuestResource
+from hlwasm.sandbox.resources import HeldResource
 from hlwasm.wit.model import Description, Function, Resource
 from hlwasm.wit.names import identifier, python_function_name, upper_camel_case
+
+# Makes the callable of an exported function.
+Bind = Callable[[Function], Callable[..., Any]]
 
 
 class ResourceClasses:
@@ -27,24 +28,24 @@ class ResourceClasses:
 
     def __init__(self, description: Description) -> None:
         self._description = description
-        self.by_type: dict[int, type[GuestResource]] = {}
+        self.by_type: dict[int, type[HeldResource]] = {}
 
-    def build(self, loop: CallLoop) -> None:
+    def build(self, bind: Bind, base: type[HeldResource]) -> None:
         """Makes the class of each resource that the component exports functions of."""
         functions: dict[int, list[Function]] = {}
         for function in self._description.exports:
             if function.resource is not None:
                 functions.setdefault(function.resource, []).append(function)
         for type_index, members in functions.items():
-            self.by_type[type_index] = self._build_class(type_index, members, loop)
+            self.by_type[type_index] = self._build_class(type_index, members, bind, base)
 
     def _build_class(
-        self, type_index: int, members: list[Function], loop: CallLoop
-    ) -> type[GuestResource]:
+        self, type_index: int, members: list[Function], bind: Bind, base: type[HeldResource]
+    ) -> type[HeldResource]:
         resource = self._description.types[type_index]
         namespace: dict[str, Any] = {"__slots__": (), "__doc__": resource.docs}
         for function in members:
-            call = bind_export(function, loop)
+            call = bind(function)
             if function.kind == "constructor":
                 namespace["__new__"] = _constructor(call)
                 # __new__ returns a finished object, and Python calls __init__ on it again.
@@ -53,11 +54,11 @@ class ResourceClasses:
                 namespace[python_function_name(function.name)] = staticmethod(call)
             else:
                 namespace[python_function_name(function.name)] = call
-        return type(upper_camel_case(resource.name or "resource"), (GuestResource,), namespace)
+        return type(upper_camel_case(resource.name or "resource"), (base,), namespace)
 
 
 def _constructor(call: Callable[..., Any]) -> Callable[..., Any]:
-    def construct(cls: type[GuestResource], /, *arguments: Any, **named: Any) -> Any:
+    def construct(cls: type[HeldResource], /, *arguments: Any, **named: Any) -> Any:
         return call(*arguments, **named)
 
     return construct
@@ -92,20 +93,20 @@ class InterfaceExports(_Namespace):
     """
 
     def __init__(
-        self, name: str, functions: list[Function], types: dict[str, Callable[[], Any]], loop: Any
+        self, name: str, functions: list[Function], types: dict[str, Callable[[], Any]], bind: Bind
     ) -> None:
         self._owner = name
         self._resolvers = {**types}
         self._functions = {function.name: function for function in functions}
         for function in functions:
             if function.resource is None:
-                self._resolvers[python_function_name(function.name)] = _binder(function, loop)
-        self._loop = loop
+                self._resolvers[python_function_name(function.name)] = partial(bind, function)
+        self._bind = bind
 
     def __getitem__(self, name: str) -> Callable[..., Any]:
         """The function of this WIT name, such as ``"add"`` or ``"[method]stream.read"``."""
         try:
-            return bind_export(self._functions[name], self._loop)
+            return self._bind(self._functions[name])
         except KeyError:
             known = ", ".join(self._functions) or "no functions"
             raise KeyError(f"{self._owner} has no function {name!r}; it has {known}") from None
@@ -122,7 +123,7 @@ class Exports(_Namespace):
     out where that is unambiguous).
     """
 
-    def __init__(self, description: Description, classes: ResourceClasses, loop: CallLoop) -> None:
+    def __init__(self, description: Description, classes: ResourceClasses, bind: Bind) -> None:
         self._owner = "the component"
         self._resolvers = {}
         self._items: dict[str, Any] = {}
@@ -132,12 +133,12 @@ class Exports(_Namespace):
             functions.setdefault(function.interface, []).append(function)
         for function in functions.pop(None, []):
             if function.resource is None:
-                self._items[function.name] = _binder(function, loop)
+                self._items[function.name] = partial(bind, function)
                 self._resolvers[python_function_name(function.name)] = self._items[function.name]
         interfaces = [i.name for i in description.interfaces if i.direction == "export"]
         for name in dict.fromkeys([*interfaces, *(n for n in functions if n is not None)]):
             types = _type_resolvers(description, name, classes)
-            self._add_interface(name, InterfaceExports(name, functions.get(name, []), types, loop))
+            self._add_interface(name, InterfaceExports(name, functions.get(name, []), types, bind))
 
     def _add_interface(self, name: str, interface: InterfaceExports) -> None:
         for key in interface_keys(name):
@@ -176,10 +177,6 @@ class Exports(_Namespace):
 
     def __repr__(self) -> str:
         return f"<exports: {', '.join(self)}>"
-
-
-def _binder(function: Function, loop: CallLoop) -> Callable[[], Any]:
-    return lambda: bind_export(function, loop)
 
 
 def _type_resolvers(

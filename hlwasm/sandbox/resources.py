@@ -2,7 +2,7 @@
 
 A host resource crosses as a number (its rep) that only this table gives a meaning.
 A guest resource is an index into the export bridge's handle table, held by a
-:class:`GuestResource`.
+:class:`HeldResource`.
 
 A snapshot holds the table too. Restoring one follows these rules:
 
@@ -36,28 +36,26 @@ REP_LIMIT = 1 << 31
 TABLE_LIMIT = 1 << 20
 
 
-class GuestResource:
-    """A resource that lives in the component.
-
-    Close it with ``drop()`` or ``with``; one that is garbage is dropped before the
+class HeldResource:
+    """A resource that lives in the component; one that is garbage is dropped before the
     sandbox's next call.
     """
 
     __slots__ = ("__weakref__", "_finalizer", "_handle", "_number", "_owner", "_type_index")
 
-    _finalizer: weakref.finalize[..., GuestResource]
+    _finalizer: weakref.finalize[..., HeldResource]
     _handle: int | None
     # Under which the table knows what this object holds; never used twice.
     _number: int
     _owner: ResourceTable
     _type_index: int
 
-    def __new__(cls, *_: Any, **__: Any) -> GuestResource:
+    def __new__(cls, *_: Any, **__: Any) -> HeldResource:
         """Resources come from the component; a class whose WIT has a constructor overrides this."""
         raise TypeError(f"{cls.__name__} has no constructor in its WIT")
 
     @classmethod
-    def _from_handle(cls, owner: ResourceTable, type_index: int, handle: int) -> GuestResource:
+    def _from_handle(cls, owner: ResourceTable, type_index: int, handle: int) -> HeldResource:
         self = object.__new__(cls)
         self._owner = owner
         self._type_index = type_index
@@ -74,18 +72,13 @@ class GuestResource:
         self._finalizer = weakref.finalize(self, self._owner.forget_guest, self._number)
         self._finalizer.atexit = False
 
-    def drop(self) -> None:
-        """Gives the resource back; its destructor runs in the guest. Idempotent."""
+    def _give_up(self) -> bool:
+        """Gives up the handle, which the table still holds; False where it was before."""
         handle, self._handle = self._handle, None
-        if handle is not None:
-            self._finalizer.detach()
-            self._owner.drop_guest(self._number)
-
-    def __enter__(self) -> GuestResource:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.drop()
+        if handle is None:
+            return False
+        self._finalizer.detach()
+        return True
 
     def __repr__(self) -> str:
         name = self._owner.type_name(self._type_index)
@@ -98,6 +91,42 @@ class GuestResource:
         return f"<{name} {state}>"
 
 
+class GuestResource(HeldResource):
+    """A guest resource of a :class:`~hlwasm.Sandbox`. Close it with ``drop()`` or ``with``."""
+
+    __slots__ = ()
+
+    def drop(self) -> None:
+        """Gives the resource back; its destructor runs in the guest. Idempotent."""
+        if self._give_up():
+            self._owner.drop_guest(self._number)
+
+    def __enter__(self) -> GuestResource:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.drop()
+
+
+class AsyncGuestResource(HeldResource):
+    """A guest resource of an :class:`~hlwasm.AsyncSandbox`. Close it with ``await drop()`` or
+    ``async with``.
+    """
+
+    __slots__ = ()
+
+    async def drop(self) -> None:
+        """Gives the resource back; its destructor runs in the guest. Idempotent."""
+        if self._give_up():
+            await self._owner.drop_guest(self._number)
+
+    async def __aenter__(self) -> AsyncGuestResource:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.drop()
+
+
 class ResourceTable:
     """The resources of one sandbox; converts between handles and objects for the codecs.
 
@@ -105,16 +134,21 @@ class ResourceTable:
         description: the component's.
         drop: drops the guest resource of this number, which it then asks :meth:`release` for.
         classes: Python classes of guest resources by type index, where there are any.
+
+    Attributes:
+        drop_guest: drops a guest resource now: ``drop``, or an asynchronous one.
+        plain_class: of guest resources that have no class of their own.
     """
 
     def __init__(
         self,
         description: Description,
-        drop: Callable[[int], None],
-        classes: dict[int, type[GuestResource]],
+        drop: Callable[[int], Any],
+        classes: dict[int, type[HeldResource]],
     ) -> None:
         self._description = description
-        self._drop = drop
+        self.drop_guest = drop
+        self.plain_class: type[HeldResource] = GuestResource
         self._classes = classes
         self._host: dict[tuple[int, int], Any] = {}
         self._lent: set[tuple[int, int]] = set()
@@ -172,7 +206,7 @@ class ResourceTable:
         """Takes a resource that the guest gives."""
         if self._resource(type_index).side == "host":
             return self._take(type_index, handle)
-        kind = self._classes.get(type_index, GuestResource)
+        kind = self._classes.get(type_index, self.plain_class)
         return kind._from_handle(self, type_index, handle)
 
     def lift_borrow(self, type_index: int, handle: int) -> Any:
@@ -208,9 +242,13 @@ class ResourceTable:
     def _unknown(self, type_index: int, rep: int) -> GuestDataError:
         return GuestDataError(f"the guest passed an unknown {self.type_name(type_index)}: {rep}")
 
-    def destroy_host(self, type_index: int, rep: int) -> None:
-        """The guest dropped a host resource: its ``close`` is called where it has one."""
-        _close(self._take(type_index, rep))
+    def destroy_host(self, type_index: int, rep: int) -> Any:
+        """The guest dropped a host resource: calls its ``close`` where it has one.
+
+        Returns:
+            What ``close`` returned: something to await where it is asynchronous.
+        """
+        return close_host(self._take(type_index, rep))
 
     def end_call(self) -> None:
         """Takes back what was lent for the call."""
@@ -228,13 +266,15 @@ class ResourceTable:
         Raises:
             BaseException: the first that a ``close`` raised; all are called.
         """
+        _close_all(self.take_all()).reraise()
+
+    def take_all(self) -> list[Any]:
+        """The host resources that the guest still holds, newest first; it holds none now."""
         self.end_call()
         self._changed = True
-        values = list(self._host.values())
+        values = list(reversed(self._host.values()))
         self._host.clear()
-        error = _close_all(reversed(values))
-        if error is not None:
-            raise error
+        return values
 
     # Snapshots ------------------------------------------------------------------
 
@@ -306,9 +346,7 @@ class ResourceTable:
         self._held.update(state.guest if ours else ())
         self.garbage[:] = state.garbage if ours else ()
         self._settle(state)
-        error = _close_all(gone)
-        if error is not None:
-            raise error
+        _close_all(gone).reraise()
 
     def _settle(self, state: HostResources) -> None:
         """The table is in this state now."""
@@ -331,7 +369,7 @@ class ResourceTable:
 
     def _guest_handle(self, type_index: int, value: Any) -> int:
         name = self.type_name(type_index)
-        if not isinstance(value, GuestResource) or value._type_index != type_index:
+        if not isinstance(value, HeldResource) or value._type_index != type_index:
             raise WitTypeError(f"expected a {name} of this component, got {value!r}")
         if value._owner is not self:
             raise WitValueError(f"this {name} belongs to another sandbox")
@@ -364,30 +402,44 @@ class ResourceTable:
         self._changed = True
         return self._held.pop(number, None)
 
-    def drop_guest(self, number: int) -> None:
-        """Drops a guest resource now."""
-        self._drop(number)
-
     def forget_guest(self, number: int) -> None:
-        """Finaliser of a :class:`GuestResource`; see ``garbage``."""
+        """Finaliser of a :class:`HeldResource`; see ``garbage``."""
         self.garbage.append(number)
 
 
-def _close(value: Any) -> None:
+def close_host(value: Any) -> Any:
+    """Closes a host resource where it can be; returns what its ``close`` returned."""
     close = getattr(value, "close", None)
-    if callable(close):
-        close()
+    return close() if callable(close) else None
 
 
-def _close_all(values: Iterable[Any]) -> BaseException | None:
-    """Closes every one of them; returns the first exception and logs the others."""
-    first: BaseException | None = None
+class Closing:
+    """Several closings, each in a ``with`` statement: all are done, whatever they raise.
+
+    The first exception is kept, the others are logged.
+    """
+
+    def __init__(self) -> None:
+        self._first: BaseException | None = None
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
+        if error is not None and self._first is not None:
+            log(__name__, WARNING, "closing a host resource failed: %r", error)
+        elif error is not None:
+            self._first = error
+        return True
+
+    def reraise(self) -> None:
+        """Raises the first exception, if there was one."""
+        if self._first is not None:
+            raise self._first
+
+
+def _close_all(values: Iterable[Any]) -> Closing:
+    closing = Closing()
     for value in values:
-        try:
-            _close(value)
-        except BaseException as error:
-            if first is None:
-                first = error
-            else:
-                log(__name__, WARNING, "closing a %s failed: %r", type(value).__name__, error)
-    return first
+        with closing:
+            close_host(value)
+    return closing

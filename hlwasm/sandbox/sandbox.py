@@ -2,37 +2,39 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from hlwasm.codec.functions import bind_import
+from hlwasm.codec.functions import bind_export, bind_import
 from hlwasm.errors import Cancelled, Err, HlwasmError, ProgramExit
 from hlwasm.native.handles import Counters, NativeSandbox
 from hlwasm.native.library import load_library
 from hlwasm.sandbox.calls import CallLoop, Serve
-from hlwasm.sandbox.exports import Exports, ResourceClasses
+from hlwasm.sandbox.exports import Bind, Exports, ResourceClasses
 from hlwasm.sandbox.imports import Linker, Provider, Resolver
 from hlwasm.sandbox.limits import Limits, window_bytes
-from hlwasm.sandbox.state import Status
+from hlwasm.sandbox.resources import GuestResource, HeldResource
+from hlwasm.sandbox.state import Guard, Status
 from hlwasm.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from hlwasm.component import Component
+    from hlwasm.wit.model import Function
 
 
-class Sandbox:
-    """One component running in one micro-VM.
-
-    Made by :meth:`hlwasm.Component.instantiate`. One thread may use it at a time; another
-    gets :class:`hlwasm.SandboxBusy`. Close it, or use it in a ``with`` statement.
+class SandboxBase:
+    """What all sandboxes are, apart from how they are called.
 
     Attributes:
         component: what it runs.
         exports: the component's exports; see :class:`hlwasm.sandbox.exports.Exports`.
         limits: what it may use.
     """
+
+    exports: Exports
 
     def __init__(
         self,
@@ -42,76 +44,69 @@ class Sandbox:
         limits: Limits,
     ) -> None:
         self._steps = steps = Stopwatch()
-        description = component.description
         # Link first: it needs no VM, and its errors are the likeliest.
-        linked = Linker(description, imports, providers).link()
+        self._linker = linker = Linker(component.description, imports, providers)
+        self._linked = linker.link()
         steps.step("linking")
-        load_library()
-        steps.step("library")
         self.component = component
         self.limits = limits
         self._providers = providers
+        self._guard = Guard()
+
+    def _boot(self) -> NativeSandbox:
+        """Makes the micro-VM and its call loop, which knows no host functions yet."""
+        description, limits, steps = self.component.description, self.limits, self._steps
+        load_library()
+        steps.step("library")
         native = NativeSandbox(
             window_bytes=window_bytes(description, limits),
             ram_bytes=limits.runtime_memory,
-            artifact_fd=component.artifact.fd,
-            artifact_bytes=component.artifact.code_bytes,
+            artifact_fd=self.component.artifact.fd,
+            artifact_bytes=self.component.artifact.code_bytes,
         )
         steps.step("VM")
         steps.split(native.steps())
-        classes = ResourceClasses(description)
-        self._loop = loop = CallLoop(native, description, classes.by_type)
-        loop.bind_import = _import_binders(component, loop, linked)
-        try:
-            loop.load_and_instantiate(description, limits.table_elements)
-            classes.build(loop)
-            self.exports = Exports(description, classes, loop)
-            steps.step("instantiation")
-        except BaseException:
-            self.close()
-            raise
+        self._classes = ResourceClasses(description)
+        self._loop = CallLoop(native, description, self._classes.by_type, self._guard)
+        return native
+
+    def _export(self, bind: Bind, base: type[HeldResource]) -> None:
+        """The component is instantiated: its exports can be called."""
+        self._classes.build(bind, base)
+        self.exports = Exports(self.component.description, self._classes, bind)
+        self._steps.step("instantiation")
 
     @property
     def status(self) -> Status:
         """What the sandbox can do now."""
-        return self._loop.guard.current()
+        return self._guard.current()
 
     @property
     def poison_reason(self) -> str | None:
         """Why the sandbox is poisoned, None where it is not."""
-        return self._loop.guard.reason
+        return self._guard.reason
 
-    def run(self) -> int:
-        """Runs the program: the component's ``wasi:cli/run``.
-
-        Returns:
-            The program's exit code.
+    def _program(self) -> Callable[[], Any]:
+        """The component's ``wasi:cli/run``.
 
         Raises:
             HlwasmError: the component is not a command.
-            Trap, GuestFault, …: as for any call.
         """
         try:
-            interface = self.exports["wasi:cli/run"]
+            program: Callable[[], Any] = self.exports["wasi:cli/run"].run
         except KeyError:
             raise HlwasmError(
                 f"{self.component.name} is not a program: it does not export wasi:cli/run; "
                 "call its functions through .exports or `hlwasm call`"
             ) from None
-        try:
-            interface.run()
-        except ProgramExit as exit_request:
-            return exit_request.code
-        except Err:
-            return 1
-        return 0
+        return program
 
     def cancel(self) -> None:
         """Makes the call that is running, or the next one, raise :class:`hlwasm.Cancelled`.
 
         Any thread may call this; the sandbox is poisoned by it.
         """
-        if self._loop.guard.status is not Status.CLOSED:
+        if self._guard.status is not Status.CLOSED:
             self._loop.kick()
             # A host function that waits for input or time ends then, too.
             for provider in self._providers:
@@ -123,9 +118,64 @@ class Sandbox:
 
     def counters(self) -> Counters:
         """What the sandbox has done since it was made."""
-        if self._loop.guard.status is Status.CLOSED:
-            self._loop.guard.refuse()
+        if self._guard.status is Status.CLOSED:
+            self._guard.refuse()
         return self._loop.counters()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.component.name}: {self.status.value}>"
+
+
+def exit_code(end: ProgramExit | Err[Any]) -> int:
+    """The exit code of a program that ended in this way."""
+    return end.code if isinstance(end, ProgramExit) else 1
+
+
+class Sandbox(SandboxBase):
+    """One component running in one micro-VM.
+
+    Made by :meth:`hlwasm.Component.instantiate`. One thread may use it at a time; another
+    gets :class:`hlwasm.SandboxBusy`. Close it, or use it in a ``with`` statement.
+    """
+
+    def __init__(
+        self,
+        component: Component,
+        imports: Any,
+        providers: Sequence[Provider],
+        limits: Limits,
+    ) -> None:
+        super().__init__(component, imports, providers, limits)
+        self._boot()
+        loop = self._loop
+        functions = {function.index: function for function in component.description.imports}
+        loop.bind_import = {
+            index: partial(_bind_import, functions[index], loop, resolve)
+            for index, resolve in self._linked.items()
+        }
+        try:
+            loop.load_and_instantiate(component.description, limits.table_elements)
+            self._export(partial(bind_export, context=loop), GuestResource)
+        except BaseException:
+            self.close()
+            raise
+
+    def run(self) -> int:
+        """Runs the program: the component's ``wasi:cli/run``.
+
+        Returns:
+            The program's exit code.
+
+        Raises:
+            HlwasmError: the component is not a command.
+            Trap, GuestFault, …: as for any call.
+        """
+        program = self._program()
+        try:
+            program()
+        except (ProgramExit, Err) as end:
+            return exit_code(end)
+        return 0
 
     def close(self) -> None:
         """Frees the micro-VM and closes the host resources that it held. Idempotent.
@@ -133,7 +183,7 @@ class Sandbox:
         Raises:
             SandboxBusy, ReentrantCall: a call is running.
         """
-        if self._loop.guard.close():
+        if self._guard.close():
             try:
                 self._loop.close()
             finally:
@@ -151,16 +201,6 @@ class Sandbox:
     ) -> None:
         self.close()
 
-    def __repr__(self) -> str:
-        return f"<Sandbox of {self.component.name}: {self.status.value}>"
 
-
-def _import_binders(
-    component: Component, loop: CallLoop, linked: dict[int, Resolver]
-) -> dict[int, Callable[[], Serve]]:
-    functions = {function.index: function for function in component.description.imports}
-
-    def binder(index: int, resolve: Resolver) -> Callable[[], Serve]:
-        return lambda: bind_import(functions[index], loop, resolve())
-
-    return {index: binder(index, resolve) for index, resolve in linked.items()}
+def _bind_import(function: Function, loop: CallLoop, resolve: Resolver) -> Serve:
+    return bind_import(function, loop, resolve())

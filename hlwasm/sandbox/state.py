@@ -13,6 +13,7 @@ from __future__ import annotations
 
 # Not by way of threading, which is slower to import than this is to use.
 from _thread import get_ident
+from collections.abc import Callable
 from enum import Enum
 from typing import NoReturn
 
@@ -36,19 +37,28 @@ class Guard:
     refused. The dictionary is a lock that tells who holds it: a signal handler may raise
     right behind the operation, before its result is seen (KeyboardInterrupt does), and
     the sandbox must not stay occupied then.
+
+    Args:
+        caller: identifies who calls now, by default its thread.
+        callers: what callers are, in the singular, for messages.
     """
 
-    __slots__ = ("_enter", "_holder", "end", "host_thread", "ready", "reason", "status")
+    __slots__ = (
+        "_caller", "_callers", "_enter", "_holder",
+        "end", "host_caller", "ready", "reason", "status",
+    )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, caller: Callable[[], object] = get_ident, callers: str = "thread") -> None:
+        self._caller = caller
+        self._callers = callers
         self._holder: dict[None, object] = {}
         self._enter = self._holder.setdefault
         self.end = self._holder.clear
         self.ready = True
         self.status = Status.READY
         self.reason: str | None = None
-        # The thread that runs a host function of this sandbox, while it does.
-        self.host_thread: int | None = None
+        # Who runs a host function of this sandbox, while it does.
+        self.host_caller: object = None
 
     def begin(self) -> None:
         """Enters; every ``begin`` that returns is followed by one ``end``.
@@ -79,18 +89,19 @@ class Guard:
             raise SandboxPoisoned(
                 f"the sandbox is poisoned: {self.reason}; close it and instantiate a new one"
             )
-        if self.host_thread == get_ident():
+        if self.host_caller is not None and self.host_caller == self._caller():
             raise ReentrantCall(
                 "a host function cannot call the sandbox that is calling it; "
                 "return first, or use a second sandbox"
             )
         raise SandboxBusy(
-            "the sandbox is running in another thread; use one sandbox per thread, or a lock"
+            f"the sandbox is running in another {self._callers}; "
+            f"use one sandbox per {self._callers}, or a lock"
         )
 
     def poison(self, reason: str) -> None:
-        """The guest did not run to its end. Called by the holder."""
-        if self.status is not Status.CLOSED:
+        """The guest did not run to its end. Called by the holder; the first reason counts."""
+        if self.status is Status.READY:
             self.ready = False
             self.status = Status.POISONED
             self.reason = reason

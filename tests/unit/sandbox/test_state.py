@@ -46,7 +46,7 @@ def test_another_thread_gets_busy() -> None:
 def test_a_host_function_gets_reentrant() -> None:
     guard = Guard()
     guard.begin()
-    guard.host_thread = threading.get_ident()
+    guard.host_caller = threading.get_ident()
     with pytest.raises(ReentrantCall):
         guard.begin()
     with pytest.raises(ReentrantCall):
