@@ -25,8 +25,8 @@ class ResourceConverter(Protocol):
     def lift_borrow(self, type_index: int, handle: int) -> Any: ...
 
 
-class CallContext(Protocol):
-    """One sandbox, as generated codecs see it.
+class Context(Protocol):
+    """One sandbox, as codecs see it: all but how it is run.
 
     A guest call is ``begin``, lower, ``invoke``, lift, ``end``; ``end`` is called
     exactly when ``begin`` returned. The memories are read anew for each call, between
@@ -41,14 +41,28 @@ class CallContext(Protocol):
     @property
     def resources(self) -> ResourceConverter: ...
 
+    def poison(self, error: GuestDataError) -> None:
+        """The result of a guest call was not valid; called before ``end``."""
+
+    def end(self) -> None:
+        """Ends the guest call, however it went."""
+
+
+class CallContext(Context, Protocol):
+    """A sandbox that runs while the caller waits."""
+
     def begin(self) -> None:
         """Starts a guest call; raises a SandboxStateError if there can be none now."""
 
     def invoke(self, index: int) -> None:
         """Runs ``call-index`` to its end, serving host calls; raises what ended it."""
 
-    def poison(self, error: GuestDataError) -> None:
-        """The result of a guest call was not valid; called before ``end``."""
 
-    def end(self) -> None:
-        """Ends the guest call, however it went."""
+class AsyncCallContext(Context, Protocol):
+    """A sandbox whose calls are awaited."""
+
+    async def begin(self) -> None:
+        """As :meth:`CallContext.begin`."""
+
+    async def invoke(self, index: int) -> None:
+        """As :meth:`CallContext.invoke`."""

@@ -18,9 +18,9 @@ from hlwasm.wit.python_types import python_types
 from hlwasm.wit.type_text import function_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
-    from hlwasm.codec.context import CallContext
+    from hlwasm.codec.context import AsyncCallContext, CallContext
     from hlwasm.codec.generated import GeneratedCode
 
 # How often the plain codec does the work before code is generated. A program's `run` is
@@ -34,8 +34,9 @@ _PLAIN_HOST_LISTS = 1
 class _ExportCode:
     """What all sandboxes share of one exported function."""
 
-    def __init__(self, function: Function) -> None:
+    def __init__(self, function: Function, asynchronous: bool) -> None:
         self.function = function
+        self.asynchronous = asynchronous
         self.label = label_of(function)
         self.name = self.label.rpartition(".")[2]
         self.names = parameter_names(function)
@@ -56,7 +57,7 @@ class _ExportCode:
         if self.generated is None:
             from hlwasm.codec.generated import FunctionGenerator
 
-            self.generated = FunctionGenerator(self.plain).export(self.name)
+            self.generated = FunctionGenerator(self.plain, self.asynchronous).export(self.name)
         return self.generated
 
     def stub(self) -> CodeType:
@@ -65,7 +66,9 @@ class _ExportCode:
             names = ", ".join(self.names)
             scope: dict[str, FunctionType] = {}
             # Not by compile(), which spends 1 ms on making the classes of syntax trees.
-            exec(f"def {self.name}({names}): return _present()({names})", {}, scope)
+            asynchronous, wait = ("async ", "await ") if self.asynchronous else ("", "")
+            text = f"{asynchronous}def {self.name}({names}): return {wait}_present()({names})"
+            exec(text, {}, scope)
             code = scope[self.name].__code__
             self._stub = code.replace(co_filename=f"<hlwasm stub: {self.label}>")
         return self._stub
@@ -78,22 +81,46 @@ def bind_export(function: Function, context: CallContext) -> Callable[..., Any]:
     WitValueError for arguments that do not fit, Err for the error arm of a result,
     GuestDataError for a result that is not valid, and whatever ``context`` raises.
     """
-    cache, key = function.description.cache, ("export", function.index)
+    shared = _export_code(function, asynchronous=False)
+
+    def plain_call(*arguments: Any) -> Any:
+        return shared.plain.call(context, arguments)
+
+    calls_left = _PLAIN_GUEST_CALLS
+    if _takes_lists(function) or _is_list(function, function.result):
+        calls_left = 0
+    return _bind_export(shared, context, plain_call, calls_left)
+
+
+def bind_async_export(function: Function, context: AsyncCallContext) -> Callable[..., Any]:
+    """Makes the coroutine function that calls a guest function; otherwise as
+    :func:`bind_export`. Always generated: a plain codec that awaits would be one more.
+    """
+    shared = _export_code(function, asynchronous=True)
+    return _bind_export(shared, context, None, 0)
+
+
+def _export_code(function: Function, asynchronous: bool) -> _ExportCode:
+    cache, key = function.description.cache, ("export", function.index, asynchronous)
     found = cache.get(key)
     if found is None:
-        found = cache[key] = _ExportCode(function)
-    shared: _ExportCode = found
+        found = cache[key] = _ExportCode(function, asynchronous)
+    assert isinstance(found, _ExportCode)
+    return found
+
+
+def _bind_export(
+    shared: _ExportCode,
+    context: CallContext | AsyncCallContext,
+    plain_call: Callable[..., Any] | None,
+    plain_calls: int,
+) -> Callable[..., Any]:
     if shared.generated is not None:
         call = shared.generated.bind(shared.generated.namespace(context))
     else:
         namespace: dict[str, Any] = {"__builtins__": builtins.__dict__}
         call = stub = FunctionType(shared.stub(), namespace, shared.name)
-        calls_left = _PLAIN_GUEST_CALLS
-        if _takes_lists(function) or _is_list(function, function.result):
-            calls_left = 0
-
-        def plain_call(*arguments: Any) -> Any:
-            return shared.plain.call(context, arguments)
+        calls_left = plain_calls
 
         def generate() -> FunctionType:
             generated = shared.generate()
@@ -104,7 +131,7 @@ def bind_export(function: Function, context: CallContext) -> Callable[..., Any]:
         def present() -> Callable[..., Any]:
             nonlocal calls_left
             calls_left -= 1
-            return plain_call if calls_left >= 0 else generate()
+            return plain_call if plain_call and calls_left >= 0 else generate()
 
         namespace["_present"] = present
         namespace["_generate"] = generate
@@ -146,8 +173,9 @@ def bind_import(
                 from hlwasm.codec.generated import FunctionGenerator
 
                 code = cache[key] = FunctionGenerator(plain).import_()
-            fast = _bind_server(code, context, implementation)
-            return fast(pointer)
+            server: Callable[[int], int] = _bind_server(code, context, implementation)
+            fast = server
+            return server(pointer)
         calls_left -= 1
         arguments = plain.lift_params(context, pointer)
         try:
@@ -161,9 +189,26 @@ def bind_import(
     return serve
 
 
+def bind_async_import(
+    function: Function, context: AsyncCallContext, implementation: Callable[..., Any]
+) -> Callable[[int], Awaitable[int]]:
+    """Makes the server of a host function that may be asynchronous; otherwise as
+    :func:`bind_import`. What ``implementation`` returns is awaited where it can be.
+    """
+    cache, key = function.description.cache, ("import", function.index, True)
+    code = cache.get(key)
+    if code is None:
+        from hlwasm.codec.generated import FunctionGenerator
+
+        code = cache[key] = FunctionGenerator(PlainFunction(function), asynchronous=True).import_()
+    return _bind_server(code, context, implementation)
+
+
 def _bind_server(
-    generated: GeneratedCode, context: CallContext, implementation: Callable[..., Any]
-) -> Callable[[int], int]:
+    generated: GeneratedCode,
+    context: CallContext | AsyncCallContext,
+    implementation: Callable[..., Any],
+) -> Callable[[int], Any]:
     namespace = generated.namespace(context)
     namespace["_implementation"] = implementation
     return generated.bind(namespace)

@@ -9,7 +9,7 @@ from types import CodeType, FunctionType
 from typing import Any, cast
 
 from hlwasm.codec.complexity import Complexity
-from hlwasm.codec.context import CallContext
+from hlwasm.codec.context import AsyncCallContext, CallContext
 from hlwasm.codec.fast_values import Unusual
 from hlwasm.codec.lift import LiftEmitter
 from hlwasm.codec.lower import LowerEmitter
@@ -46,7 +46,7 @@ class GeneratedCode(Frozen):
     constants: dict[str, Any]
     text: str
 
-    def namespace(self, context: CallContext) -> dict[str, Any]:
+    def namespace(self, context: CallContext | AsyncCallContext) -> dict[str, Any]:
         """The globals for one sandbox."""
         resources = context.resources
         return {
@@ -73,10 +73,17 @@ class FunctionGenerator:
     Whatever is too large for generated code, or owns resources in places other than a
     parameter or the result itself, is left to the plain codec: an owned resource is
     converted once, so nothing may fail and be done again after its conversion.
+
+    Args:
+        plain: the function's plain codec.
+        asynchronous: generates a coroutine function, for an ``AsyncCallContext``.
     """
 
-    def __init__(self, plain: PlainFunction) -> None:
+    def __init__(self, plain: PlainFunction, asynchronous: bool = False) -> None:
         self._plain = plain
+        self._asynchronous = asynchronous
+        self._def = "async def" if asynchronous else "def"
+        self._await = "await " if asynchronous else ""
         self._function = plain.function
         self._reference = plain.reference
         cache = plain.function.description.cache
@@ -93,12 +100,12 @@ class FunctionGenerator:
     def export(self, name: str) -> GeneratedCode:
         """The Python function that calls this guest function."""
         source, function = self._source, self._function
-        with source.block(f"def {name}({', '.join(self._names)}):"):
-            source.line("_begin()")
+        with source.block(f"{self._def} {name}({', '.join(self._names)}):"):
+            source.line(f"{self._await}_begin()")
             with source.block("try:"):
                 source.line("_memory = _context.export_memory")
                 self._export_params()
-                source.line(f"_invoke({function.index})")
+                source.line(f"{self._await}_invoke({function.index})")
                 self._export_result()
             with source.block("finally:"):
                 source.line("_end()")
@@ -212,19 +219,28 @@ class FunctionGenerator:
     def import_(self) -> GeneratedCode:
         """The server of this host function: address of the parameters → of the result."""
         source, plain = self._source, self._plain
-        with source.block("def serve(_pointer):"):
+        with source.block(f"{self._def} serve(_pointer):"):
             source.line("_memory = _context.import_memory")
             self._import_params()
-            call = f"_value = _implementation({self._arguments()})"
             if plain.fallible:
                 with source.block("try:"):
-                    source.line(call)
+                    self._call_implementation()
                 with source.block("except _Err as _error:"):
                     source.line("_value = _error")
             else:
-                source.line(call)
+                self._call_implementation()
             self._import_result()
         return self._compile("serve")
+
+    def _call_implementation(self) -> None:
+        source = self._source
+        source.line(f"_value = _implementation({self._arguments()})")
+        if self._asynchronous:
+            # Only here: most sandboxes are synchronous, and inspect takes long to import.
+            from inspect import isawaitable
+
+            with source.block(f"if {source.constant('isawaitable', isawaitable)}(_value):"):
+                source.line("_value = await _value")
 
     def _import_params(self) -> None:
         source, plain = self._source, self._plain

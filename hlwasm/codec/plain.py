@@ -27,7 +27,7 @@ from hlwasm.wit.values import Ok
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hlwasm.codec.context import CallContext
+    from hlwasm.codec.context import CallContext, Context
 
 # Offsets in a transfer memory; host_guest_abi/src/transfer.rs says more.
 CURSOR = 60
@@ -120,7 +120,7 @@ class PlainFunction:
 
     def lower_params(
         self,
-        context: CallContext,
+        context: Context,
         arguments: Sequence[Any],
         handles: Sequence[int | None] = (),
     ) -> None:
@@ -155,7 +155,7 @@ class PlainFunction:
                 self.reference.lower(state, self.types[index], offset, value, self.paths[index])
         struct.pack_into("<I", memory, CURSOR, state.cursor)
 
-    def lift_result(self, context: CallContext) -> Any:
+    def lift_result(self, context: Context) -> Any:
         """Reads the result of an export.
 
         Raises:
@@ -182,7 +182,7 @@ class PlainFunction:
 
     # Imports
 
-    def lift_params(self, context: CallContext, pointer: int) -> list[Any]:
+    def lift_params(self, context: Context, pointer: int) -> list[Any]:
         """Reads the arguments of a host call from the record at ``pointer``.
 
         Raises:
@@ -202,7 +202,7 @@ class PlainFunction:
             for ref, offset, path in zip(self.types, self.offsets, self.paths, strict=True)
         ]
 
-    def lower_result(self, context: CallContext, value: Any) -> int:
+    def lower_result(self, context: Context, value: Any) -> int:
         """Writes a host function's result at the cursor; returns its address.
 
         For a fallible function ``value`` is Ok, Err or the bare success payload.
