@@ -9,7 +9,7 @@ their WIT name or their Python name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -32,8 +32,29 @@ Resolver = Callable[[], Implementation]
 _MISSING = object()
 
 
+class Suspended(BaseException):
+    """Raised by a provider's host function instead of waiting: it did nothing yet, and is to
+    be called again, with the same arguments, when ``until()`` has been awaited.
+
+    No Exception: it is for the call loop alone.
+    """
+
+    def __init__(self, until: Callable[[], Awaitable[None]]) -> None:
+        super().__init__()
+        self.until = until
+
+
 class Provider(Protocol):
-    """A source of interfaces, such as WASI."""
+    """A source of interfaces, such as WASI.
+
+    Attributes:
+        suspends: set while a host function runs that may raise :class:`Suspended`.
+    """
+
+    suspends: bool
+
+    def restartable(self, interface: str, function: str) -> bool:
+        """Whether the host function of these WIT names does nothing before it waits."""
 
     def provides(self, name: str) -> bool:
         """Whether it has the interface of this WIT name, with all functions."""
@@ -167,6 +188,10 @@ class Linker:
         description: the component's.
         given: what the user passed as imports.
         providers: asked for interfaces that the user did not give, in order.
+
+    Attributes:
+        provided: the interfaces that come from providers, by WIT name, and from which; known
+            when linked.
     """
 
     def __init__(
@@ -175,6 +200,7 @@ class Linker:
         self._description = description
         self._given = given
         self._providers = tuple(providers)
+        self.provided: dict[str | None, Provider] = {}
         self._problems: list[str] = []
         self._used: set[str] = set()
 
@@ -225,6 +251,7 @@ class Linker:
             return
         for provider in self._providers:
             if provider.provides(name):
+                self.provided[name] = provider
                 for function in functions:
                     linked[function.index] = self._later(provider, function)
                 return

@@ -38,6 +38,13 @@ _INTERFACES = {
     "wasi:random/insecure": ("random", "Insecure"),
     "wasi:random/insecure-seed": ("random", "InsecureSeed"),
 }
+# What does nothing before it waits, so that it can be called again instead of waiting.
+_RESTARTABLE = {
+    ("wasi:io/poll", "poll"),
+    ("wasi:io/poll", "[method]pollable.block"),
+    ("wasi:io/streams", "[method]input-stream.blocking-read"),
+    ("wasi:io/streams", "[method]input-stream.blocking-skip"),
+}
 
 
 class WasiHost:
@@ -88,6 +95,20 @@ class WasiHost:
         if series != "0.2" or not (patch.isascii() and patch.isdecimal()):
             return False
         return interface.startswith("wasi:") and "/" in interface
+
+    @property
+    def suspends(self) -> bool:
+        """Whether a wait raises ``Suspended``; set while a restartable function runs."""
+        return self.waiter.suspends
+
+    @suspends.setter
+    def suspends(self, value: bool) -> None:
+        self.waiter.suspends = value
+
+    @staticmethod
+    def restartable(interface: str, function: str) -> bool:
+        """Whether a function, by its WIT names, does nothing before it waits."""
+        return (interface.partition("@")[0], function) in _RESTARTABLE
 
     @cached_property
     def stdin(self) -> InputStream:

@@ -12,6 +12,8 @@ import select
 import time
 from _thread import allocate_lock
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NoReturn
 
 from hlwasm.frozen import Frozen
 
@@ -68,6 +70,10 @@ class Waiter:
     Args:
         clock: the monotonic clock, in nanoseconds.
         sleep: waits for so many nanoseconds of a clock that is not this machine's.
+
+    Attributes:
+        suspends: waits raise :class:`~hlwasm.sandbox.imports.Suspended` instead, where an
+            event loop can wait for the same.
     """
 
     def __init__(
@@ -76,6 +82,7 @@ class Waiter:
         sleep: Callable[[int], object] | None = None,
     ) -> None:
         self.clock = clock
+        self.suspends = False
         self._sleep = sleep
         # Guards the two below: an interrupt comes from any thread.
         self._lock = allocate_lock()
@@ -106,19 +113,28 @@ class Waiter:
             # Finer than poll can.
             time.sleep(remaining / 1e9)
             return
-        poller = select.poll()
-        poller.register(self._wake_descriptor(), READABLE)
-        events: dict[int, int] = {}
+        events = {self._wake_descriptor(): READABLE}
         for interest in interests:
             if interest.descriptor is not None:
                 events[interest.descriptor] = events.get(interest.descriptor, 0) | interest.events
-        for descriptor, wanted in events.items():
-            poller.register(descriptor, wanted)
         timeout = None if remaining is None else min(remaining // _MILLISECOND, _LONGEST_POLL)
         if UNKNOWN in interests:
             timeout = _LOOK_AGAIN if timeout is None else min(timeout, _LOOK_AGAIN)
+        if self.suspends:
+            self._raise_pending()
+            self._suspend(events, timeout)
+        poller = select.poll()
+        for descriptor, wanted in events.items():
+            poller.register(descriptor, wanted)
         poller.poll(timeout)
         self._raise_pending()
+
+    @staticmethod
+    def _suspend(events: dict[int, int], timeout: int | None) -> NoReturn:
+        from hlwasm.sandbox.imports import Suspended
+        from hlwasm.wasi.async_waits import poll
+
+        raise Suspended(partial(poll, events, timeout))
 
     def interrupt(self, error: BaseException) -> None:
         """Raises ``error`` in the guest's wait: the present one, or else the next.

@@ -149,6 +149,10 @@ def test_private_attributes_are_never_imports() -> None:
 
 class FakeWasi:
     asked = 0
+    suspends = False
+
+    def restartable(self, interface: str, function: str) -> bool:
+        return False
 
     def provides(self, name: str) -> bool:
         return name == HOST
