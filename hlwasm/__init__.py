@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         WitTypeError,
         WitValueError,
     )
+    from hlwasm.sandbox.async_sandbox import AsyncSandbox
     from hlwasm.sandbox.limits import Limits
     from hlwasm.sandbox.sandbox import Sandbox
     from hlwasm.sandbox.state import Status
@@ -62,6 +63,7 @@ __version__ = "0.1.0"
 
 # Imported at first use. The other names are exceptions and what belongs to them.
 _MODULES = {
+    "AsyncSandbox": "hlwasm.sandbox.async_sandbox",
     "Cache": "hlwasm.artifact",
     "Component": "hlwasm.component",
     "Limits": "hlwasm.sandbox.limits",
@@ -75,6 +77,7 @@ _MODULES = {
 
 __all__ = [
     "ArtifactError",
+    "AsyncSandbox",
     "Cache",
     "Cancelled",
     "CompileError",

@@ -15,6 +15,7 @@ from hlwasm.wit.model import Description
 
 if TYPE_CHECKING:
     from hlwasm.artifact import Artifact, Progress
+    from hlwasm.sandbox.async_sandbox import Instantiation
     from hlwasm.wasi import Wasi
 
 DEFAULT_TRANSFER_MEMORY = 64 << 20
@@ -137,6 +138,31 @@ class Component:
             Trap: the component trapped while it was instantiated.
         """
         return Sandbox(self, imports, self._providers(wasi), limits or Limits())
+
+    def instantiate_async(
+        self,
+        imports: Any = None,
+        *,
+        wasi: Wasi | None = None,
+        limits: Limits | None = None,
+    ) -> Instantiation:
+        """As :meth:`instantiate`, for asyncio: see :class:`hlwasm.AsyncSandbox`.
+
+        ``await`` it, or use it in an ``async with`` statement::
+
+            async with component.instantiate_async({"fetch": fetch}) as sandbox:
+                await sandbox.exports.next(4)
+
+        Functions in ``imports`` may be coroutine functions. What :meth:`instantiate` raises
+        is raised when it is awaited.
+        """
+        from hlwasm.sandbox.async_sandbox import AsyncSandbox, Instantiation
+
+        async def start() -> AsyncSandbox:
+            providers = self._providers(wasi)
+            return await AsyncSandbox(self, imports, providers, limits or Limits()).start()
+
+        return Instantiation(start)
 
     def _providers(self, wasi: Wasi | None) -> list[Any]:
         names = (i.name for i in self.description.interfaces if i.direction == "import")

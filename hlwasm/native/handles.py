@@ -11,6 +11,9 @@ from hlwasm.frozen import Frozen
 from hlwasm.native.library import load_library
 from hlwasm.native.status import raise_status
 
+# The signal of kicks counts from SIGRTMIN; see native_vmm/src/kick/signal.rs.
+_KICK_SIGNAL = 11
+
 
 class Counters(Frozen):
     """What a sandbox has done since it was made; each is a count."""
@@ -135,6 +138,20 @@ class NativeSandbox:
         with self._life:
             if self.pointer is not None:
                 self.lib.hlw_kick(self.pointer)
+
+    @staticmethod
+    def interrupt(thread: int) -> None:
+        """Makes the run in that thread return early, as signals do: it can be resumed.
+
+        Without effect where the thread is between two runs. There must be a sandbox, for
+        the first one installs the signal's handler.
+
+        Args:
+            thread: a Python thread's ident.
+        """
+        from signal import SIGRTMIN, pthread_kill
+
+        pthread_kill(thread, SIGRTMIN + _KICK_SIGNAL)
 
     def close(self) -> None:
         """Frees the VM. The caller sees to it that no call is running."""

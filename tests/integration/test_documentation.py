@@ -15,6 +15,7 @@ import pytest
 
 import hlwasm
 import hlwasm.component
+import hlwasm.sandbox.async_sandbox
 import hlwasm.wit.names
 
 ROOT = Path(__file__).parent.parent.parent
@@ -27,7 +28,9 @@ def blocks(language: str) -> list[str]:
 
 
 @pytest.mark.hypervisor
-@pytest.mark.parametrize("module", [hlwasm.component, hlwasm.wit.names])
+@pytest.mark.parametrize(
+    "module", [hlwasm.component, hlwasm.sandbox.async_sandbox, hlwasm.wit.names]
+)
 def test_docstrings(module: object) -> None:
     result = doctest.testmod(module)  # type: ignore[arg-type]
     assert result.attempted > 0
