@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from hlwasm.sandbox.async_sandbox import AsyncSandbox
     from hlwasm.sandbox.limits import Limits
     from hlwasm.sandbox.sandbox import Sandbox
+    from hlwasm.sandbox.snapshot import Snapshot
     from hlwasm.sandbox.state import Status
     from hlwasm.wasi import Wasi
     from hlwasm.wit.values import Ok, Some
@@ -69,6 +70,7 @@ _MODULES = {
     "Limits": "hlwasm.sandbox.limits",
     "Ok": "hlwasm.wit.values",
     "Sandbox": "hlwasm.sandbox.sandbox",
+    "Snapshot": "hlwasm.sandbox.snapshot",
     "Some": "hlwasm.wit.values",
     "Status": "hlwasm.sandbox.state",
     "Wasi": "hlwasm.wasi",
@@ -105,6 +107,7 @@ __all__ = [
     "SandboxClosed",
     "SandboxPoisoned",
     "SandboxStateError",
+    "Snapshot",
     "SnapshotError",
     "Some",
     "Status",

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from hlwasm.artifact import Cache, CompileOptions, prepare
 from hlwasm.errors import LimitExceeded, LoadError
-from hlwasm.sandbox.limits import WASM_PAGE, Limits
+from hlwasm.native.handles import Configuration
+from hlwasm.sandbox.limits import WASM_PAGE, Limits, window_bytes
 from hlwasm.sandbox.sandbox import Sandbox
 from hlwasm.wit.model import Description
 
@@ -137,7 +138,7 @@ class Component:
             LimitExceeded: the component needs more than the limits allow.
             Trap: the component trapped while it was instantiated.
         """
-        return Sandbox(self, imports, self._providers(wasi), limits or Limits())
+        return Sandbox(self, imports, wasi, limits or Limits())
 
     def instantiate_async(
         self,
@@ -159,10 +160,22 @@ class Component:
         from hlwasm.sandbox.async_sandbox import AsyncSandbox, Instantiation
 
         async def start() -> AsyncSandbox:
-            providers = self._providers(wasi)
-            return await AsyncSandbox(self, imports, providers, limits or Limits()).start()
+            return await AsyncSandbox(self, imports, wasi, limits or Limits()).start()
 
         return Instantiation(start)
+
+    def configuration(self, limits: Limits) -> Configuration:
+        """What native sandboxes of it are made of.
+
+        Raises:
+            LimitExceeded: the component needs more than the limits allow.
+        """
+        return Configuration(
+            window_bytes(self.description, limits),
+            limits.runtime_memory,
+            self.artifact.fd,
+            self.artifact.code_bytes,
+        )
 
     def _providers(self, wasi: Wasi | None) -> list[Any]:
         names = (i.name for i in self.description.interfaces if i.direction == "import")

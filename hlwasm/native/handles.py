@@ -6,10 +6,10 @@ from _thread import RLock
 from collections.abc import Sequence
 from typing import Any
 
-from hlwasm.errors import SandboxClosed
+from hlwasm.errors import SandboxClosed, SnapshotError
 from hlwasm.frozen import Frozen
 from hlwasm.native.library import load_library
-from hlwasm.native.status import raise_status
+from hlwasm.native.status import last_error, raise_status
 
 # The signal of kicks counts from SIGRTMIN; see native_vmm/src/kick/signal.rs.
 _KICK_SIGNAL = 11
@@ -25,6 +25,106 @@ class Counters(Frozen):
     exceptions: int
     protects: int
     interrupts: int
+    restores: int
+    restored_pages: int
+    restore_scans: int
+
+
+class Configuration(Frozen):
+    """What a native sandbox is made of.
+
+    Attributes:
+        window_bytes: capacity of each window, in bytes.
+        ram_bytes: the guest's RAM, in bytes.
+        artifact_fd: descriptor of the artifact; stays the caller's.
+        artifact_bytes: length of the artifact, in bytes.
+        scripted: use the scripted driver (tests without a hypervisor).
+    """
+
+    window_bytes: Sequence[int]
+    ram_bytes: int
+    artifact_fd: int
+    artifact_bytes: int
+    scripted: bool = False
+
+    def to_native(self, ffi: Any, lib: Any) -> tuple[Any, Any]:
+        """The ``hlw_config *``, and what has to stay alive with it."""
+        windows = ffi.new("uint64_t[]", list(self.window_bytes))
+        config = ffi.new(
+            "hlw_config *",
+            {
+                "driver": lib.HLW_DRIVER_SCRIPTED if self.scripted else lib.HLW_DRIVER_KVM,
+                "window_count": len(self.window_bytes),
+                "window_bytes": windows,
+                "ram_bytes": self.ram_bytes,
+                "artifact_fd": self.artifact_fd,
+                "artifact_bytes": self.artifact_bytes,
+            },
+        )
+        return config, windows
+
+
+class NativeSnapshot:
+    """Owns an ``hlw_snapshot``: a guest that waits for a command, saved. Any thread may use it.
+
+    Attributes:
+        pointer: the ``hlw_snapshot *``.
+    """
+
+    __slots__ = ("ffi", "lib", "pointer")
+
+    def __init__(self, ffi: Any, lib: Any, pointer: Any) -> None:
+        self.ffi, self.lib = ffi, lib
+        self.pointer = ffi.gc(pointer, lib.hlw_snapshot_free)
+
+    @classmethod
+    def load(
+        cls, configuration: Configuration, fd: int, position: int, size: int, record: bytes
+    ) -> NativeSnapshot:
+        """Takes a part of a file as a snapshot.
+
+        Args:
+            configuration: of the sandboxes to be made.
+            fd: descriptor of the file; stays the caller's.
+            position: where the part begins.
+            size: its length, in bytes.
+            record: what :meth:`save` returned with it.
+
+        Raises:
+            SnapshotError: damaged, or of another configuration or machine.
+            NativeError: a system call failed.
+        """
+        ffi, lib = load_library()
+        config, _alive = configuration.to_native(ffi, lib)
+        out = ffi.new("hlw_snapshot **")
+        data = ffi.from_buffer(record)
+        status = lib.hlw_snapshot_load(config, fd, position, size, data, len(record), out)
+        if status == lib.HLW_ERROR_INPUT:
+            raise SnapshotError(last_error(ffi, lib))
+        if status < 0:
+            raise_status(ffi, lib, status)
+        return cls(ffi, lib, out[0])
+
+    def save(self, fd: int, position: int) -> tuple[int, bytes]:
+        """Writes the pages to a file from a position on; returns their size and a record.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        size, record = self.ffi.new("uint64_t *"), self.ffi.new("hlw_buffer *")
+        status = self.lib.hlw_snapshot_save(self.pointer, fd, position, size, record)
+        if status < 0:
+            raise OSError(last_error(self.ffi, self.lib))
+        try:
+            return size[0], bytes(self.ffi.buffer(record.data, record.length))
+        finally:
+            self.lib.hlw_buffer_free(record[0])
+
+    @property
+    def size(self) -> int:
+        """Bytes of memory, or of its file, that it holds."""
+        size: int = self.lib.hlw_snapshot_bytes(self.pointer)
+        return size
 
 
 class NativeSandbox:
@@ -40,22 +140,13 @@ class NativeSandbox:
     __slots__ = ("_life", "artifact_bytes", "exit", "ffi", "lib", "pointer", "views")
 
     def __init__(
-        self,
-        *,
-        window_bytes: Sequence[int],
-        ram_bytes: int,
-        artifact_fd: int,
-        artifact_bytes: int,
-        scripted: bool = False,
+        self, configuration: Configuration, snapshot: NativeSnapshot | None = None
     ) -> None:
-        """Makes the VM and boots the guest to its first ready.
+        """Makes the VM and boots the guest to its first ready, or copies a snapshot.
 
         Args:
-            window_bytes: capacity of each window, in bytes.
-            ram_bytes: the guest's RAM, in bytes.
-            artifact_fd: descriptor of the artifact; stays the caller's.
-            artifact_bytes: length of the artifact, in bytes.
-            scripted: use the scripted driver (tests without a hypervisor).
+            configuration: what it is made of.
+            snapshot: of a sandbox with the same configuration.
 
         Raises:
             NoHypervisorFound: no usable /dev/kvm.
@@ -66,25 +157,29 @@ class NativeSandbox:
         # Held where another thread than the sandbox's uses the pointer, so that it is not
         # freed meanwhile. Reentrant: a signal handler that kicks may interrupt `close`.
         self._life = RLock()
-        self.artifact_bytes = artifact_bytes
-        windows = ffi.new("uint64_t[]", list(window_bytes))
-        config = ffi.new(
-            "hlw_config *",
-            {
-                "driver": lib.HLW_DRIVER_SCRIPTED if scripted else lib.HLW_DRIVER_KVM,
-                "window_count": len(window_bytes),
-                "window_bytes": windows,
-                "ram_bytes": ram_bytes,
-                "artifact_fd": artifact_fd,
-                "artifact_bytes": artifact_bytes,
-            },
-        )
+        self.artifact_bytes = configuration.artifact_bytes
         out = ffi.new("hlw_sandbox **")
-        status = lib.hlw_sandbox_new(config, out)
+        if snapshot is None:
+            config, _alive = configuration.to_native(ffi, lib)
+            status = lib.hlw_sandbox_new(config, out)
+        else:
+            status = lib.hlw_sandbox_from_snapshot(snapshot.pointer, out)
         if status < 0:
             raise_status(ffi, lib, status)
         self.pointer = ffi.gc(out[0], lib.hlw_sandbox_free)
         self.exit = lib.hlw_last_exit(self.pointer)
+
+    def snapshot(self) -> NativeSnapshot:
+        """Saves the guest, which waits for a command.
+
+        Raises:
+            NativeError: there is no memory for it.
+        """
+        out = self.ffi.new("hlw_snapshot **")
+        status = self.lib.hlw_snapshot_take(self.pointer, out)
+        if status < 0:
+            raise_status(self.ffi, self.lib, status)
+        return NativeSnapshot(self.ffi, self.lib, out[0])
 
     def command(self, command: int, *arguments: int) -> int:
         """Runs a command to its first exit and returns the exit's kind."""

@@ -18,13 +18,13 @@ from hlwasm.sandbox.resources import AsyncGuestResource, Closing, close_host
 from hlwasm.sandbox.sandbox import SandboxBase, exit_code
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from hlwasm.component import Component
     from hlwasm.native.handles import NativeSandbox
     from hlwasm.sandbox.calls import Serve
     from hlwasm.sandbox.imports import Provider, Resolver
     from hlwasm.sandbox.limits import Limits
+    from hlwasm.sandbox.snapshot import Snapshot
+    from hlwasm.wasi import Wasi
     from hlwasm.wit.model import Function
 
 
@@ -92,10 +92,11 @@ class AsyncSandbox(SandboxBase):
         self,
         component: Component,
         imports: Any,
-        providers: Sequence[Provider],
+        wasi: Wasi | None,
         limits: Limits,
+        snapshot: Snapshot | None = None,
     ) -> None:
-        super().__init__(component, imports, providers, limits)
+        super().__init__(component, imports, wasi, limits, snapshot)
         self._guard = task_guard()
         self._workers = workers.shared()
         self._native: NativeSandbox | None = None
@@ -114,7 +115,8 @@ class AsyncSandbox(SandboxBase):
 
     def _boot_and_load(self) -> bool:
         self._native = self._boot()
-        self._loop.load()
+        if self._snapshot is None:
+            self._loop.load()
         return True
 
     async def _instantiate(self) -> None:
@@ -136,7 +138,11 @@ class AsyncSandbox(SandboxBase):
                 if _abi.TRANSFER_DROP_RESOURCE | each.number in awaited
             },
         }
-        await calls.command(*self._loop.instantiation(description, self.limits.table_elements))
+        if self._snapshot is None:
+            limits = self.limits
+            await calls.command(*self._loop.instantiation(description, limits.table_elements))
+        else:
+            self._host().restore(self._snapshot._host)
         self._export(partial(bind_async_export, context=calls), AsyncGuestResource)
 
     def _awaited(self) -> frozenset[int]:
@@ -184,6 +190,31 @@ class AsyncSandbox(SandboxBase):
         except (ProgramExit, Err) as end:
             return exit_code(end)
         return 0
+
+    async def restore(self, snapshot: Snapshot) -> None:
+        """Puts the sandbox back to a snapshot; see :meth:`hlwasm.Sandbox.restore`.
+
+        Raises:
+            SandboxBusy, ReentrantCall, SandboxClosed, SnapshotError: see there.
+        """
+
+        def restore() -> bool:
+            # Values are lowered in the event loop's thread, and the guest runs in others.
+            self._restore(snapshot, False)
+            return True
+
+        await self._workers.run(restore, always=True)
+
+    def fork(self, imports: Any = None, *, wasi: Wasi | None = None) -> Instantiation:
+        """A second sandbox that goes on from the same state: await it, or use it in an
+        ``async with`` statement; see :meth:`hlwasm.Sandbox.fork`.
+
+        Raises:
+            SandboxStateError, SnapshotError: as for :meth:`snapshot`.
+        """
+        given = self._imports if imports is None else imports
+        grants = self._wasi if wasi is None else wasi
+        return self.snapshot().instantiate_async(given, wasi=grants)
 
     async def aclose(self) -> None:
         """Frees the micro-VM and closes the host resources that it held. Idempotent.

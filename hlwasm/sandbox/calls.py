@@ -24,7 +24,7 @@ from hlwasm.errors import (
 )
 from hlwasm.logs import log
 from hlwasm.native import _abi
-from hlwasm.native.handles import Counters, NativeSandbox
+from hlwasm.native.handles import Counters, NativeSandbox, NativeSnapshot
 from hlwasm.native.reports import LIMIT_NAMES, TRAP_CODES, parse_report
 from hlwasm.native.status import exception_of
 from hlwasm.sandbox.resources import HeldResource, ResourceTable
@@ -77,6 +77,7 @@ class CallLoop:
         self._pointer = native.pointer
         self._call = native.lib.hlw_call
         self._answer = native.lib.hlw_answer
+        self._restore = native.lib.hlw_restore
         self._garbage = self.resources.garbage
         self._lent = self.resources._lent
         self._serves: dict[int, Serve] = {}
@@ -319,6 +320,36 @@ class CallLoop:
             description.export_pages,
             table_elements,
         )
+
+    def snapshot(self) -> NativeSnapshot:
+        """Saves the guest. Between ``begin`` and ``end``."""
+        return self._native.snapshot()
+
+    def restore(self, snapshot: NativeSnapshot, alone: bool) -> None:
+        """Enters a sandbox that no call runs in, and puts the guest back to a snapshot.
+        ``end`` follows, unless this raises.
+
+        Args:
+            snapshot: of a sandbox of the same layout.
+            alone: values were lowered by no other thread than those that ran the guest.
+
+        Raises:
+            SandboxBusy, ReentrantCall, SandboxClosed: see there.
+            NativeError: the kernel has no memory left; the sandbox is of no use then.
+        """
+        guard = self.guard
+        guard.begin_restore()
+        status = self._restore(self._pointer, snapshot.pointer, alone)
+        if status < 0:
+            error = exception_of(self._native.ffi, self._native.lib, status)
+            self.poison_restored(error)
+            self.end()
+            raise error
+        guard.ready = True
+
+    def poison_restored(self, error: BaseException) -> None:
+        """The restore failed half-way."""
+        self.guard.poison(_summary(error))
 
     def counters(self) -> Counters:
         """What the native sandbox has counted."""

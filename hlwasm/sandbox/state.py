@@ -5,7 +5,7 @@
     READY ── call ──► RUNNING ── done ──► READY
       │                  │ trap, fault, deadline, host failure, interrupt
       │                  ▼
-      │              POISONED        (only close)
+      │              POISONED ── restore ──► READY
       └─────── close ──► CLOSED
 """
 
@@ -77,6 +77,25 @@ class Guard:
             raise
         self.refuse()
 
+    def begin_restore(self) -> None:
+        """Enters also where the sandbox is poisoned, which it no longer is then.
+
+        Raises:
+            SandboxBusy, ReentrantCall, SandboxClosed: see there.
+        """
+        caller = object()
+        try:
+            if self._enter(None, caller) is caller:
+                if self.status is not Status.CLOSED:
+                    self.status = Status.READY
+                    self.reason = None
+                    return
+                self.end()
+        except BaseException:
+            self._leave(caller)
+            raise
+        self.refuse()
+
     def _leave(self, caller: object) -> None:
         if self._holder.get(None) is caller:
             self.end()
@@ -87,7 +106,7 @@ class Guard:
             raise SandboxClosed("the sandbox is closed; instantiate a new one")
         if self.status is Status.POISONED:
             raise SandboxPoisoned(
-                f"the sandbox is poisoned: {self.reason}; close it and instantiate a new one"
+                f"the sandbox is poisoned: {self.reason}; restore it to a snapshot, or close it"
             )
         if self.host_caller is not None and self.host_caller == self._caller():
             raise ReentrantCall(

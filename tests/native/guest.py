@@ -13,7 +13,7 @@ import wasmtime
 from hlwasm.artifact.engine import compile_component
 from hlwasm.errors import Frame
 from hlwasm.native import _abi
-from hlwasm.native.handles import Counters, NativeSandbox
+from hlwasm.native.handles import Configuration, Counters, NativeSandbox
 from hlwasm.native.reports import parse_report
 from tests.native.composed import BRIDGE_PAGES
 
@@ -134,10 +134,12 @@ def guest(
     """A booted guest with an artifact: WAT, or a descriptor."""
     file = artifact(source) if isinstance(source, str) else source
     native = NativeSandbox(
-        window_bytes=windows,
-        ram_bytes=ram,
-        artifact_fd=-1 if file is None else file,
-        artifact_bytes=0 if file is None else os.fstat(file).st_size,
+        Configuration(
+            window_bytes=windows,
+            ram_bytes=ram,
+            artifact_fd=-1 if file is None else file,
+            artifact_bytes=0 if file is None else os.fstat(file).st_size,
+        )
     )
     try:
         yield Guest(native)

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Mapping
 
 from hlwasm.native import _abi
-from hlwasm.native.handles import NativeSandbox
+from hlwasm.native.handles import Configuration, NativeSandbox
 
 WORD = 8
 TRANSFER = _abi.TRANSFER_WASM_PAGE_BYTES
@@ -65,9 +65,11 @@ class Script:
 def scripted_sandbox() -> NativeSandbox:
     """A sandbox with two small transfer windows and the scripted driver."""
     return NativeSandbox(
-        window_bytes=[TRANSFER, TRANSFER],
-        ram_bytes=_abi.RAM_MIN_BYTES,
-        artifact_fd=-1,
-        artifact_bytes=0,
-        scripted=True,
+        Configuration(
+            window_bytes=[TRANSFER, TRANSFER],
+            ram_bytes=_abi.RAM_MIN_BYTES,
+            artifact_fd=-1,
+            artifact_bytes=0,
+            scripted=True,
+        )
     )

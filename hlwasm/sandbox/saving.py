@@ -1,0 +1,79 @@
+"""What a sandbox does with snapshots of itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hlwasm.errors import SnapshotError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hlwasm.component import Component
+    from hlwasm.sandbox.calls import CallLoop
+    from hlwasm.sandbox.host_state import HostSide
+    from hlwasm.sandbox.imports import Provider
+    from hlwasm.sandbox.limits import Limits
+    from hlwasm.sandbox.snapshot import Snapshot
+
+
+class Saving:
+    """The part of a sandbox that saves and restores it."""
+
+    component: Component
+    limits: Limits
+    _loop: CallLoop
+    _providers: Sequence[Provider]
+    _host_side: HostSide | None = None
+
+    def snapshot(self) -> Snapshot:
+        """Saves the state that the sandbox is in, between two calls.
+
+        Raises:
+            SandboxStateError: a call is running, or did not run to its end.
+            SnapshotError: the component holds something of the host that cannot be saved.
+        """
+        from hlwasm.sandbox.snapshot import Snapshot
+
+        loop = self._loop
+        loop.begin()
+        try:
+            host = self._host().capture()
+            return Snapshot(self.component, self.limits, loop.snapshot(), host)
+        finally:
+            loop.end()
+
+    def _restore(self, snapshot: Snapshot, alone: bool) -> None:
+        """See :meth:`Sandbox.restore`; ``alone`` as :meth:`CallLoop.restore` has it."""
+        if snapshot.component is not self.component or snapshot.limits is not self.limits:
+            self._check_compatible(snapshot)
+        loop = self._loop
+        loop.restore(snapshot._native, alone)
+        try:
+            (self._host_side or self._host()).restore(snapshot._host)
+        except BaseException as error:
+            loop.poison_restored(error)
+            raise
+        finally:
+            loop.end()
+
+    def _host(self) -> HostSide:
+        if self._host_side is None:
+            # Only here: most sandboxes are never saved.
+            from hlwasm.sandbox.host_state import HostSide
+
+            self._host_side = HostSide(self._loop.resources, self._providers)
+        return self._host_side
+
+    def _check_compatible(self, snapshot: Snapshot) -> None:
+        ours, theirs = self.component.artifact, snapshot.component.artifact
+        if ours is not theirs and ours.key != theirs.key:
+            raise SnapshotError(
+                f"the snapshot is of {snapshot.component.name}, and the sandbox runs "
+                f"{self.component.name}: restore it to a snapshot of the same component"
+            )
+        if snapshot.limits != self.limits:
+            raise SnapshotError(
+                "the snapshot was taken under other limits: give both sandboxes the same "
+                "Limits, or use snapshot.instantiate()"
+            )

@@ -1,0 +1,215 @@
+"""Snapshots in files.
+
+::
+
+    offset 0     header, one page: magic, version, position and size of the trailer, size of
+                 the pages, checksums of both
+    4096         pages of guest memory, as native_vmm writes them
+    behind them  trailer, JSON: what it is a snapshot of, the host's side, native_vmm's record
+
+The header is written last, into a new file that then takes the old one's place: a file that
+is there is whole. All sizes are checked against the file and against bounds before anything
+is read; what native_vmm finds in its part it takes for the work of a hostile guest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import struct
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hlwasm.artifact.fingerprint import abi_fingerprint, native_fingerprint
+from hlwasm.errors import SnapshotError
+from hlwasm.native.handles import NativeSnapshot
+from hlwasm.sandbox.host_state_json import decode, encode
+from hlwasm.sandbox.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from hlwasm.component import Component
+    from hlwasm.sandbox.limits import Limits
+
+MAGIC = b"HLWSNAP\n"
+VERSION = 1
+PAGE = 4096
+TRAILER_LIMIT = 64 << 20
+# Magic, version, reserved, position and size of the trailer, size of the pages, checksum of
+# the trailer, checksum of the pages, checksum of all that is before.
+_HEADER = struct.Struct("<8sII QQQ 32s 32s")
+_CHECKSUM_BYTES = 32
+_CHUNK = 1 << 20
+# A file still being written is younger than this.
+_ABANDONED_SECONDS = 3600.0
+
+
+def save(snapshot: Snapshot, path: str | os.PathLike[str]) -> None:
+    """See :meth:`Snapshot.save`."""
+    target = Path(path)
+    component = snapshot.component
+    described = {
+        "component": component.name,
+        "key": component.artifact.key,
+        "abi": abi_fingerprint(),
+        "native": native_fingerprint(),
+        "limits": snapshot.limits.as_dict(),
+        "host": encode(snapshot._host).decode(),
+    }
+    prefix = f".{target.name}.new-"
+    _remove_abandoned(target.parent, prefix)
+    fd, name = tempfile.mkstemp(prefix=prefix, dir=target.parent)
+    try:
+        try:
+            size, record = snapshot._native.save(fd, PAGE)
+            trailer = json.dumps({**described, "record": record.decode()}).encode()
+            if len(trailer) > TRAILER_LIMIT:
+                raise SnapshotError(
+                    f"the snapshot knows too much of the host for a file: {len(trailer)} bytes, "
+                    f"and the limit is {TRAILER_LIMIT}"
+                )
+            _write(fd, trailer, PAGE + size)
+            header = _HEADER.pack(
+                MAGIC, VERSION, 0, PAGE + size, len(trailer), size,
+                _checksum(trailer), _checksum_of_pages(fd, size),
+            )  # fmt: skip
+            _write(fd, header + _checksum(header), 0)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        Path(name).replace(target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(name).unlink()
+        raise
+    _sync_directory(target.parent)
+
+
+def load(
+    path: str | os.PathLike[str],
+    component: Component,
+    limits: Limits,
+    *,
+    verify: bool,
+    trusted: bool,
+) -> Snapshot:
+    """See :meth:`Snapshot.load`."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        size, trailer = _read(fd, verify)
+        _check_origin(trailer, component, limits)
+        host = decode(_text(trailer, "host").encode(), component.description, trusted=trusted)
+        native = NativeSnapshot.load(
+            component.configuration(limits), fd, PAGE, size, _text(trailer, "record").encode()
+        )
+        return Snapshot(component, limits, native, host)
+    except SnapshotError as error:
+        error.args = (f"{os.fspath(path)}: {error}",)
+        raise
+    finally:
+        os.close(fd)
+
+
+def _read(fd: int, verify: bool) -> tuple[int, dict[str, Any]]:
+    """Size of the pages, and the trailer."""
+    head = os.pread(fd, _HEADER.size + _CHECKSUM_BYTES, 0)
+    if head[:8] != MAGIC:
+        raise SnapshotError("not a snapshot file")
+    if len(head) < _HEADER.size + _CHECKSUM_BYTES:
+        raise SnapshotError("the snapshot file is cut off")
+    header, checksum = head[: _HEADER.size], head[_HEADER.size :]
+    _, version, _, position, length, size, trailer_sum, pages_sum = _HEADER.unpack(header)
+    if version != VERSION:
+        raise SnapshotError(
+            f"the snapshot file has format {version}, and this hlwasm reads {VERSION}"
+        )
+    if _checksum(header) != checksum:
+        raise SnapshotError("the snapshot file is damaged: its header is")
+    if length > TRAILER_LIMIT or position != PAGE + size:
+        raise SnapshotError("the snapshot file is damaged: its sizes are impossible")
+    if os.fstat(fd).st_size != position + length:
+        raise SnapshotError("the snapshot file is cut off, or something was added to it")
+    trailer = _read_exactly(fd, length, position)
+    if _checksum(trailer) != trailer_sum:
+        raise SnapshotError("the snapshot file is damaged: what describes it is")
+    if verify and _checksum_of_pages(fd, size) != pages_sum:
+        raise SnapshotError("the snapshot file is damaged: its pages are")
+    try:
+        parsed = json.loads(trailer)
+    except (ValueError, RecursionError) as error:
+        raise SnapshotError(f"the snapshot file is damaged: {error}") from None
+    if not isinstance(parsed, dict):
+        raise SnapshotError("the snapshot file is damaged: what describes it is")
+    return size, parsed
+
+
+def _check_origin(trailer: dict[str, Any], component: Component, limits: Limits) -> None:
+    if trailer.get("abi") != abi_fingerprint() or trailer.get("native") != native_fingerprint():
+        raise SnapshotError("the snapshot was made by another version of hlwasm: make it again")
+    if trailer.get("key") != component.artifact.key:
+        raise SnapshotError(
+            f"the snapshot is of another component ({trailer.get('component')!r}), or of another "
+            f"build of {component.name}: make it again"
+        )
+    saved, given = trailer.get("limits"), limits.as_dict()
+    if saved != given:
+        saved = saved if isinstance(saved, dict) else {}
+        differing = [name for name in given if saved.get(name) != given[name]]
+        values = ", ".join(f"{name}={saved.get(name)!r}" for name in differing)
+        raise SnapshotError(f"the snapshot was taken under other limits: pass Limits({values})")
+
+
+def _text(trailer: dict[str, Any], name: str) -> str:
+    text = trailer.get(name)
+    if not isinstance(text, str):
+        raise SnapshotError(f"the snapshot file is damaged: it has no {name}")
+    return text
+
+
+def _checksum(data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=_CHECKSUM_BYTES).digest()
+
+
+def _checksum_of_pages(fd: int, size: int) -> bytes:
+    digest = hashlib.blake2b(digest_size=_CHECKSUM_BYTES)
+    for position in range(0, size, _CHUNK):
+        digest.update(os.pread(fd, min(_CHUNK, size - position), PAGE + position))
+    return digest.digest()
+
+
+def _write(fd: int, data: bytes, position: int) -> None:
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(fd, view, position)
+        view, position = view[written:], position + written
+
+
+def _read_exactly(fd: int, size: int, position: int) -> bytes:
+    parts = []
+    while size:
+        part = os.pread(fd, size, position)
+        if not part:
+            raise SnapshotError("the snapshot file is cut off")
+        parts.append(part)
+        size, position = size - len(part), position + len(part)
+    return b"".join(parts)
+
+
+def _remove_abandoned(directory: Path, prefix: str) -> None:
+    """What a process left that was killed while it saved this snapshot."""
+    with contextlib.suppress(OSError):
+        for left in directory.glob(f"{prefix}*"):
+            if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:
+                left.unlink()
+
+
+def _sync_directory(directory: Path) -> None:
+    with contextlib.suppress(OSError):
+        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
