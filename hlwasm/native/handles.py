@@ -43,6 +43,7 @@ class NativeSandbox:
         ram_bytes: int,
         artifact_fd: int,
         artifact_bytes: int,
+        total_memory_bytes: int = 0,
         scripted: bool = False,
     ) -> None:
         """Makes the VM and boots the guest to its first ready.
@@ -52,6 +53,8 @@ class NativeSandbox:
             ram_bytes: the guest's RAM, in bytes.
             artifact_fd: descriptor of the artifact; stays the caller's.
             artifact_bytes: length of the artifact, in bytes.
+            total_memory_bytes: most bytes of all windows but the transfer windows
+                together, 0 for no limit.
             scripted: use the scripted driver (tests without a hypervisor).
 
         Raises:
@@ -74,6 +77,7 @@ class NativeSandbox:
                 "ram_bytes": ram_bytes,
                 "artifact_fd": artifact_fd,
                 "artifact_bytes": artifact_bytes,
+                "total_memory_bytes": total_memory_bytes,
             },
         )
         out = ffi.new("hlw_sandbox **")

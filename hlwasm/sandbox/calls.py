@@ -17,8 +17,8 @@ from hlwasm.errors import (
     GuestDataError,
     GuestFault,
     HlwasmError,
-    LimitExceeded,
     SandboxStateError,
+    TransferLimitExceeded,
     Trap,
     TrapCode,
 )
@@ -27,6 +27,8 @@ from hlwasm.native import _abi
 from hlwasm.native.handles import Counters, NativeSandbox
 from hlwasm.native.reports import LIMIT_NAMES, TRAP_CODES, parse_report
 from hlwasm.native.status import exception_of
+from hlwasm.sandbox.limits import Limits, guest_limit
+from hlwasm.sandbox.meter import CallMeter, FuelMeter, fuel_exhausted
 from hlwasm.sandbox.resources import GuestResource, ResourceTable
 from hlwasm.sandbox.state import Guard
 from hlwasm.wit.model import Description
@@ -48,9 +50,13 @@ class CallLoop:
         native: the booted micro-VM.
         description: of the component that it will run.
         resource_classes: Python classes of guest resources, by type index.
+        limits: what each call may use.
 
     Attributes:
         description: of the component.
+        meter: what the running call has used.
+        fuel: makes calls with fuel, None where the artifact does not count it.
+        count_bytes: the meter's.
         export_memory, import_memory: the transfer memories.
         resources: converts handles.
         bind_import: makes the server of host function number n, at its first call.
@@ -61,7 +67,12 @@ class CallLoop:
         native: NativeSandbox,
         description: Description,
         resource_classes: dict[int, type[GuestResource]],
+        limits: Limits | None = None,
     ) -> None:
+        self._limits = limits = limits or Limits()
+        self.meter = CallMeter(limits)
+        self.count_bytes = self.meter.count_bytes
+        self.fuel: FuelMeter | None = None
         self.guard = Guard()
         self.description = description
         self.import_memory = native.window(_abi.WINDOW_IMPORT_BRIDGE)
@@ -170,6 +181,7 @@ class CallLoop:
         native, guard = self._native, self.guard
         lib, at = native.lib, native.exit
         guard.host_thread = get_ident()
+        self.meter.begin()
         try:
             while kind:
                 if kind == lib.HLW_EXIT_HOST_CALL:
@@ -180,6 +192,7 @@ class CallLoop:
                         raise Cancelled("the call was cancelled")
                     kind = lib.hlw_resume(self._pointer)
                 elif kind == lib.HLW_EXIT_LOG:
+                    self.meter.count_log(at.text_bytes)
                     log(LOGGER, at.value0 % 64, "%s", parse_report(native.text())[0])
                     kind = lib.hlw_resume(self._pointer)
                 else:
@@ -190,6 +203,10 @@ class CallLoop:
     def _host_call(self, function: int, pointer: int) -> int:
         # What is raised here ends the call: the guest does not run again. It could only
         # unwind, and a hostile one would not, so that it would outlive Ctrl-C.
+        meter = self.meter
+        meter.host_calls_left -= 1
+        if meter.host_calls_left < 0:
+            raise meter.host_calls_exceeded()
         if function & _abi.TRANSFER_DROP_RESOURCE:
             self._destroy(function & ~_abi.TRANSFER_DROP_RESOURCE, pointer)
             result = 0
@@ -224,8 +241,10 @@ class CallLoop:
             return GuestFault(message or f"unexpected exit {kind}")
         status = native.exit.code
         if status == _abi.STATUS_LIMIT:
-            return LimitExceeded(message, LIMIT_NAMES.get(native.exit.value0, ""))
+            return guest_limit(message, LIMIT_NAMES.get(native.exit.value0, ""), self._limits)
         if status == _abi.STATUS_TRAP:
+            if native.exit.value0 == _abi.TRAP_OUT_OF_FUEL and self._limits.fuel is not None:
+                return fuel_exhausted(self._limits.fuel)
             wanted = self._overflow()
             if wanted:
                 return _transfer_overflow(wanted, len(self.export_memory))
@@ -242,16 +261,22 @@ class CallLoop:
 
     # Life -------------------------------------------------------------------------
 
-    def load_and_instantiate(self, description: Description, table_elements: int) -> None:
+    def load_and_instantiate(self, description: Description, fuel: bool = False) -> None:
         """Loads the artifact and instantiates the component in it.
+
+        Args:
+            fuel: whether the artifact counts fuel.
 
         Raises:
             ArtifactError: the guest runtime cannot load the artifact.
             LimitExceeded: the component needs more than the limits allow.
             Trap: the component trapped while it was instantiated.
         """
+        if fuel:
+            self.fuel = FuelMeter(self._native, self._limits)
+            self._call = self.fuel.call
         try:
-            self.command(_abi.COMMAND_LOAD, _abi.ARTIFACT, self._native.artifact_bytes)
+            self.command(_abi.COMMAND_LOAD, _abi.ARTIFACT, self._native.artifact_bytes, fuel)
         except GuestFault as error:
             raise ArtifactError(f"the guest runtime cannot load the artifact: {error}") from error
         self.command(
@@ -259,7 +284,8 @@ class CallLoop:
             description.call_count,
             description.import_pages,
             description.export_pages,
-            table_elements,
+            self._limits.table_elements,
+            0 if self.fuel is None else self.fuel.budget,
         )
 
     def counters(self) -> Counters:
@@ -281,8 +307,8 @@ class CallLoop:
             self._native.close()
 
 
-def _transfer_overflow(wanted: int, limit: int) -> LimitExceeded:
-    return LimitExceeded(
+def _transfer_overflow(wanted: int, limit: int) -> TransferLimitExceeded:
+    return TransferLimitExceeded(
         f"the values of one call need {wanted} bytes, and the transfer memory has {limit}: "
         f"pass transfer_memory={1 << (wanted - 1).bit_length()} to hlwasm.load",
         "transfer_memory",

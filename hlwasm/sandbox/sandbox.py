@@ -12,7 +12,7 @@ from hlwasm.native.library import load_library
 from hlwasm.sandbox.calls import CallLoop, Serve
 from hlwasm.sandbox.exports import Exports, ResourceClasses
 from hlwasm.sandbox.imports import Linker, Provider, Resolver
-from hlwasm.sandbox.limits import Limits, window_bytes
+from hlwasm.sandbox.limits import Limits, total_memory_bytes, window_bytes
 from hlwasm.sandbox.state import Status
 from hlwasm.stopwatch import Stopwatch
 
@@ -42,6 +42,12 @@ class Sandbox:
         limits: Limits,
     ) -> None:
         self._steps = steps = Stopwatch()
+        fuel = component.artifact.metadata.fuel
+        if limits.fuel is not None and not fuel:
+            raise ValueError(
+                f"{component.name} does not count fuel, so that Limits(fuel=…) cannot limit it: "
+                "load it by hlwasm.load(…, fuel=True)"
+            )
         description = component.description
         # Link first: it needs no VM, and its errors are the likeliest.
         linked = Linker(description, imports, providers).link()
@@ -56,14 +62,17 @@ class Sandbox:
             ram_bytes=limits.runtime_memory,
             artifact_fd=component.artifact.fd,
             artifact_bytes=component.artifact.code_bytes,
+            total_memory_bytes=total_memory_bytes(limits),
         )
         steps.step("VM")
         steps.split(native.steps())
         classes = ResourceClasses(description)
-        self._loop = loop = CallLoop(native, description, classes.by_type)
+        self._loop = loop = CallLoop(native, description, classes.by_type, limits)
         loop.bind_import = _import_binders(component, loop, linked)
+        for provider in providers:
+            provider.count_output(loop.meter)
         try:
-            loop.load_and_instantiate(description, limits.table_elements)
+            loop.load_and_instantiate(description, fuel)
             classes.build(loop)
             self.exports = Exports(description, classes, loop)
             steps.step("instantiation")
@@ -80,6 +89,16 @@ class Sandbox:
     def poison_reason(self) -> str | None:
         """Why the sandbox is poisoned, None where it is not."""
         return self._loop.guard.reason
+
+    @property
+    def fuel_used(self) -> int | None:
+        """Fuel that the last call used, instantiating included.
+
+        None where the artifact does not count it, and where the call was ended from
+        outside. After a trap, the fuel up to the last branch or call before it.
+        """
+        meter = self._loop.fuel
+        return None if meter is None else meter.used()
 
     def run(self) -> int:
         """Runs the program: the component's ``wasi:cli/run``.
