@@ -46,12 +46,12 @@ class Limits(Frozen):
             0 for none. Costs nothing where the component has none (MemoryLimitExceeded).
         deadline: seconds of wall-clock time of one call (DeadlineExceeded).
         cpu_time: seconds of CPU time of one call (CpuTimeExceeded).
-        fuel: units of work of one call, about one per executed wasm instruction; the same
-            call uses the same on every machine. Needs an artifact that counts:
+        fuel: units of work of one call: about one per executed wasm instruction, and one
+            per byte or element for those that work on many (``memory.fill``). The same
+            call uses the same in every process. Needs an artifact that counts:
             ``hlwasm.load(…, fuel=True)`` (FuelExhausted). Exact: what needs N units ends
-            well with ``fuel=N`` and not with N − 1. One instruction on much memory
-            (``memory.fill``) counts as one, and the guest itself does the counting, so
-            that fuel makes work repeatable; what bounds a hostile guest is ``deadline``.
+            well with ``fuel=N`` and not with N − 1. It is counted inside the guest, for
+            work that is to be repeatable; what bounds a hostile guest is ``deadline``.
         host_calls: how many host calls one call may make, drops of host resources
             included (HostCallLimitExceeded; the call N + 1 is not served).
         host_call_bytes: what the host calls of one call carry, both ways: bytes of the

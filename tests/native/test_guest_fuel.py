@@ -13,7 +13,7 @@ from tests.native.guest import Ended, Guest, HostFunction, artifact, guest
 
 pytestmark = pytest.mark.hypervisor
 
-MANY = 1_000_000
+MANY = 10_000_000
 COMPONENT = component(
     """
   (memory 1)
@@ -137,6 +137,17 @@ def test_a_trap_says_what_is_left() -> None:
         assert trapped.trap == _abi.TRAP_UNREACHABLE
         assert 1000 * 3 < MANY - trapped.values[1] < 1000 * 10
         assert call(it, 3, MANY).values == trapped.values
+
+
+def test_an_instruction_that_works_on_many_bytes_uses_fuel_for_each() -> None:
+    body = "(memory 16)" + "".join(
+        f'(func (export "f{index}") (memory.fill (i32.const 0) (i32.const 1) (i32.const {size})))'
+        for index, size in enumerate((0, 1 << 20, 1, 2, 3))
+    )
+    with counting(component(body, 5)) as it:
+        nothing = used(it, 0)
+        assert used(it, 1) == nothing + (1 << 20)
+        assert call(it, 1, nothing + (1 << 20) - 1).trap == _abi.TRAP_OUT_OF_FUEL
 
 
 def test_instantiating_takes_fuel_too() -> None:
