@@ -37,6 +37,7 @@ def test_an_artifact_for_fuel_is_compiled_ahead(hlwasm: CommandLine, tmp_path: P
     for options, code in [(("--fuel",), exit_codes.LIMIT), ((), exit_codes.LOAD)]:
         artifact = tmp_path / "program.cwasm"
         assert hlwasm("compile", "-q", *options, program, "-o", artifact).code == 0
+        assert ("counted" in hlwasm("inspect", artifact).stdout) is bool(options)
         done = hlwasm("run", "-q", "--fuel", "1000", artifact)
         assert done.code == code
     assert "--fuel" in done.error
