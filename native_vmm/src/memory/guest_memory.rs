@@ -90,6 +90,11 @@ impl GuestMemory {
         self.windows.limit_total(bytes);
     }
 
+    /// The most bytes of all component windows together.
+    pub const fn total_limit(&self) -> u64 {
+        self.windows.total_limit()
+    }
+
     /// Makes window bytes accessible: (address, bytes, protection).
     ///
     /// # Errors

@@ -274,6 +274,11 @@ impl Windows {
         self.total_limit = bytes;
     }
 
+    /// The most bytes that may be accessible in all component windows together.
+    pub const fn total_limit(&self) -> u64 {
+        self.total_limit
+    }
+
     /// Whether a component window may become accessible up to `end`.
     fn may_grow(&self, index: usize, end: u64) -> bool {
         if end <= self.states[index].accessible {
