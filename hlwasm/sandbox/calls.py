@@ -51,6 +51,7 @@ class CallLoop:
         description: of the component that it will run.
         resource_classes: Python classes of guest resources, by type index.
         limits: what each call may use.
+        fuel: whether the artifact counts fuel.
 
     Attributes:
         description: of the component.
@@ -68,11 +69,12 @@ class CallLoop:
         description: Description,
         resource_classes: dict[int, type[GuestResource]],
         limits: Limits | None = None,
+        fuel: bool = False,
     ) -> None:
         self._limits = limits = limits or Limits()
         self.meter = CallMeter(limits)
         self.count_bytes = self.meter.count_bytes
-        self.fuel: FuelMeter | None = None
+        self.fuel = FuelMeter(native, limits) if fuel else None
         self.guard = Guard()
         self.description = description
         self.import_memory = native.window(_abi.WINDOW_IMPORT_BRIDGE)
@@ -82,7 +84,7 @@ class CallLoop:
         self.end = self.guard.end
         self._native = native
         self._pointer = native.pointer
-        self._call = native.lib.hlw_call
+        self._call = native.lib.hlw_call if self.fuel is None else self.fuel.call
         self._answer = native.lib.hlw_answer
         self._garbage = self.resources.garbage
         self._lent = self.resources._lent
@@ -261,22 +263,17 @@ class CallLoop:
 
     # Life -------------------------------------------------------------------------
 
-    def load_and_instantiate(self, description: Description, fuel: bool = False) -> None:
+    def load_and_instantiate(self, description: Description) -> None:
         """Loads the artifact and instantiates the component in it.
-
-        Args:
-            fuel: whether the artifact counts fuel.
 
         Raises:
             ArtifactError: the guest runtime cannot load the artifact.
             LimitExceeded: the component needs more than the limits allow.
             Trap: the component trapped while it was instantiated.
         """
-        if fuel:
-            self.fuel = FuelMeter(self._native, self._limits)
-            self._call = self.fuel.call
+        fuel, size = self.fuel, self._native.artifact_bytes
         try:
-            self.command(_abi.COMMAND_LOAD, _abi.ARTIFACT, self._native.artifact_bytes, fuel)
+            self.command(_abi.COMMAND_LOAD, _abi.ARTIFACT, size, fuel is not None)
         except GuestFault as error:
             raise ArtifactError(f"the guest runtime cannot load the artifact: {error}") from error
         self.command(
@@ -285,7 +282,7 @@ class CallLoop:
             description.import_pages,
             description.export_pages,
             self._limits.table_elements,
-            0 if self.fuel is None else self.fuel.budget,
+            0 if fuel is None else fuel.budget,
         )
 
     def counters(self) -> Counters:

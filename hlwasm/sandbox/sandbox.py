@@ -67,12 +67,12 @@ class Sandbox:
         steps.step("VM")
         steps.split(native.steps())
         classes = ResourceClasses(description)
-        self._loop = loop = CallLoop(native, description, classes.by_type, limits)
+        self._loop = loop = CallLoop(native, description, classes.by_type, limits, fuel)
         loop.bind_import = _import_binders(component, loop, linked)
         for provider in providers:
             provider.count_output(loop.meter)
         try:
-            loop.load_and_instantiate(description, fuel)
+            loop.load_and_instantiate(description)
             classes.build(loop)
             self.exports = Exports(description, classes, loop)
             steps.step("instantiation")

@@ -22,7 +22,7 @@ from hlwasm.errors import (
 )
 from hlwasm.native import _abi
 from hlwasm.sandbox.calls import CallLoop
-from hlwasm.sandbox.meter import CallMeter, FuelMeter
+from hlwasm.sandbox.meter import CallMeter
 from hlwasm.sandbox.state import Status
 from tests.unit.sandbox.scripted import Script, scripted_sandbox
 from tests.unit.sandbox.worlds import description, function
@@ -41,10 +41,10 @@ WORLD = description(
 class Rig:
     """A scripted guest and the loop that runs it."""
 
-    def __init__(self, **limits: Any) -> None:
+    def __init__(self, fuel_counted: bool = False, **limits: Any) -> None:
         self.native = scripted_sandbox()
         self.script = Script(self.native)
-        self.loop = CallLoop(self.native, WORLD, {}, Limits(**limits))
+        self.loop = CallLoop(self.native, WORLD, {}, Limits(**limits), fuel_counted)
         self.told: list[str] = []
         self.loop.bind_import = {
             0: lambda: bind_import(WORLD.imports[0], self.loop, self.told.append)
@@ -146,9 +146,9 @@ def test_output_is_allowed_to_the_byte() -> None:
 
 
 def test_a_guest_that_lies_about_its_fuel(rig: Callable[..., Rig]) -> None:
-    it = rig(fuel=1000)
-    it.loop.fuel = meter = FuelMeter(it.native, Limits(fuel=1000))
-    it.loop._call = meter.call
+    it = rig(fuel_counted=True, fuel=1000)
+    meter = it.loop.fuel
+    assert meter is not None
     for left, used in [(1000, 0), (1, 999), (0, 1000), (1001, 0), ((1 << 64) - 1, 0)]:
         it.script.write(_abi.MAILBOX + 8 * (_abi.DONE_VALUES + 1), struct.pack("<Q", left))
         it.script.done()
