@@ -197,6 +197,7 @@ impl Windows {
         let windows = Self {
             states,
             images: Vec::new(),
+            total_limit: u64::MAX,
         };
         Some(windows.of_snapshot())
     }
@@ -284,11 +285,22 @@ impl Windows {
         if end <= self.states[index].accessible {
             return true;
         }
-        let others = (0..self.states.len()).filter(|&other| other != index);
-        let others = others.filter(|&other| !Plan::is_transfer(other));
+        self.total_without(Some(index)) + end <= self.total_limit
+    }
+
+    /// Whether no more is accessible than may be.
+    pub fn keep_total(&self) -> bool {
+        self.total_without(None) <= self.total_limit
+    }
+
+    /// Accessible bytes of all component windows, one perhaps left out.
+    fn total_without(&self, left_out: Option<usize>) -> u64 {
+        let windows = self.states.iter().enumerate();
         // At most `WINDOWS_MAX` windows of 4 GiB.
-        let total: u64 = others.map(|other| self.states[other].accessible).sum();
-        total + end <= self.total_limit
+        windows
+            .filter(|(index, _)| !Plan::is_transfer(*index) && Some(*index) != left_out)
+            .map(|(_, state)| state.accessible)
+            .sum()
     }
 
     /// Accessible bytes of a window.

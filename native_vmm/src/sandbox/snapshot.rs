@@ -131,6 +131,8 @@ impl Guest {
             None => Box::new(Self::new_from_snapshot(snapshot)?),
         };
         guest.adopt(snapshot);
+        // Whoever had the guest before may have had another one.
+        guest.memory.limit_total(snapshot.memory.total_limit());
         guest.clean = true;
         guest.commands = 0;
         guest.limits = TimeLimits::default();
