@@ -8,9 +8,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from hlwasm.artifact import Cache, CompileOptions, prepare
-from hlwasm.errors import LimitExceeded, LoadError
+from hlwasm.errors import ArtifactError, LoadError, TransferLimitExceeded
 from hlwasm.native.handles import Configuration
-from hlwasm.sandbox.limits import WASM_PAGE, Limits, window_bytes
+from hlwasm.sandbox.limits import WASM_PAGE, Limits, total_memory_bytes, window_bytes
 from hlwasm.sandbox.sandbox import Sandbox
 from hlwasm.wit.model import Description
 
@@ -27,6 +27,7 @@ def load(
     *,
     cache: Cache | bool = True,
     transfer_memory: int = DEFAULT_TRANSFER_MEMORY,
+    fuel: bool = False,
     progress: Callable[[Progress], None] | None = None,
 ) -> Component:
     """Loads a component, a core module, WAT text or an artifact.
@@ -38,12 +39,13 @@ def load(
         cache: False compiles without the cache; or a cache of your own.
         transfer_memory: bytes that the values of one call may take, each way. An artifact
             that was compiled for more is refused.
+        fuel: compile code that counts its work, for ``Limits(fuel=…)``. It runs slower.
         progress: called while a compile runs.
 
     Raises:
         OSError: the file cannot be read.
         InvalidWasm, UnsupportedItem, CompileError, ArtifactError: see :class:`LoadError`.
-        LimitExceeded: an artifact was compiled for larger values.
+        TransferLimitExceeded: an artifact was compiled for larger values.
 
     Example:
         >>> import hlwasm
@@ -65,7 +67,7 @@ def load(
     try:
         artifact = prepare(
             source,
-            options=CompileOptions(transfer_bytes=transfer_memory),
+            options=CompileOptions(fuel=fuel, transfer_bytes=transfer_memory),
             cache=chosen,
             progress=progress,
         )
@@ -75,6 +77,11 @@ def load(
         raise
     component = Component(artifact, name)
     _check_transfer_memory(component, transfer_memory)
+    if fuel and not artifact.metadata.fuel:
+        raise ArtifactError(
+            f"{name}: the artifact was compiled without fuel: compile it again with fuel=True, "
+            "on the command line with --fuel"
+        )
     return component
 
 
@@ -84,7 +91,7 @@ def _check_transfer_memory(component: Component, limit: int) -> None:
     pages = max(description.import_pages, description.export_pages)
     if pages > -(-limit // WASM_PAGE):
         needed = pages * WASM_PAGE
-        raise LimitExceeded(
+        raise TransferLimitExceeded(
             f"{component.name}: the artifact was compiled for values of {needed} bytes, and the "
             f"limit is {limit}: pass transfer_memory={needed} to hlwasm.load to allow it",
             "transfer_memory",
@@ -135,7 +142,10 @@ class Component:
         Raises:
             LinkError: imports are missing or do not fit, all of them named.
             NoHypervisorFound: no usable /dev/kvm.
-            LimitExceeded: the component needs more than the limits allow.
+            MemoryLimitExceeded, TableLimitExceeded: the component needs more than the
+                limits allow.
+            FuelExhausted, …: a limit was reached while it was instantiated, which is a call.
+            ValueError: ``limits`` has fuel, and the artifact does not count it.
             Trap: the component trapped while it was instantiated.
         """
         return Sandbox(self, imports, wasi, limits or Limits())
@@ -175,6 +185,7 @@ class Component:
             limits.runtime_memory,
             self.artifact.fd,
             self.artifact.code_bytes,
+            total_memory_bytes(limits),
         )
 
     def _providers(self, wasi: Wasi | None) -> list[Any]:

@@ -20,7 +20,16 @@
     │   ├── ProgramExit           a WASI program asked to exit
     │   └── UnsupportedImport     the guest called an import that is linked but not provided
     ├── LimitExceeded             a limit was reached; says which and its value
-    │   └── DeadlineExceeded      … the wall-clock deadline
+    │   ├── DeadlineExceeded      … ``deadline``: wall-clock time of a call
+    │   ├── CpuTimeExceeded       … ``cpu_time``: CPU time of a call
+    │   ├── FuelExhausted         … ``fuel``: counted work of a call
+    │   ├── MemoryLimitExceeded   … ``memory``, ``memories``, ``total_memory``, ``gc_heap``
+    │   │                           or ``runtime_memory``
+    │   ├── TableLimitExceeded    … ``table_elements``
+    │   ├── HostCallLimitExceeded … ``host_calls``: how many in a call
+    │   ├── HostCallBytesExceeded … ``host_call_bytes``: what they carried in a call
+    │   ├── OutputLimitExceeded   … ``output`` or ``captured_output`` of a call
+    │   └── TransferLimitExceeded … ``transfer_memory``: the values of one guest or host call
     ├── Cancelled                 the call was cancelled from outside
     ├── SandboxStateError         the sandbox cannot do this now
     │   ├── SandboxBusy           … it is running in another thread
@@ -248,9 +257,12 @@ class UnsupportedImport(GuestError):
 class LimitExceeded(HlwasmError):
     """A limit was reached.
 
+    Where the guest was running, it ended there, and the sandbox is poisoned.
+
     Attributes:
-        limit: name of the field of :class:`hlwasm.Limits`.
-        value: the limit's value.
+        limit: name of the field of :class:`hlwasm.Limits`, or of the argument of
+            :func:`hlwasm.load`.
+        value: the limit's value, in the unit of that field.
     """
 
     def __init__(self, message: str, limit: str = "", value: float | None = None) -> None:
@@ -261,6 +273,44 @@ class LimitExceeded(HlwasmError):
 
 class DeadlineExceeded(LimitExceeded):
     """The wall-clock deadline passed."""
+
+
+class CpuTimeExceeded(LimitExceeded):
+    """A call used up its CPU time."""
+
+
+class FuelExhausted(LimitExceeded):
+    """A call used up its fuel."""
+
+
+class MemoryLimitExceeded(LimitExceeded):
+    """The component needs more memory than it may have, from its start or for its objects.
+
+    ``memory.grow`` beyond a limit is no exception: the component is answered −1.
+    """
+
+
+class TableLimitExceeded(LimitExceeded):
+    """A table of the component starts with too many elements.
+
+    ``table.grow`` beyond the limit is no exception: the component is answered −1.
+    """
+
+
+class HostCallLimitExceeded(LimitExceeded):
+    """A call made too many host calls."""
+
+
+class HostCallBytesExceeded(LimitExceeded):
+    """The host calls of a call carried too many bytes."""
+
+
+class OutputLimitExceeded(LimitExceeded):
+    """A call wrote too much to standard output and error, or to the log."""
+
+
+class TransferLimitExceeded(LimitExceeded):
+    """The values of one guest or host call do not fit the transfer memory."""
 
 
 class Cancelled(HlwasmError):

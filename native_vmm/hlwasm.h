@@ -57,6 +57,8 @@ typedef struct {
     int32_t artifact_fd;          /* stays the caller's; may be closed after hlw_sandbox_new;
                                      -1 for none */
     uint64_t artifact_bytes;      /* as far as the file is used */
+    uint64_t total_memory_bytes;  /* most bytes of all windows but the transfer windows together;
+                                     a guest that asks for more gets ENOMEM; 0 for no limit */
 } hlw_config;
 
 typedef struct {

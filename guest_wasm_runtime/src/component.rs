@@ -10,9 +10,11 @@ use host_guest_abi::layout::{ARTIFACT, ARTIFACT_MAX_BYTES, WINDOW_EXPORT_BRIDGE}
 use host_guest_abi::transfer::{CURSOR, WASM_PAGE_BYTES};
 use wasmtime::component::{Component, Instance, InstancePre, Linker, TypedFunc};
 use wasmtime::error::Context;
-use wasmtime::{Engine, ExternRef, ResourceLimiter, Result, Store, Trap, bail};
+use wasmtime::{ExternRef, ResourceLimiter, Result, Store, Trap, bail};
 
+use crate::engine;
 use crate::exit::request;
+use crate::fuel;
 use crate::limits::{self, LimitReached};
 use crate::units::size;
 use crate::windows::{self, Expected};
@@ -42,11 +44,12 @@ pub struct InstantiateArguments {
     pub export_pages: u64,
     /// Most elements of each table.
     pub table_elements: u64,
+    /// What instantiating may use, where fuel is counted.
+    pub fuel: u64,
 }
 
 /// Everything that lives from command to command.
 pub struct Guest {
-    engine: Engine,
     loaded: Option<Loaded>,
     running: Option<Running>,
 }
@@ -54,6 +57,8 @@ pub struct Guest {
 struct Loaded {
     pre: InstancePre<Limiter>,
     memories: u64,
+    /// Whether its code counts fuel.
+    fuel: bool,
 }
 
 struct Running {
@@ -97,9 +102,8 @@ impl ResourceLimiter for Limiter {
 }
 
 impl Guest {
-    pub fn new(engine: Engine) -> Self {
+    pub const fn new() -> Self {
         Self {
-            engine,
             loaded: None,
             running: None,
         }
@@ -107,31 +111,45 @@ impl Guest {
 
     /// Makes the artifact ready to be instantiated, in place. Answers how many linear
     /// memories it will create.
-    pub fn load(&mut self, address: u64, bytes: u64) -> Result<u64> {
+    ///
+    /// The engine is made here and not at boot, because it is one with or without fuel.
+    pub fn load(&mut self, address: u64, bytes: u64, fuel: u64) -> Result<u64> {
         if address != ARTIFACT || bytes == 0 || bytes > ARTIFACT_MAX_BYTES {
             bail!("not an artifact: {bytes} bytes at {address:#x}");
         }
+        if fuel > 1 {
+            bail!("unknown options of an artifact: {fuel:#x}");
+        }
+        let fuel = fuel == 1;
         self.running = None;
         self.loaded = None;
         let start = core::ptr::with_exposed_provenance_mut(size(address));
         let artifact =
             NonNull::slice_from_raw_parts(NonNull::new(start).context("no artifact")?, size(bytes));
+        let engine = engine::new(fuel)?;
         // SAFETY: the artifact is mapped read-only and executable for the whole life of the
         // guest. That it is what a compiler wrote cannot be known; if it is not, it can
         // harm this guest only.
-        let component = unsafe { Component::deserialize_raw(&self.engine, artifact) }?;
+        let component = unsafe { Component::deserialize_raw(&engine, artifact) }?;
         let needed = component
             .resources_required()
             .context("the component instantiates modules that it imports")?;
-        let mut linker = Linker::new(&self.engine);
-        linker
-            .instance(HOST)?
-            .func_wrap("host-call", |_, (function, pointer): (u32, u32)| {
+        let mut linker = Linker::new(&engine);
+        let mut host = linker.instance(HOST)?;
+        if fuel {
+            host.func_wrap("host-call", |store, (function, pointer): (u32, u32)| {
+                fuel::check(store.get_fuel()?)?;
                 host_call(function, pointer).map(|result| (result,))
             })?;
+        } else {
+            host.func_wrap("host-call", |_, (function, pointer): (u32, u32)| {
+                host_call(function, pointer).map(|result| (result,))
+            })?;
+        }
         self.loaded = Some(Loaded {
             pre: linker.instantiate_pre(&component)?,
             memories: u64::from(needed.num_memories),
+            fuel,
         });
         Ok(u64::from(needed.num_memories))
     }
@@ -149,8 +167,11 @@ impl Guest {
             table_elements: size(arguments.table_elements),
             growth_refused: false,
         };
-        let mut store = Store::new(&self.engine, limiter);
+        let mut store = Store::new(loaded.pre.engine(), limiter);
         store.limiter(|limiter| limiter);
+        if loaded.fuel {
+            store.set_fuel(fuel::tank(arguments.fuel))?;
+        }
         windows::place_gc_heap(|| make_gc_heap(&mut store));
         let instance = match loaded.pre.instantiate(&mut store) {
             Ok(instance) => instance,
@@ -160,6 +181,9 @@ impl Guest {
             bail!("the artifact's bridges do not have the memories that the host announced");
         }
         let calls = find_calls(&mut store, &instance, arguments.call_count)?;
+        if loaded.fuel {
+            fuel::check(store.get_fuel()?)?;
+        }
         self.running = Some(Running { store, calls });
         Ok(())
     }
@@ -172,6 +196,24 @@ impl Guest {
             Some(call) => call.call(&mut running.store, ()),
             None => no_such_call(index),
         }
+    }
+
+    /// Runs `call-k` with so much fuel.
+    pub fn call_with_fuel(&mut self, index: u64, fuel: u64) -> Result<()> {
+        let running = self.running.as_mut().context("nothing is instantiated")?;
+        running.store.set_fuel(fuel::tank(fuel))?;
+        self.call(index)?;
+        fuel::check(self.in_tank())
+    }
+
+    /// Fuel that the last command left, 0 where none is counted.
+    pub fn fuel_left(&self) -> u64 {
+        fuel::left(self.in_tank())
+    }
+
+    fn in_tank(&self) -> u64 {
+        let running = self.running.as_ref();
+        running.map_or(0, |running| running.store.get_fuel().unwrap_or(0))
     }
 
     /// Runs `call-k` many times, with the same parameters.

@@ -1,8 +1,8 @@
 //! What each command does.
 
 use host_guest_abi::command::{
-    COMMAND_CALL, COMMAND_DROP_INSTANCE, COMMAND_EXITS, COMMAND_INSTANTIATE, COMMAND_LOAD,
-    COMMAND_REPEAT_CALL,
+    COMMAND_CALL, COMMAND_CALL_WITH_FUEL, COMMAND_DROP_INSTANCE, COMMAND_EXITS,
+    COMMAND_INSTANTIATE, COMMAND_LOAD, COMMAND_REPEAT_CALL,
 };
 use host_guest_abi::exit::EXIT_NOP;
 use host_guest_abi::status::STATUS_OK;
@@ -28,24 +28,30 @@ pub fn run(guest: &mut Guest, command: &Command) -> Outcome {
             Err(error) => report::failure(&error),
         };
     }
-    match run_other(guest, command) {
+    let mut outcome = match run_other(guest, command) {
         Ok(value) => Outcome {
             values: [value, 0],
             ..DONE
         },
         Err(error) => report::failure(&error),
+    };
+    if matches!(command.code, COMMAND_CALL_WITH_FUEL | COMMAND_INSTANTIATE) {
+        outcome.values[1] = guest.fuel_left();
     }
+    outcome
 }
 
 fn run_other(guest: &mut Guest, command: &Command) -> Result<u64> {
-    let [a, b, c, d, ..] = command.arguments;
+    let [a, b, c, d, e, _] = command.arguments;
     match command.code {
-        COMMAND_LOAD => return guest.load(a, b),
+        COMMAND_CALL_WITH_FUEL => guest.call_with_fuel(a, b)?,
+        COMMAND_LOAD => return guest.load(a, b, c),
         COMMAND_INSTANTIATE => guest.instantiate(&InstantiateArguments {
             call_count: a,
             import_pages: b,
             export_pages: c,
             table_elements: d,
+            fuel: e,
         })?,
         COMMAND_REPEAT_CALL => guest.repeat_call(a, b, c)?,
         COMMAND_EXITS => (0..a).for_each(|_| exit::notify(EXIT_NOP)),

@@ -21,14 +21,18 @@ const WASM_STACK: usize = size(STACK_TOP - STACK) - RUNTIME_STACK;
 /// Frames in a report.
 const BACKTRACE_FRAMES: usize = 50;
 
-/// The engine. Made once, at boot.
-pub fn new() -> Result<Engine> {
+/// The engine for one artifact.
+///
+/// # Errors
+/// The CPU lacks what compiled code needs.
+pub fn new(fuel: bool) -> Result<Engine> {
     let mut config = Config::new();
     config
         .memory_reservation(RESERVATION)
         .memory_guard_size(WINDOW_GUARD)
         .guard_before_linear_memory(true)
         .max_wasm_stack(WASM_STACK)
+        .consume_fuel(fuel)
         .wasm_backtrace_max_frames(core::num::NonZeroUsize::new(BACKTRACE_FRAMES));
     // SAFETY: the artifact's pages are executable for the whole life of the guest, and
     // `has_feature` asks the CPU itself.

@@ -6,7 +6,7 @@ use host_guest_abi::layout::STACK_TOP;
 
 use crate::component::Guest;
 use crate::platform::traps;
-use crate::{dispatch, engine, heap, mailbox};
+use crate::{dispatch, heap, mailbox};
 
 /// Where the host starts the guest: ring 3, any registers.
 #[unsafe(naked)]
@@ -26,11 +26,7 @@ extern "C" fn _start() -> ! {
 extern "C" fn boot() -> ! {
     reset_float_state();
     heap::claim();
-    let engine = match engine::new() {
-        Ok(engine) => engine,
-        Err(error) => panic!("wasmtime does not start: {error:?}"),
-    };
-    let mut guest = Guest::new(engine);
+    let mut guest = Guest::new();
     let mut last = 0;
     loop {
         let command = mailbox::wait_for_command(last);

@@ -9,6 +9,7 @@
 //! | [`engine`] | wasmtime's configuration, CPU features |
 //! | [`component`] | load, instantiate, call |
 //! | [`windows`] | which linear memory lies where |
+//! | [`fuel`] | counted work |
 //! | [`limits`] | what a component may exceed |
 //! | [`report`] | errors as status, trap code and text |
 //! | [`platform`] | what wasmtime asks of an operating system |
@@ -26,6 +27,7 @@ mod dispatch;
 mod engine;
 mod entry;
 mod exit;
+mod fuel;
 mod heap;
 mod intrinsics;
 mod limits;

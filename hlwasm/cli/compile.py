@@ -46,14 +46,22 @@ wasmtime's own.
     help="Where to write; FILE with the suffix .cwasm unless given. - is standard output.",
 )
 @transfer_memory_option
+@click.option("--fuel", is_flag=True, help="Compile code that counts its work, for run --fuel.")
 @no_cache_option
 @quiet_option
 def command(
-    file: str, output: str | None, transfer_memory: int | None, no_cache: bool, quiet: bool
+    file: str,
+    output: str | None,
+    transfer_memory: int | None,
+    fuel: bool,
+    no_cache: bool,
+    quiet: bool,
 ) -> int:
     """Compile FILE to an artifact file, which then can be used in its place."""
     target = _target(file, output)
-    component = load(file, no_cache=no_cache, quiet=quiet, transfer_memory=transfer_memory)
+    component = load(
+        file, no_cache=no_cache, quiet=quiet, transfer_memory=transfer_memory, fuel=fuel
+    )
     artifact = component.artifact
     if target is None:
         _copy(artifact, sys.stdout.buffer.fileno())

@@ -26,7 +26,7 @@ MEANINGS = {
     str(LOAD): "the file cannot be read, is not WebAssembly, or cannot be compiled",
     str(LINK): "the component imports something that is not provided",
     str(NO_HYPERVISOR): "no usable /dev/kvm; see `hlwasm doctor`",
-    str(LIMIT): "a limit was reached, such as --memory",
+    str(LIMIT): "a limit was reached, such as --memory or --fuel",
     str(DEADLINE): "the deadline passed",
     str(INTERNAL): "hlwasm itself or its guest runtime failed",
     str(INTERRUPTED): "interrupted (Ctrl-C)",

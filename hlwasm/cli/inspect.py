@@ -120,6 +120,8 @@ def _facts(outline: Outline, description: Description) -> Iterator[tuple[str, st
         yield "compiled", size_text(outline.code_bytes)
     if outline.metadata is not None:
         yield "made by", f"{outline.metadata.native}, wasmtime {outline.metadata.wasmtime}"
+        if outline.metadata.fuel:
+            yield "fuel", "counted, for run --fuel"
     starts = sum(memory.minimum_pages for memory in description.memories) << 16
     memories = count_text(len(description.memories), "linear memory")
     yield "memory", f"{memories}, {size_text(starts)} at the start"

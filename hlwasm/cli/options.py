@@ -55,6 +55,12 @@ transfer_memory_option = click.option(
 )
 
 
+fuel_option = click.option(
+    "--fuel",
+    metavar="UNITS",
+    type=click.IntRange(min=0),
+    help="Let it execute about so many instructions, always the same number. Runs slower.",
+)
 missing_imports_option = click.option(
     "--allow-missing-imports",
     is_flag=True,
@@ -77,6 +83,25 @@ def sandbox_options(function: F) -> F:
         quiet_option,
         no_cache_option,
         transfer_memory_option,
+        click.option(
+            "--max-host-calls",
+            metavar="COUNT",
+            type=click.IntRange(min=0),
+            help="Let it call the host so often; unlimited unless given.",
+        ),
+        click.option(
+            "--max-output",
+            metavar="SIZE",
+            callback=parse_size,
+            help="Let it write so much to standard output and error; unlimited unless given.",
+        ),
+        fuel_option,
+        click.option(
+            "--total-memory",
+            metavar="SIZE",
+            callback=parse_size,
+            help="Largest size of all linear memories together; 1G, or --memory, unless given.",
+        ),
         click.option(
             "--memory",
             metavar="SIZE",

@@ -37,12 +37,26 @@ def _binary(stream: TextIO | None) -> BinaryIO | None:
     return None if stream is None else stream.buffer
 
 
+# Field of Limits → the option that sets it.
+_LIMIT_OPTIONS = {
+    "memory": "memory",
+    "total_memory": "total_memory",
+    "fuel": "fuel",
+    "output": "max_output",
+    "host_calls": "max_host_calls",
+}
+
+
 class RunOptions(Frozen):
     """The options of :func:`hlwasm.cli.options.sandbox_options`."""
 
     variables: Sequence[tuple[str, str | None]] = ()
     allow_missing_imports: bool = False
     memory: int | None = None
+    total_memory: int | None = None
+    fuel: int | None = None
+    max_output: int | None = None
+    max_host_calls: int | None = None
     transfer_memory: int | None = None
     no_cache: bool = False
     quiet: bool = False
@@ -52,12 +66,17 @@ class RunOptions(Frozen):
         """What the sandbox may use."""
         from hlwasm import Limits
 
-        if self.memory is None:
-            return Limits()
+        given = {
+            field: value
+            for field, option in _LIMIT_OPTIONS.items()
+            if (value := getattr(self, option)) is not None
+        }
         try:
-            return Limits(memory=self.memory)
+            return Limits(**given)
         except ValueError as error:
-            raise WrongUse(f"Invalid value for --memory: {error}") from error
+            # Messages start with the field's name.
+            option = _LIMIT_OPTIONS[str(error).partition(":")[0]].replace("_", "-")
+            raise WrongUse(f"Invalid value for --{option}: {error}") from error
 
     def wasi(self, arguments: Sequence[str]) -> Wasi:
         """Standard streams of this process, the given environment and arguments."""
@@ -77,7 +96,9 @@ class RunOptions(Frozen):
             raise WrongUse(str(error)) from error
 
 
-def load(file: str, *, no_cache: bool, quiet: bool, transfer_memory: int | None) -> Component:
+def load(
+    file: str, *, no_cache: bool, quiet: bool, transfer_memory: int | None, fuel: bool
+) -> Component:
     """Loads FILE, compiling it if need be and telling so."""
     import hlwasm
 
@@ -86,7 +107,7 @@ def load(file: str, *, no_cache: bool, quiet: bool, transfer_memory: int | None)
     given = {} if transfer_memory is None else {"transfer_memory": _checked(transfer_memory)}
     with compile_progress(display_name(file), quiet) as progress:
         try:
-            return hlwasm.load(source, cache=not no_cache, progress=progress, **given)
+            return hlwasm.load(source, cache=not no_cache, progress=progress, fuel=fuel, **given)
         except hlwasm.LoadError as error:
             name_input(error, file)
             raise
@@ -108,6 +129,7 @@ def load_timed(file: str, options: RunOptions, timings: Timings) -> Component:
         no_cache=options.no_cache,
         quiet=options.quiet,
         transfer_memory=options.transfer_memory,
+        fuel=options.fuel is not None,
     )
     timings.step("load (cached)" if component.artifact.cached else "load (compiled)")
     return component

@@ -5,7 +5,7 @@ from __future__ import annotations
 import reprlib
 from typing import Any, TypeAlias
 
-from hlwasm.errors import GuestDataError, LimitExceeded, WitTypeError, WitValueError
+from hlwasm.errors import GuestDataError, TransferLimitExceeded, WitTypeError, WitValueError
 
 #: Where a value is: the root text, or the parent's path and one step, which is an index
 #: or text. Rendered only when something is wrong.
@@ -64,10 +64,11 @@ def bad_guest_data(path: Path, problem: str) -> GuestDataError:
     return GuestDataError(f"{render(path)}: {problem}")
 
 
-def memory_full(path: Path, size: int) -> LimitExceeded:
+def memory_full(path: Path, size: int) -> TransferLimitExceeded:
     """Lowered values do not fit the transfer memory of ``size`` bytes."""
-    return LimitExceeded(
-        f"{render(path)}: the values do not fit the transfer memory of {size} bytes",
+    return TransferLimitExceeded(
+        f"{render(path)}: the values do not fit the transfer memory of {size} bytes: "
+        f"pass a larger transfer_memory=… to hlwasm.load",
         "transfer_memory",
         size,
     )

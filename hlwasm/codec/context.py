@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from hlwasm.errors import GuestDataError
@@ -40,6 +41,14 @@ class Context(Protocol):
     def import_memory(self) -> memoryview: ...
     @property
     def resources(self) -> ResourceConverter: ...
+
+    @property
+    def count_bytes(self) -> Callable[[int], None] | None:
+        """Counts bytes of a host call, and raises where there are too many; None does not.
+
+        Called by a host function's codec with what it has read, before the function runs,
+        and with what it has written.
+        """
 
     def poison(self, error: GuestDataError) -> None:
         """The result of a guest call was not valid; called before ``end``."""

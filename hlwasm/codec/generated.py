@@ -60,6 +60,7 @@ class GeneratedCode(Frozen):
             "_lower_borrow": resources.lower_borrow,
             "_lift_own": resources.lift_own,
             "_lift_borrow": resources.lift_borrow,
+            "_count_bytes": context.count_bytes,
         }
 
     def bind(self, namespace: dict[str, Any]) -> FunctionType:
@@ -259,8 +260,10 @@ class FunctionGenerator:
         self._slow_flag()
         with source.block("if _slow:"):
             source.line(f"{names}, = _lift_params_plain(_context, _pointer)")
-        if any(self._is_own(ref) for ref in plain.types):
-            with source.block("else:"):
+        with source.block("else:"):
+            used = " + _used" if self._has_payload(plain.types) else ""
+            self._count(f"{self._function.params_size}{used}")
+            if any(self._is_own(ref) for ref in plain.types):
                 for name, ref in zip(plain.names, plain.types, strict=True):
                     if self._is_own(ref):
                         resource = cast(Own, self._types[cast(int, ref)]).resource
@@ -290,9 +293,11 @@ class FunctionGenerator:
                     self._fallible_import_result(arms, shape.size)
                 else:
                     self._lower_arm(None, result, "_value", 0, shape.size)
-                source.line("return _result")
             with source.block("except Exception:"):
                 source.line("pass")
+            with source.block("else:"):
+                self._count("_cursor - _result")
+                source.line("return _result")
         source.line("return _lower_result_plain(_context, _value)")
 
     def _fallible_import_result(self, arms: tuple[TypeRef | None, ...], size: int) -> None:
@@ -328,6 +333,13 @@ class FunctionGenerator:
 
     # Shared
 
+    def _count(self, size: str) -> None:
+        """Counts bytes that the host has read or written for this host call."""
+        self._source.line(f"if _count_bytes is not None: _count_bytes({size})")
+
+    def _has_payload(self, refs: Sequence[TypeRef]) -> bool:
+        return any(self._complexity.has_payload(ref) for ref in refs)
+
     def _arguments(self) -> str:
         return ", ".join(f"_argument_{name}" for name in self._plain.names)
 
@@ -355,7 +367,7 @@ class FunctionGenerator:
     def _lift_record(self, refs: Sequence[TypeRef], memory: str, at: int | str) -> list[str]:
         """Lifts the members of a record; an owned resource is left as its handle."""
         source = self._source
-        if any(self._complexity.has_payload(ref) for ref in refs):
+        if self._has_payload(refs):
             source.line("_size = len(_memory)")
             source.line("_used = 0")
         emitter = LiftEmitter(source, self._reference, self._complexity)

@@ -197,10 +197,13 @@ class PlainFunction:
         ):
             raise bad_guest_data(self.label, f"bad address of the parameters: {pointer}")
         state = Lifting(memory, len(memory), context.resources)
-        return [
+        arguments = [
             self.reference.lift(state, ref, pointer + offset, path)
             for ref, offset, path in zip(self.types, self.offsets, self.paths, strict=True)
         ]
+        if context.count_bytes is not None:
+            context.count_bytes(function.params_size + len(memory) - state.budget)
+        return arguments
 
     def lower_result(self, context: Context, value: Any) -> int:
         """Writes a host function's result at the cursor; returns its address.
@@ -220,6 +223,8 @@ class PlainFunction:
         try:
             pointer = state.allocate(size, BLOCK_ALIGN, self.result_path)
             self.reference.lower(state, result, pointer, value, self.result_path)
+            if context.count_bytes is not None:
+                context.count_bytes(state.cursor - pointer)
         except BaseException:
             state.take_back()
             raise

@@ -13,6 +13,8 @@ from hlwasm.native.status import last_error, raise_status
 
 # The signal of kicks counts from SIGRTMIN; see native_vmm/src/kick/signal.rs.
 _KICK_SIGNAL = 11
+# Longer than any process lives, in nanoseconds.
+_FOREVER = 1 << 62
 
 
 class Counters(Frozen):
@@ -38,6 +40,8 @@ class Configuration(Frozen):
         ram_bytes: the guest's RAM, in bytes.
         artifact_fd: descriptor of the artifact; stays the caller's.
         artifact_bytes: length of the artifact, in bytes.
+        total_memory_bytes: most bytes of all windows but the transfer windows together, 0
+            for no limit.
         scripted: use the scripted driver (tests without a hypervisor).
     """
 
@@ -45,6 +49,7 @@ class Configuration(Frozen):
     ram_bytes: int
     artifact_fd: int
     artifact_bytes: int
+    total_memory_bytes: int = 0
     scripted: bool = False
 
     def to_native(self, ffi: Any, lib: Any) -> tuple[Any, Any]:
@@ -59,6 +64,7 @@ class Configuration(Frozen):
                 "ram_bytes": self.ram_bytes,
                 "artifact_fd": self.artifact_fd,
                 "artifact_bytes": self.artifact_bytes,
+                "total_memory_bytes": self.total_memory_bytes,
             },
         )
         return config, windows
@@ -168,6 +174,20 @@ class NativeSandbox:
             raise_status(ffi, lib, status)
         self.pointer = ffi.gc(out[0], lib.hlw_sandbox_free)
         self.exit = lib.hlw_last_exit(self.pointer)
+
+    def limit_time(self, wall: float | None, cpu: float | None) -> None:
+        """Limits the time of each command from now on, in seconds."""
+        nanoseconds = [
+            0 if t is None else max(1, min(round(t * 1e9), _FOREVER)) for t in (wall, cpu)
+        ]
+        status = self.lib.hlw_limit_time(self.pointer, *nanoseconds)
+        if status < 0:
+            raise_status(self.ffi, self.lib, status)
+
+    def is_expired(self) -> bool:
+        """Whether the wall-clock time of the command that runs is up. Any thread may ask."""
+        with self._life:
+            return self.pointer is not None and bool(self.lib.hlw_is_expired(self.pointer))
 
     def snapshot(self) -> NativeSnapshot:
         """Saves the guest, which waits for a command.

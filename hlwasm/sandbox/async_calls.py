@@ -68,6 +68,7 @@ class AsyncCalls:
         self.resources = core.resources
         self.poison = core.poison
         self.end = core.end
+        self.count_bytes = core.count_bytes
         self._core = core
         self._native = native
         self._workers = workers
@@ -125,6 +126,7 @@ class AsyncCalls:
     async def _to_the_end(self, enter: Callable[[], int]) -> None:
         core, at = self._core, self._native.exit
         host_call = self._native.lib.HLW_EXIT_HOST_CALL
+        core.meter.begin()
         try:
             pause = await self._run(enter)
             while at.kind == host_call:

@@ -139,8 +139,7 @@ class AsyncSandbox(SandboxBase):
             },
         }
         if self._snapshot is None:
-            limits = self.limits
-            await calls.command(*self._loop.instantiation(description, limits.table_elements))
+            await calls.command(*self._loop.instantiation(description))
         else:
             self._host().restore(self._snapshot._host)
         self._export(partial(bind_async_export, context=calls), AsyncGuestResource)

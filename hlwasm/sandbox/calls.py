@@ -14,11 +14,13 @@ from struct import Struct
 from hlwasm.errors import (
     ArtifactError,
     Cancelled,
+    CpuTimeExceeded,
+    DeadlineExceeded,
     GuestDataError,
     GuestFault,
     HlwasmError,
-    LimitExceeded,
     SandboxStateError,
+    TransferLimitExceeded,
     Trap,
     TrapCode,
 )
@@ -27,6 +29,8 @@ from hlwasm.native import _abi
 from hlwasm.native.handles import Counters, NativeSandbox, NativeSnapshot
 from hlwasm.native.reports import LIMIT_NAMES, TRAP_CODES, parse_report
 from hlwasm.native.status import exception_of
+from hlwasm.sandbox.limits import Limits, guest_limit
+from hlwasm.sandbox.meter import CallMeter, FuelMeter, fuel_exhausted
 from hlwasm.sandbox.resources import HeldResource, ResourceTable
 from hlwasm.sandbox.state import Guard
 from hlwasm.wit.model import Description
@@ -35,6 +39,9 @@ LOGGER = "hlwasm.guest_runtime"
 
 # Answers a host call: pointer to the parameters → pointer to the result.
 Serve = Callable[[int], int]
+
+# Codes of an interrupted run; see hlwasm.h.
+_DEADLINE, _CPU_TIME = 2, 3
 
 _HEADER = Struct("<II")  # overflow, cursor
 _DROP_PARAMETERS = Struct("<II")  # cursor, handle
@@ -49,10 +56,15 @@ class CallLoop:
         description: of the component that it will run.
         resource_classes: Python classes of guest resources, by type index.
         guard: lets callers in; by default one at a time, told apart by their threads.
+        limits: what each call may use.
+        fuel: whether the artifact counts fuel.
 
     Attributes:
         guard: who may use the sandbox, and whether it is whole.
         description: of the component.
+        meter: what the running call has used.
+        fuel: makes calls with fuel, None where the artifact does not count it.
+        count_bytes: the meter's.
         export_memory, import_memory: the transfer memories.
         resources: converts handles.
         bind_import: makes the server of host function number n, at its first call. One under
@@ -65,7 +77,13 @@ class CallLoop:
         description: Description,
         resource_classes: dict[int, type[HeldResource]],
         guard: Guard | None = None,
+        limits: Limits | None = None,
+        fuel: bool = False,
     ) -> None:
+        self._limits = limits = limits or Limits()
+        self.meter = CallMeter(limits)
+        self.count_bytes = self.meter.count_bytes
+        self.fuel = FuelMeter(native, limits) if fuel else None
         self.guard = guard or Guard()
         self.description = description
         self.import_memory = native.window(_abi.WINDOW_IMPORT_BRIDGE)
@@ -75,7 +93,7 @@ class CallLoop:
         self.end = self.guard.end
         self._native = native
         self._pointer = native.pointer
-        self._call = native.lib.hlw_call
+        self._call = native.lib.hlw_call if self.fuel is None else self.fuel.call
         self._answer = native.lib.hlw_answer
         self._restore = native.lib.hlw_restore
         self._garbage = self.resources.garbage
@@ -189,6 +207,7 @@ class CallLoop:
         """Serves exits until the command is done."""
         guard = self.guard
         guard.host_caller = get_ident()
+        self.meter.begin()
         try:
             while kind:
                 kind = self.serve_exit(kind)
@@ -210,8 +229,9 @@ class CallLoop:
         if kind == lib.HLW_EXIT_INTERRUPTED:
             # Python's signal handlers have run by now; what they raised is raised.
             if at.code:
-                raise Cancelled("the call was cancelled")
+                raise self.interruption(at.code)
         elif kind == lib.HLW_EXIT_LOG:
+            self.meter.count_log(at.text_bytes)
             log(LOGGER, at.value0 % 64, "%s", parse_report(native.text())[0])
         else:
             raise self._failure(kind)
@@ -233,7 +253,12 @@ class CallLoop:
 
         Raises:
             GuestDataError: the guest made the number up.
+            HostCallLimitExceeded: it makes too many calls.
         """
+        meter = self.meter
+        meter.host_calls_left -= 1
+        if meter.host_calls_left < 0:
+            raise meter.host_calls_exceeded()
         return self._serves.get(function) or self._bind(function)
 
     def _bind(self, function: int) -> Serve:
@@ -258,6 +283,20 @@ class CallLoop:
 
         return destroy
 
+    def interruption(self, code: int) -> HlwasmError:
+        """The exception for a run that was ended from outside, by the exit's code."""
+        limits = self._limits
+        if code == _DEADLINE:
+            return deadline_exceeded(limits.deadline)
+        if code == _CPU_TIME:
+            return CpuTimeExceeded(
+                f"the call used more than {limits.cpu_time} s of CPU time: "
+                "raise Limits(cpu_time=…) if it may",
+                "cpu_time",
+                limits.cpu_time,
+            )
+        return Cancelled("the call was cancelled")
+
     def _failure(self, kind: int) -> BaseException:
         """The exception for an exit that ends the command."""
         native = self._native
@@ -270,8 +309,10 @@ class CallLoop:
             return GuestFault(message or f"unexpected exit {kind}")
         status = native.exit.code
         if status == _abi.STATUS_LIMIT:
-            return LimitExceeded(message, LIMIT_NAMES.get(native.exit.value0, ""))
+            return guest_limit(message, LIMIT_NAMES.get(native.exit.value0, ""), self._limits)
         if status == _abi.STATUS_TRAP:
+            if native.exit.value0 == _abi.TRAP_OUT_OF_FUEL and self._limits.fuel is not None:
+                return fuel_exhausted(self._limits.fuel)
             wanted = self._overflow()
             if wanted:
                 return _transfer_overflow(wanted, len(self.export_memory))
@@ -288,7 +329,7 @@ class CallLoop:
 
     # Life -------------------------------------------------------------------------
 
-    def load_and_instantiate(self, description: Description, table_elements: int) -> None:
+    def load_and_instantiate(self, description: Description) -> None:
         """Loads the artifact and instantiates the component in it.
 
         Raises:
@@ -297,7 +338,7 @@ class CallLoop:
             Trap: the component trapped while it was instantiated.
         """
         self.load()
-        self.command(*self.instantiation(description, table_elements))
+        self.command(*self.instantiation(description))
 
     def load(self) -> None:
         """Loads the artifact; calls no host function.
@@ -305,20 +346,21 @@ class CallLoop:
         Raises:
             ArtifactError: the guest runtime cannot load it.
         """
+        size = self._native.artifact_bytes
         try:
-            self.command(_abi.COMMAND_LOAD, _abi.ARTIFACT, self._native.artifact_bytes)
+            self.command(_abi.COMMAND_LOAD, _abi.ARTIFACT, size, self.fuel is not None)
         except GuestFault as error:
             raise ArtifactError(f"the guest runtime cannot load the artifact: {error}") from error
 
-    @staticmethod
-    def instantiation(description: Description, table_elements: int) -> tuple[int, ...]:
+    def instantiation(self, description: Description) -> tuple[int, ...]:
         """The command that instantiates the component: it, and its arguments."""
         return (
             _abi.COMMAND_INSTANTIATE,
             description.call_count,
             description.import_pages,
             description.export_pages,
-            table_elements,
+            self._limits.table_elements,
+            0 if self.fuel is None else self.fuel.budget,
         )
 
     def snapshot(self) -> NativeSnapshot:
@@ -370,12 +412,21 @@ class CallLoop:
             self._native.close()
 
 
-def _transfer_overflow(wanted: int, limit: int) -> LimitExceeded:
-    return LimitExceeded(
+def _transfer_overflow(wanted: int, limit: int) -> TransferLimitExceeded:
+    return TransferLimitExceeded(
         f"the values of one call need {wanted} bytes, and the transfer memory has {limit}: "
         f"pass transfer_memory={1 << (wanted - 1).bit_length()} to hlwasm.load",
         "transfer_memory",
         limit,
+    )
+
+
+def deadline_exceeded(deadline: float | None) -> DeadlineExceeded:
+    """The exception for a call that took too long."""
+    return DeadlineExceeded(
+        f"the call took longer than {deadline} s: raise Limits(deadline=…) if it may",
+        "deadline",
+        deadline,
     )
 
 

@@ -24,6 +24,7 @@ from hlwasm.wit.names import (
 
 if TYPE_CHECKING:
     from hlwasm.sandbox.captured import Captured
+    from hlwasm.sandbox.meter import CallMeter
 
 Implementation = Callable[..., Any]
 # Gives the implementation of an import when it is first called.
@@ -61,6 +62,9 @@ class Provider(Protocol):
 
     def interface(self, name: str) -> Any:
         """The implementation of an interface that it provides."""
+
+    def count_output(self, meter: CallMeter) -> None:
+        """Has the meter allow each byte that the guest writes; called once, before it runs."""
 
     def interrupt(self, error: BaseException) -> None:
         """Raises ``error`` in a host function that waits; called from any thread."""

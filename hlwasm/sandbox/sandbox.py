@@ -48,6 +48,11 @@ class SandboxBase(Saving):
         snapshot: Snapshot | None = None,
     ) -> None:
         self._steps = steps = Stopwatch()
+        if limits.fuel is not None and not component.artifact.metadata.fuel:
+            raise ValueError(
+                f"{component.name} does not count fuel, so that Limits(fuel=…) cannot limit it: "
+                "load it by hlwasm.load(…, fuel=True)"
+            )
         self._snapshot = snapshot
         self._imports = imports
         self._wasi = wasi
@@ -71,7 +76,14 @@ class SandboxBase(Saving):
         steps.step("VM")
         steps.split(native.steps())
         self._classes = ResourceClasses(description)
-        self._loop = CallLoop(native, description, self._classes.by_type, self._guard)
+        if limits.deadline is not None or limits.cpu_time is not None:
+            native.limit_time(limits.deadline, limits.cpu_time)
+        fuel = self.component.artifact.metadata.fuel
+        self._loop = loop = CallLoop(
+            native, description, self._classes.by_type, self._guard, limits, fuel
+        )
+        for provider in self._providers:
+            provider.count_output(loop.meter)
         return native
 
     def _export(self, bind: Bind, base: type[HeldResource]) -> None:
@@ -89,6 +101,16 @@ class SandboxBase(Saving):
     def poison_reason(self) -> str | None:
         """Why the sandbox is poisoned, None where it is not."""
         return self._guard.reason
+
+    @property
+    def fuel_used(self) -> int | None:
+        """Fuel that the last call used, instantiating included.
+
+        None where the artifact does not count it, and where the call was ended from
+        outside. After a trap, the fuel up to the last branch or call before it.
+        """
+        meter = self._loop.fuel
+        return None if meter is None else meter.used()
 
     def _program(self) -> Callable[[], Any]:
         """The component's ``wasi:cli/run``.
@@ -160,7 +182,7 @@ class Sandbox(SandboxBase):
         }
         try:
             if snapshot is None:
-                loop.load_and_instantiate(component.description, limits.table_elements)
+                loop.load_and_instantiate(component.description)
             else:
                 self._host().restore(snapshot._host)
             self._export(partial(bind_export, context=loop), GuestResource)

@@ -12,7 +12,9 @@ from hlwasm.wasi.polling import Activity, Waiter
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from hlwasm.errors import OutputLimitExceeded
     from hlwasm.sandbox.captured import Captured
+    from hlwasm.sandbox.meter import CallMeter
     from hlwasm.wasi.interface import Interface
     from hlwasm.wasi.snapshot import WasiState
     from hlwasm.wasi.streams import InputStream, OutputStream
@@ -65,6 +67,7 @@ class WasiHost:
         self.config = config = config or Wasi()
         self.waiter = Waiter(config.monotonic_clock, config.sleep)
         self._write_permit = write_permit
+        self._meter: CallMeter | None = None
         self._interfaces: dict[str, Interface] = {}
         # The state that a restore has put this back to, unless something has changed since.
         self._at: WasiState | None = None
@@ -130,12 +133,21 @@ class WasiHost:
         return self._open_output(self.config.stderr)
 
     def _open_output(self, grant: Output) -> OutputStream:
-        from hlwasm.wasi.stdio import open_output
+        from hlwasm.wasi.stdio import is_captured, open_output
         from hlwasm.wasi.streams import WRITE_PERMIT
 
         stream = open_output(grant, self.waiter, self._write_permit or WRITE_PERMIT)
+        if self._meter is not None:
+            stream.limit(OutputShare(self._meter, is_captured(grant)))
         stream.activity = self._activity
         return stream
+
+    def count_output(self, meter: CallMeter) -> None:
+        """Has the meter allow each byte of standard output and error.
+
+        Called before the guest runs: streams are opened when it first asks for them.
+        """
+        self._meter = meter
 
     def opened_streams(self) -> dict[str, Any]:
         """The standard streams that the guest has asked for, by name."""
@@ -233,6 +245,29 @@ class WasiHost:
             if name in opened:
                 opened[name].finish()
         self.waiter.close()
+
+
+class OutputShare:
+    """What one stream may write of what a call may write.
+
+    Args:
+        meter: of the sandbox's calls.
+        captured: whether the output takes memory of this process, or ends in a log.
+    """
+
+    __slots__ = ("_captured", "_meter")
+
+    def __init__(self, meter: CallMeter, captured: bool) -> None:
+        self._meter = meter
+        self._captured = captured
+
+    def take(self, size: int) -> int:
+        """How many of ``size`` bytes may be written."""
+        return self._meter.take_output(size, self._captured)
+
+    def exceeded(self) -> OutputLimitExceeded:
+        """The exception where they may not all be."""
+        return self._meter.output_exceeded()
 
 
 def _class_of(name: str) -> type[Interface]:

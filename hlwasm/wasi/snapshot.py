@@ -9,6 +9,7 @@ LogOutput._partial         not captured: logged as a line of its own at a snapsh
                            clone repeats it, and at a restore, so that it is not joined with
                            what the next request writes
 Timer.instant              captured; one for a duration stands still while it is in a snapshot
+OutputStream._budget       the host's: what the present call may still write
 Waiter._pending            not captured; a restore takes an interrupt back
 Waiter._wake               the host's: an eventfd, empty but for an interrupt
 DescriptorInput.           the host's: a hint about the buffer of the Python file, in which

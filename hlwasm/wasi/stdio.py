@@ -52,6 +52,20 @@ def open_output(value: Output, waiter: Waiter, permit: int = WRITE_PERMIT) -> Ou
     return CallableOutput(cast("Callable[[bytes], object]", value), permit)
 
 
+def is_captured(value: Output) -> bool:
+    """Whether output takes memory of this process, or ends in a log.
+
+    All does but what is discarded and what goes to a file of the operating system.
+    """
+    if value is None:
+        return False
+    try:
+        value.fileno()  # type: ignore[union-attr]
+    except (AttributeError, OSError, ValueError, TypeError):
+        return True
+    return False
+
+
 def is_terminal(value: object) -> bool:
     """Whether a grant is a file that is a terminal."""
     isatty = getattr(value, "isatty", None)
@@ -254,7 +268,7 @@ class CallableOutput(OutputStream):
         super().__init__(permit)
         self._take = take
 
-    def _put(self, data: bytes) -> None:
+    def _pass(self, data: bytes) -> None:
         self._take(data)
 
 

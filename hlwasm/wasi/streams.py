@@ -7,7 +7,7 @@ is here, so the rules of WASI are kept in one place for pipes, files and sockets
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 from hlwasm.errors import Err, Trap
 from hlwasm.logs import WARNING, log
@@ -175,6 +175,16 @@ class InputStream(_Stream):
             self.subscribe().block()
 
 
+class OutputBudget(Protocol):
+    """What may be written to a stream; what is written beyond it ends the call."""
+
+    def take(self, size: int) -> int:
+        """How many of ``size`` bytes may be written; they count as written."""
+
+    def exceeded(self) -> BaseException:
+        """The exception where :meth:`take` allowed less than was asked for."""
+
+
 class OutputStream(_Stream):
     """``wasi:io/streams.output-stream``. This one discards what is written.
 
@@ -185,11 +195,16 @@ class OutputStream(_Stream):
         permit: most bytes of one write.
     """
 
-    __slots__ = ("_permit",)
+    __slots__ = ("_budget", "_permit")
 
     def __init__(self, permit: int = WRITE_PERMIT) -> None:
         super().__init__()
         self._permit = permit
+        self._budget: OutputBudget | None = None
+
+    def limit(self, budget: OutputBudget) -> None:
+        """Has ``budget`` allow each byte that is written from now on."""
+        self._budget = budget
 
     def check_write(self) -> int:
         """How many bytes the next write may have."""
@@ -322,6 +337,16 @@ class OutputStream(_Stream):
             self.subscribe().block()
 
     def _put(self, data: bytes) -> None:
+        if self._budget is None:
+            self._pass(data)
+            return
+        allowed = self._budget.take(len(data))
+        if allowed:
+            self._pass(data[:allowed])
+        if allowed < len(data):
+            raise self._budget.exceeded()
+
+    def _pass(self, data: bytes) -> None:
         try:
             self._send(data)
         except OSError as error:

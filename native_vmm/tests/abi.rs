@@ -35,6 +35,7 @@ fn config(windows: &[u64]) -> HlwConfig {
         ram_bytes: 32 * MIB,
         artifact_fd: -1,
         artifact_bytes: 0,
+        total_memory_bytes: 0,
     }
 }
 

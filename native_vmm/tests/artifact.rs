@@ -57,6 +57,28 @@ fn sandbox_with_artifact() -> Result<Option<Sandbox>, Box<dyn std::error::Error>
 }
 
 #[test]
+fn images_end_at_the_limit_of_all_windows() -> TestResult {
+    if !hypervisor() {
+        return Ok(());
+    }
+    let (file, bytes) = artifact()?;
+    let config = Config::new(Driver::Kvm, 64 * MIB, &WINDOWS)?.with_artifact(file, bytes)?;
+    let config = config.with_total_memory(3 * PAGE);
+    let sandbox = Sandbox::new(config.with_image(micro_guest::image()?))?;
+    let other = Plan::window_address(3);
+    answered(&sandbox, EXIT_PROTECT, [other, PAGE, READ_WRITE, 0], 0)?;
+    let image = [ARTIFACT, WINDOW, 2 * PAGE + 1, 0];
+    answered(&sandbox, EXIT_IMAGE, image, libc::ENOMEM)?;
+    answered(&sandbox, EXIT_IMAGE, [ARTIFACT, WINDOW, 2 * PAGE, 0], 0)?;
+    let more = [WINDOW + 2 * PAGE, PAGE, READ_WRITE, 0];
+    answered(&sandbox, EXIT_PROTECT, more, libc::ENOMEM)?;
+    answered(&sandbox, EXIT_RELEASE, [3, 0, 0, 0], 0)?;
+    answered(&sandbox, EXIT_PROTECT, more, 0)?;
+    assert_eq!(sandbox.accessible(2)?, 3 * PAGE);
+    Ok(())
+}
+
+#[test]
 fn the_artifact_is_read_only_and_executable_where_it_has_code() -> TestResult {
     let Some(sandbox) = sandbox_with_artifact()? else {
         return Ok(());

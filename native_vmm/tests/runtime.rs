@@ -6,7 +6,9 @@ use std::fs::File;
 use std::io::Write;
 
 use common::{MIB, TestResult, WINDOWS, done, hypervisor, text};
-use host_guest_abi::command::{COMMAND_EXITS, COMMAND_INSTANTIATE, COMMAND_LOAD};
+use host_guest_abi::command::{
+    COMMAND_CALL_WITH_FUEL, COMMAND_EXITS, COMMAND_INSTANTIATE, COMMAND_LOAD, FUEL_UNLIMITED,
+};
 use host_guest_abi::layout::{ARTIFACT, RAM_DEFAULT_BYTES};
 use host_guest_abi::status::STATUS_ERROR;
 use native_vmm::hypervisor::Driver;
@@ -41,7 +43,12 @@ fn boots_and_exits() -> TestResult {
     done(sandbox.command(COMMAND_EXITS, &[100])?);
     assert_eq!(sandbox.counters().exits - before, 101);
     fails(&sandbox, 9999, &[])?;
-    fails(&sandbox, COMMAND_INSTANTIATE, &[0, 0, 1, 100])
+    fails(
+        &sandbox,
+        COMMAND_INSTANTIATE,
+        &[0, 0, 1, 100, FUEL_UNLIMITED],
+    )?;
+    fails(&sandbox, COMMAND_CALL_WITH_FUEL, &[0, FUEL_UNLIMITED])
 }
 
 #[test]
@@ -60,7 +67,11 @@ fn hostile_artifacts_stay_inside() -> TestResult {
     let file = File::open(&path)?;
     std::fs::remove_file(&path)?;
     let sandbox = Sandbox::new(config()?.with_artifact(file, bytes.len() as u64)?)?;
-    fails(&sandbox, COMMAND_LOAD, &[ARTIFACT, bytes.len() as u64])
+    let bytes = bytes.len() as u64;
+    for fuel in [0, 1, 2] {
+        fails(&sandbox, COMMAND_LOAD, &[ARTIFACT, bytes, fuel])?;
+    }
+    Ok(())
 }
 
 #[test]

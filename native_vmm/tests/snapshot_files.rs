@@ -74,7 +74,14 @@ fn saved() -> Result<Option<Saved>, Box<dyn std::error::Error>> {
 
 impl Saved {
     fn load(&self, record: &str) -> Result<Snapshot, Box<dyn std::error::Error>> {
-        let config = config(&WINDOWS)?;
+        self.load_into(config(&WINDOWS)?, record)
+    }
+
+    fn load_into(
+        &self,
+        config: Config,
+        record: &str,
+    ) -> Result<Snapshot, Box<dyn std::error::Error>> {
         let file = self.file.try_clone()?;
         Ok(Snapshot::load(
             config,
@@ -84,6 +91,23 @@ impl Saved {
             record.as_bytes(),
         )?)
     }
+}
+
+#[test]
+fn the_limit_of_all_windows_is_the_loaders() -> TestResult {
+    let Some(saved) = saved()? else {
+        return Ok(());
+    };
+    let limited = |bytes| -> Result<Config, Box<dyn std::error::Error>> {
+        Ok(config(&WINDOWS)?.with_total_memory(bytes))
+    };
+    let refused = saved.load_into(limited(MIB - 1)?, &saved.record).err();
+    let refused = refused.ok_or("accepted")?.downcast::<FileError>()?;
+    assert!(matches!(*refused, FileError::OtherLayout), "{refused}");
+    let snapshot = saved.load_into(limited(MIB)?, &saved.record)?;
+    let sandbox = Sandbox::from_snapshot(&snapshot)?;
+    let more = [Plan::window_address(3), PAGE, READ_WRITE, 0];
+    answered(&sandbox, EXIT_PROTECT, more, libc::ENOMEM)
 }
 
 #[test]

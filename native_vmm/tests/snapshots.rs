@@ -3,12 +3,15 @@
 mod common;
 
 use common::micro_guest::{self, DATA, Do};
-use common::{MIB, PAGE, READ_WRITE, TestResult, answered, done, micro_sandbox};
+use common::{
+    MIB, PAGE, READ_WRITE, TestResult, WINDOWS, answered, done, hypervisor, micro_sandbox,
+};
 use host_guest_abi::exit::EXIT_PROTECT;
 use host_guest_abi::layout::STACK_TOP;
+use native_vmm::hypervisor::Driver;
 use native_vmm::kick::Reason;
 use native_vmm::memory::Plan;
-use native_vmm::sandbox::{Exit, Sandbox, SandboxError, Snapshot};
+use native_vmm::sandbox::{Config, Exit, Sandbox, SandboxError, Snapshot, vm_pool};
 
 fn store(sandbox: &Sandbox, address: u64, value: u64) -> TestResult {
     done(sandbox.command(Do::Store.code(), &[address, value])?);
@@ -79,6 +82,49 @@ fn a_copy_is_like_the_original_and_independent() -> TestResult {
     // The original goes on where it was.
     assert_eq!(load(&original, DATA)?, 1);
     Ok(())
+}
+
+#[test]
+fn the_limit_of_all_windows_is_a_copys_too_and_no_snapshot_widens_it() -> TestResult {
+    if !hypervisor() {
+        return Ok(());
+    }
+    let limited = |bytes: Option<u64>| -> Result<Sandbox, Box<dyn std::error::Error>> {
+        let mut config = Config::new(Driver::Kvm, 64 * MIB, &WINDOWS)?;
+        if let Some(bytes) = bytes {
+            config = config.with_total_memory(bytes);
+        }
+        Ok(Sandbox::new(config.with_image(micro_guest::image()?))?)
+    };
+    let grow = |sandbox: &Sandbox, bytes: u64, errno: i32| -> TestResult {
+        let window = Plan::window_address(2);
+        answered(sandbox, EXIT_PROTECT, [window, bytes, READ_WRITE, 0], errno)
+    };
+    let strict = limited(Some(4 * PAGE))?;
+    grow(&strict, PAGE, 0)?;
+    let snapshot = strict.snapshot()?;
+    let copy = Sandbox::from_snapshot(&snapshot)?;
+    for sandbox in [&strict, &copy] {
+        for _ in 0..2 {
+            grow(sandbox, 5 * PAGE, libc::ENOMEM)?;
+            grow(sandbox, 4 * PAGE, 0)?;
+            sandbox.restore(&snapshot, true)?;
+            assert_eq!(sandbox.accessible(2)?, PAGE);
+        }
+    }
+    let lax = limited(None)?;
+    grow(&lax, 3 * PAGE, 0)?;
+    strict.restore(&lax.snapshot()?, true)?;
+    assert_eq!(strict.accessible(2)?, 3 * PAGE);
+    grow(&strict, 5 * PAGE, libc::ENOMEM)?;
+    lax.restore(&snapshot, true)?;
+    grow(&lax, 5 * PAGE, 0)?;
+    // Its VM, which has the strict snapshot's memory, may serve another sandbox now.
+    drop(lax);
+    while vm_pool::limit(None).waiting > 0 {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    grow(&Sandbox::from_snapshot(&snapshot)?, 5 * PAGE, libc::ENOMEM)
 }
 
 #[test]

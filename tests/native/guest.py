@@ -79,8 +79,8 @@ class Guest:
         status = exit_.code if failed else _abi.STATUS_OK if kind == lib.HLW_EXIT_DONE else -1
         return Ended(kind, status, (exit_.value0, exit_.value1), message, frames)
 
-    def load(self) -> Ended:
-        return self.run(_abi.COMMAND_LOAD, _abi.ARTIFACT, self.native.artifact_bytes)
+    def load(self, fuel: bool = False) -> Ended:
+        return self.run(_abi.COMMAND_LOAD, _abi.ARTIFACT, self.native.artifact_bytes, fuel)
 
     def instantiate(
         self,
@@ -89,10 +89,11 @@ class Guest:
         import_pages: int = BRIDGE_PAGES,
         export_pages: int = BRIDGE_PAGES,
         tables: int = 100_000,
+        fuel: int = 0,
         host: HostFunction | None = None,
     ) -> Ended:
         return self.run(
-            _abi.COMMAND_INSTANTIATE, calls, import_pages, export_pages, tables, host=host
+            _abi.COMMAND_INSTANTIATE, calls, import_pages, export_pages, tables, fuel, host=host
         )
 
     def call(self, index: int = 0, host: HostFunction | None = None) -> Ended:
@@ -110,10 +111,10 @@ class Guest:
 
 
 @lru_cache(maxsize=64)
-def artifact(wat: str) -> int:
+def artifact(wat: str, fuel: bool = False) -> int:
     """Descriptor of the artifact compiled from WAT; stays open."""
     file = os.memfd_create("artifact")
-    compile_component(bytes(wasmtime.wat2wasm(wat)), fuel=False, output=file)
+    compile_component(bytes(wasmtime.wat2wasm(wat)), fuel=fuel, output=file)
     return file
 
 

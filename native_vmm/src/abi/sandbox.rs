@@ -23,6 +23,7 @@ pub struct HlwConfig {
     pub ram_bytes: u64,
     pub artifact_fd: i32,
     pub artifact_bytes: u64,
+    pub total_memory_bytes: u64,
 }
 
 /// `hlw_exit`.
@@ -147,7 +148,10 @@ pub(super) unsafe fn read_config(config: &HlwConfig) -> Result<Config, AbiError>
         .min(1024);
     // SAFETY: the caller promised that the windows are readable.
     let windows = unsafe { slice::from_raw_parts(config.window_bytes, count) };
-    let checked = Config::new(driver, config.ram_bytes, windows)?;
+    let mut checked = Config::new(driver, config.ram_bytes, windows)?;
+    if config.total_memory_bytes > 0 {
+        checked = checked.with_total_memory(config.total_memory_bytes);
+    }
     if config.artifact_fd < 0 {
         return Ok(checked);
     }

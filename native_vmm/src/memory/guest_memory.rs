@@ -85,6 +85,16 @@ impl GuestMemory {
         self.windows.accessible(index)
     }
 
+    /// Sets the most bytes of all component windows together.
+    pub const fn limit_total(&mut self, bytes: u64) {
+        self.windows.limit_total(bytes);
+    }
+
+    /// The most bytes of all component windows together.
+    pub const fn total_limit(&self) -> u64 {
+        self.windows.total_limit()
+    }
+
     /// Makes window bytes accessible: (address, bytes, protection).
     ///
     /// # Errors

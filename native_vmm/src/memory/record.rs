@@ -86,6 +86,7 @@ impl MemorySnapshot {
     /// See [`FileError`].
     pub fn load(
         plan: Plan,
+        total_memory_bytes: u64,
         artifact: Option<Arc<Artifact>>,
         image: &GuestImage,
         file: File,
@@ -102,8 +103,12 @@ impl MemorySnapshot {
         {
             return Err(FileError::OtherLayout);
         }
-        let windows = Windows::from_records(&plan, &record.windows)
+        let mut windows = Windows::from_records(&plan, &record.windows)
             .ok_or_else(|| damaged("its memories have impossible sizes"))?;
+        windows.limit_total(total_memory_bytes);
+        if !windows.keep_total() {
+            return Err(FileError::OtherLayout);
+        }
         let extents = check_extents(&plan, &windows, &part, &record.extents)?;
         let mut copies = system_pages(&plan, artifact.as_deref(), image)?;
         read_copies(&plan, &file, &part, &record.copies, &mut copies)?;

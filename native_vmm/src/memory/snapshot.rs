@@ -105,6 +105,11 @@ impl MemorySnapshot {
         })
     }
 
+    /// The most bytes of all component windows together, in sandboxes made of this.
+    pub const fn total_limit(&self) -> u64 {
+        self.windows.total_limit()
+    }
+
     /// Bytes of content.
     pub fn bytes(&self) -> u64 {
         self.content.bytes()

@@ -3,7 +3,8 @@
 //! A component window is accessible from its first byte up to one border, which only
 //! moves by whole requests. This shape, and a bound on images, keep the number of host
 //! mappings small whatever the guest asks: they are a resource of the whole process.
-//! A transfer window is accessible at all times, so that views of it never fault.
+//! A transfer window is accessible at all times, so that views of it never fault. The
+//! component windows together have a limit of their own besides the capacity of each.
 
 use std::io;
 use std::ops::Range;
@@ -106,6 +107,8 @@ pub struct Windows {
     states: Vec<State>,
     /// Guest-physical ranges that images were mapped over, as long as they may be there.
     images: Vec<Range<u64>>,
+    /// Most bytes that are accessible in all component windows together.
+    total_limit: u64,
 }
 
 impl Windows {
@@ -134,6 +137,7 @@ impl Windows {
         Ok(Self {
             states,
             images: Vec::new(),
+            total_limit: u64::MAX,
         })
     }
 
@@ -154,6 +158,7 @@ impl Windows {
         Self {
             states,
             images: Vec::new(),
+            total_limit: self.total_limit,
         }
     }
 
@@ -192,6 +197,7 @@ impl Windows {
         let windows = Self {
             states,
             images: Vec::new(),
+            total_limit: u64::MAX,
         };
         Some(windows.of_snapshot())
     }
@@ -263,6 +269,40 @@ impl Windows {
             .collect()
     }
 
+    /// Sets the most bytes that may be accessible in all component windows together.
+    /// What is accessible already stays.
+    pub const fn limit_total(&mut self, bytes: u64) {
+        self.total_limit = bytes;
+    }
+
+    /// The most bytes that may be accessible in all component windows together.
+    pub const fn total_limit(&self) -> u64 {
+        self.total_limit
+    }
+
+    /// Whether a component window may become accessible up to `end`.
+    fn may_grow(&self, index: usize, end: u64) -> bool {
+        if end <= self.states[index].accessible {
+            return true;
+        }
+        self.total_without(Some(index)) + end <= self.total_limit
+    }
+
+    /// Whether no more is accessible than may be.
+    pub fn keep_total(&self) -> bool {
+        self.total_without(None) <= self.total_limit
+    }
+
+    /// Accessible bytes of all component windows, one perhaps left out.
+    fn total_without(&self, left_out: Option<usize>) -> u64 {
+        let windows = self.states.iter().enumerate();
+        // At most `WINDOWS_MAX` windows of 4 GiB.
+        windows
+            .filter(|(index, _)| !Plan::is_transfer(*index) && Some(*index) != left_out)
+            .map(|(_, state)| state.accessible)
+            .sum()
+    }
+
     /// Accessible bytes of a window.
     pub fn accessible(&self, index: usize) -> u64 {
         self.states.get(index).map_or(0, |state| state.accessible)
@@ -290,6 +330,9 @@ impl Windows {
         }
         if access == Access::None {
             return self.shrink(plan, region, place, end);
+        }
+        if !self.may_grow(index, end) {
+            return Ok(libc::ENOMEM);
         }
         let (window, state) = (plan.windows[index], &mut self.states[index]);
         if offset > state.accessible {
@@ -334,6 +377,9 @@ impl Windows {
         let WindowPlace { index, offset } = place;
         if access == Access::None && !Plan::is_transfer(index) {
             return self.shrink(plan, region, place, end);
+        }
+        if !Plan::is_transfer(index) && !self.may_grow(index, end) {
+            return Ok(libc::ENOMEM);
         }
         let (window, state) = (plan.windows[index], &mut self.states[index]);
         if offset > state.accessible {
@@ -416,6 +462,9 @@ impl Windows {
         };
         if Plan::is_transfer(index) {
             return Err("an image in a transfer window");
+        }
+        if !self.may_grow(index, end) {
+            return Ok(libc::ENOMEM);
         }
         let (window, state) = (plan.windows[index], &mut self.states[index]);
         if offset > state.accessible {
@@ -578,6 +627,33 @@ mod tests {
         assert_eq!(f.protect(0, PAGE_BYTES, 0), Ok(libc::EINVAL));
         assert_eq!(f.protect(MIB, 3 * MIB, 0), Ok(0));
         assert_eq!(f.windows.accessible(2), MIB);
+        Ok(())
+    }
+
+    #[test]
+    fn component_windows_have_a_limit_together() -> Result<(), Box<dyn std::error::Error>> {
+        let plan = Plan::new(32 * MIB, &[MIB, MIB, 4 * MIB, 4 * MIB])?;
+        let region = Region::reserve(plan.arena_end)?;
+        let mut windows = Windows::new(&plan, &region)?;
+        windows.limit_total(5 * MIB);
+        let at = |window, offset| Plan::window_address(window) + offset;
+        let mut protect = |window, bytes, protection| {
+            windows.protect(&plan, &region, (at(window, 0), bytes, protection))
+        };
+        assert_eq!(protect(2, 3 * MIB, BOTH), Ok(0));
+        assert_eq!(protect(3, 2 * MIB + PAGE_BYTES, BOTH), Ok(libc::ENOMEM));
+        assert_eq!(protect(3, 2 * MIB, BOTH), Ok(0));
+        // What is accessible already may be asked for again, and no byte more.
+        assert_eq!(protect(2, 3 * MIB, BOTH), Ok(0));
+        assert_eq!(protect(2, 3 * MIB + PAGE_BYTES, BOTH), Ok(libc::ENOMEM));
+        // Replacing pages by zero pages leads no further.
+        let page = (at(2, 3 * MIB), PAGE_BYTES, BOTH);
+        assert_eq!(windows.remap(&plan, &region, page), Ok(libc::ENOMEM));
+        // Memory that is given back is free for another window; transfer windows do not count.
+        assert_eq!(windows.release(&plan, &region, 3), Ok(0));
+        assert_eq!(windows.remap(&plan, &region, page), Ok(0));
+        assert_eq!(windows.remap(&plan, &region, (at(1, 0), MIB, BOTH)), Ok(0));
+        assert_eq!(windows.accessible(2), 3 * MIB + PAGE_BYTES);
         Ok(())
     }
 

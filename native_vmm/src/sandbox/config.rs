@@ -15,6 +15,7 @@ pub struct Config {
     pub(super) driver: Driver,
     pub(super) plan: Plan,
     pub(super) artifact: Option<Artifact>,
+    pub(super) total_memory_bytes: u64,
     pub(super) image: Arc<GuestImage>,
 }
 
@@ -29,6 +30,7 @@ impl Config {
             driver,
             plan,
             artifact: None,
+            total_memory_bytes: u64::MAX,
             image: embedded_guest::image()?,
         })
     }
@@ -40,6 +42,13 @@ impl Config {
     pub fn with_artifact(mut self, file: File, bytes: u64) -> Result<Self, SandboxError> {
         self.artifact = Some(Artifact::new(file, bytes)?);
         Ok(self)
+    }
+
+    /// Limits what all component windows together make accessible.
+    #[must_use]
+    pub const fn with_total_memory(mut self, bytes: u64) -> Self {
+        self.total_memory_bytes = bytes;
+        self
     }
 
     /// Boots another guest image than the embedded one.

@@ -58,7 +58,8 @@ impl Guest {
     /// Makes machine and memory; nothing has run yet.
     pub(super) fn new(config: Config) -> Result<Self, SandboxError> {
         let image = config.image;
-        let memory = GuestMemory::new(config.plan, &image, config.artifact)?;
+        let mut memory = GuestMemory::new(config.plan, &image, config.artifact)?;
+        memory.limit_total(config.total_memory_bytes);
         let mut machine = hypervisor::create(config.driver)?;
         // SAFETY: `memory` outlives `machine`: fields drop in order.
         unsafe { machine.map(&memory.region)? };

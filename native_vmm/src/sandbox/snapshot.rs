@@ -78,7 +78,10 @@ impl Guest {
             self.machine.settle()?;
             self.machine.clear_extended_state()?;
         }
+        // The limit is the sandbox's own, whoever the snapshot is of.
+        let total = self.memory.total_limit();
         let restored = self.memory.restore(&snapshot.memory, certain);
+        self.memory.limit_total(total);
         let restored = restored.map_err(SandboxError::Snapshot)?;
         self.adopt(snapshot);
         self.witness.restored(!restored.scanned);
@@ -128,6 +131,8 @@ impl Guest {
             None => Box::new(Self::new_from_snapshot(snapshot)?),
         };
         guest.adopt(snapshot);
+        // Whoever had the guest before may have had another one.
+        guest.memory.limit_total(snapshot.memory.total_limit());
         guest.clean = true;
         guest.commands = 0;
         guest.limits = TimeLimits::default();

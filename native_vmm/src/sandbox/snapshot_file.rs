@@ -131,11 +131,19 @@ impl Snapshot {
             driver,
             plan,
             artifact,
+            total_memory_bytes,
             image,
         } = config;
         let artifact = artifact.map(Arc::new);
-        let memory =
-            MemorySnapshot::load(plan, artifact, &image, file, position..end, record.memory)?;
+        let memory = MemorySnapshot::load(
+            plan,
+            total_memory_bytes,
+            artifact,
+            &image,
+            file,
+            position..end,
+            record.memory,
+        )?;
         Ok(Self {
             driver,
             memory: Arc::new(memory),

@@ -181,6 +181,7 @@ class EchoContext:
         self.guest: Callable[[int], None] = lambda index: None
         self.depth = 0
         self.poisoned_by: GuestDataError | None = None
+        self.count_bytes: Callable[[int], None] | None = None
 
     def begin(self) -> None:
         assert self.depth == 0

@@ -10,6 +10,7 @@ import pytest
 
 from hlwasm.errors import LinkError
 from hlwasm.sandbox.imports import Linker
+from hlwasm.sandbox.meter import CallMeter
 from hlwasm.wit.model import Description
 from tests.unit.sandbox.worlds import description, function, interface
 
@@ -161,6 +162,8 @@ class FakeWasi:
         assert name == HOST
         self.asked += 1
         return {"get-it": double}
+
+    def count_output(self, meter: CallMeter) -> None: ...
 
     def interrupt(self, error: BaseException) -> None: ...
 
