@@ -124,7 +124,14 @@ class AsyncSandbox(SandboxBase):
         description = self.component.description
         functions = {function.index: function for function in description.imports}
         awaited = self._awaited()
-        calls = AsyncCalls(self._loop, self._native, self._workers, self.cancel, awaited)
+        calls = AsyncCalls(
+            self._loop,
+            self._native,
+            self._workers,
+            self.cancel,
+            awaited,
+            self.limits.deadline,
+        )
         self._loop.bind_import = {
             **{
                 index: partial(self._bind_import, functions[index], calls, resolve)

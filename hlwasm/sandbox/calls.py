@@ -69,6 +69,8 @@ class CallLoop:
         resources: converts handles.
         bind_import: makes the server of host function number n, at its first call. One under
             the number of a drop goes before the usual one, which calls ``close``.
+        interrupt_providers: raises an exception in host functions of providers that wait;
+            called from any thread.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class CallLoop:
         self.export_memory = native.window(_abi.WINDOW_EXPORT_BRIDGE)
         self.resources = ResourceTable(description, self._drop_guest, resource_classes)
         self.bind_import: Mapping[int, Callable[[], Serve]] = {}
+        self.interrupt_providers: Callable[[BaseException], None] = lambda error: None
         self.end = self.guard.end
         self._native = native
         self._pointer = native.pointer
@@ -99,6 +102,7 @@ class CallLoop:
         self._garbage = self.resources.garbage
         self._lent = self.resources._lent
         self._serves: dict[int, Serve] = {}
+        self._serve_kind = self._serve if limits.deadline is None else self._serve_in_time
         self._drops = {drop.resource: drop.index for drop in description.resource_drops}
         self._destructors = {d.number: d.resource for d in description.resource_destructors}
         for memory in (self.import_memory, self.export_memory):
@@ -123,7 +127,7 @@ class CallLoop:
         try:
             kind = self._call(self._pointer, index)
             if kind:
-                self._serve(kind)
+                self._serve_kind(kind)
         except BaseException as error:
             self.poison_unless_ready(error)
             raise
@@ -147,7 +151,7 @@ class CallLoop:
         try:
             kind = self._native.command(command, *arguments)
             if kind:
-                self._serve(kind)
+                self._serve_kind(kind)
         except BaseException as error:
             self.poison_unless_ready(error)
             raise
@@ -213,6 +217,25 @@ class CallLoop:
                 kind = self.serve_exit(kind)
         finally:
             guard.host_caller = None
+
+    def _serve_in_time(self, kind: int) -> None:
+        """The same, for calls with a deadline, which host functions have to keep too."""
+        from hlwasm.sandbox.expiry import Attendance, DeadlinePassed
+
+        attendance = None
+        try:
+            try:
+                attendance = Attendance(self._native.is_expired, self._interrupt_providers)
+                self._serve(kind)
+            finally:
+                passed = attendance is not None and attendance.leave()
+        except DeadlinePassed:
+            passed = True
+        if passed:
+            raise deadline_exceeded(self._limits.deadline) from None
+
+    def _interrupt_providers(self) -> None:
+        self.interrupt_providers(deadline_exceeded(self._limits.deadline))
 
     def serve_exit(self, kind: int) -> int:
         """Serves one exit, runs the vCPU to the next one and returns its kind.

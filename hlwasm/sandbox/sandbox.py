@@ -84,6 +84,7 @@ class SandboxBase(Saving):
         )
         for provider in self._providers:
             provider.count_output(loop.meter)
+        loop.interrupt_providers = self._interrupt_providers
         return native
 
     def _export(self, bind: Bind, base: type[HeldResource]) -> None:
@@ -135,8 +136,11 @@ class SandboxBase(Saving):
         if self._guard.status is not Status.CLOSED:
             self._loop.kick()
             # A host function that waits for input or time ends then, too.
-            for provider in self._providers:
-                provider.interrupt(Cancelled("the call was cancelled"))
+            self._interrupt_providers(Cancelled("the call was cancelled"))
+
+    def _interrupt_providers(self, error: BaseException) -> None:
+        for provider in self._providers:
+            provider.interrupt(error)
 
     def steps(self) -> list[tuple[str, float]]:
         """What making the sandbox took: name and seconds of each step, in order."""

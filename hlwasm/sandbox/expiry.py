@@ -1,0 +1,168 @@
+"""Deadlines of host functions.
+
+A guest that runs is stopped by native code. A host function that runs when its call's
+deadline passes is Python's to stop: one thread of this process waits for native code's word
+that a deadline has passed, and then
+
+* ends WASI's waits, by ``Provider.interrupt``;
+* in the main thread sends a signal, whose handler raises: that ends blocking system calls,
+  too, as Ctrl-C does;
+* in other threads has Python raise an exception before its next instruction. What blocks in
+  a library written in C is not reached by that: the call ends when it returns.
+
+Nothing of this costs anything before the first host call of a call with a deadline, and
+then a lock and an entry in a set.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from _thread import get_ident
+from typing import TYPE_CHECKING, Any
+
+from hlwasm.native.library import load_library
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+# Counts from SIGRTMIN, next to that of kicks.
+_SIGNAL = 12
+
+
+class DeadlinePassed(BaseException):
+    """Raised in a host function whose call is too late; the call loop makes it
+    DeadlineExceeded. No Exception, so that host functions do not catch it by mistake.
+    """
+
+
+class Attendance:
+    """A thread that serves host calls of one call with a deadline.
+
+    Args:
+        is_expired: whether the deadline has passed.
+        interrupt: ends waits of providers; called from any thread.
+    """
+
+    __slots__ = ("_active", "_interrupt", "_is_expired", "_lock", "_sent", "_thread")
+
+    def __init__(self, is_expired: Callable[[], bool], interrupt: Callable[[], object]) -> None:
+        self._is_expired = is_expired
+        self._interrupt = interrupt
+        self._lock = threading.Lock()
+        self._thread = get_ident()
+        self._active = True
+        self._sent = False
+        _enter(self)
+        if is_expired():
+            # Nobody may have been told of it.
+            self._expire()
+
+    def leave(self) -> bool:
+        """The thread serves no more; whether an exception was on its way to it.
+
+        Raises nothing: what arrives during this is what it answers.
+        """
+        while True:
+            try:
+                with self._lock:
+                    self._active = False
+                    _present.discard(self)
+                    sent, self._sent = self._sent, False
+                    if sent and not _in_main_thread(self._thread):
+                        _raise_in(self._thread, None)
+                return sent
+            except DeadlinePassed:
+                self._sent = False
+                with self._lock:
+                    self._active = False
+                _present.discard(self)
+                return True
+
+    def check(self) -> None:
+        """Interrupts the thread if its call is too late. By the thread that watches."""
+        if self._is_expired():
+            self._expire()
+
+    def _expire(self) -> None:
+        with self._lock:
+            if not self._active or self._sent:
+                return
+            self._sent = True
+            self._interrupt()
+            if self._thread == get_ident():
+                return  # the next run of the guest ends at once
+            if _in_main_thread(self._thread) and _handles_signal():
+                import signal
+
+                signal.pthread_kill(self._thread, signal.SIGRTMIN + _SIGNAL)
+            else:
+                _raise_in(self._thread, DeadlinePassed)
+
+    def is_struck(self) -> bool:
+        """Whether the signal that arrived is for this."""
+        return self._active and self._sent and self._thread == get_ident()
+
+
+_present: set[Attendance] = set()
+_watch_lock = threading.Lock()
+_watcher: tuple[int, threading.Thread] | None = None
+
+
+def _enter(attendance: Attendance) -> None:
+    global _watcher
+    _present.add(attendance)
+    if _watcher is None or _watcher[0] != os.getpid():
+        with _watch_lock:
+            if _watcher is None or _watcher[0] != os.getpid():
+                _present.intersection_update({attendance})
+                thread = threading.Thread(target=_watch, name="hlwasm-expiry", daemon=True)
+                thread.start()
+                _watcher = (os.getpid(), thread)
+    if _in_main_thread(get_ident()):
+        _install_handler()
+
+
+def _watch() -> None:
+    _, lib = load_library()
+    descriptor = lib.hlw_expiry_descriptor()
+    while descriptor >= 0:
+        try:
+            os.read(descriptor, 8)
+        except OSError:
+            return
+        for attendance in tuple(_present):
+            attendance.check()
+
+
+def _in_main_thread(thread: int) -> bool:
+    return thread == threading.main_thread().ident
+
+
+def _handles_signal() -> bool:
+    import signal
+
+    return signal.getsignal(signal.SIGRTMIN + _SIGNAL) is _on_signal
+
+
+def _install_handler() -> None:
+    """Where the program has no use of its own for the signal."""
+    import signal
+
+    number = signal.SIGRTMIN + _SIGNAL
+    if signal.getsignal(number) is signal.SIG_DFL:
+        signal.signal(number, _on_signal)
+
+
+def _on_signal(number: int, frame: FrameType | None) -> None:
+    if any(attendance.is_struck() for attendance in tuple(_present)):
+        raise DeadlinePassed
+
+
+def _raise_in(thread: int, kind: type[BaseException] | None) -> None:
+    # Not imported before it is needed, which is hardly ever.
+    import ctypes
+
+    exception: Any = None if kind is None else ctypes.py_object(kind)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), exception)
