@@ -77,6 +77,12 @@ typedef struct {
 } hlw_counters;
 
 typedef struct {
+    uint64_t private_bytes; /* pages of its own, not shared with a snapshot or file */
+    uint64_t linear_bytes;  /* the component's memories, as far as they have grown */
+    uint64_t slot_bytes;    /* guest-physical memory, to which the kernel's costs are proportional */
+} hlw_memory_usage;
+
+typedef struct {
     int32_t device;           /* errno of opening /dev/kvm, 0 if it opened */
     int32_t api_version;
     uint32_t vcpu_mmap_bytes;
@@ -137,6 +143,7 @@ int32_t hlw_expiry_descriptor(void);
 /* Usable memory of a transfer window (0 or 1): valid, readable and writable until
  * hlw_sandbox_free, whatever the guest does. */
 uint8_t *hlw_window(const hlw_sandbox *sandbox, uint32_t index, uint64_t *bytes);
+int32_t hlw_memory_usage_read(const hlw_sandbox *sandbox, hlw_memory_usage *usage);
 /* As they were at the last exit. Any thread may call this while the sandbox exists. */
 void hlw_counters_read(const hlw_sandbox *sandbox, hlw_counters *counters);
 

@@ -32,6 +32,24 @@ class Counters(Frozen):
     restore_scans: int
 
 
+class Usage(Frozen):
+    """What a sandbox takes and has done.
+
+    Attributes:
+        private_memory: bytes of its own pages: written to since it was made or restored, and
+            not shared with its snapshot, other sandboxes or a file.
+        linear_memory: bytes of the component's memories, as far as they have grown.
+        slot_memory: bytes of guest-physical memory. Costs nothing in this process until it is
+            used; the kernel takes about 0.3 % of it for its tables.
+        counters: what it has done since it was made.
+    """
+
+    private_memory: int
+    linear_memory: int
+    slot_memory: int
+    counters: Counters
+
+
 class Configuration(Frozen):
     """What a native sandbox is made of.
 
@@ -231,6 +249,18 @@ class NativeSandbox:
         """Reads the counters."""
         out = self._read_counters()
         return Counters(*[getattr(out, name) for name in Counters.__match_args__])
+
+    def usage(self) -> Usage:
+        """What it takes and has done.
+
+        Raises:
+            NativeError: another thread runs it.
+        """
+        out = self.ffi.new("hlw_memory_usage *")
+        status = self.lib.hlw_memory_usage_read(self.pointer, out)
+        if status < 0:
+            raise_status(self.ffi, self.lib, status)
+        return Usage(out.private_bytes, out.linear_bytes, out.slot_bytes, self.counters())
 
     def steps(self) -> list[tuple[str, float]]:
         """What making it took: name and seconds of each step, in order."""

@@ -26,7 +26,7 @@ from hlwasm.errors import (
 )
 from hlwasm.logs import log
 from hlwasm.native import _abi
-from hlwasm.native.handles import Counters, NativeSandbox, NativeSnapshot
+from hlwasm.native.handles import Counters, NativeSandbox, NativeSnapshot, Usage
 from hlwasm.native.reports import LIMIT_NAMES, TRAP_CODES, parse_report
 from hlwasm.native.status import exception_of
 from hlwasm.sandbox.limits import Limits, guest_limit
@@ -419,6 +419,10 @@ class CallLoop:
     def counters(self) -> Counters:
         """What the native sandbox has counted."""
         return self._native.counters()
+
+    def usage(self) -> Usage:
+        """What the native sandbox takes and has done. Nothing runs in it."""
+        return self._native.usage()
 
     def kick(self) -> None:
         """Cancels the running call. Any thread may call this."""

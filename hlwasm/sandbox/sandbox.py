@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hlwasm.codec.functions import bind_export, bind_import
 from hlwasm.errors import Cancelled, Err, HlwasmError, ProgramExit
-from hlwasm.native.handles import Counters, NativeSandbox
+from hlwasm.native.handles import Counters, NativeSandbox, Usage
 from hlwasm.native.library import load_library
 from hlwasm.sandbox.calls import CallLoop, Serve
 from hlwasm.sandbox.exports import Bind, Exports, ResourceClasses
@@ -151,6 +151,19 @@ class SandboxBase(Saving):
         if self._guard.status is Status.CLOSED:
             self._guard.refuse()
         return self._loop.counters()
+
+    def usage(self) -> Usage:
+        """What the sandbox takes now, and what it has done since it was made.
+
+        Raises:
+            SandboxStateError: a call is running, or the sandbox is closed.
+        """
+        guard = self._guard
+        guard.begin_look()
+        try:
+            return self._loop.usage()
+        finally:
+            guard.end()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.component.name}: {self.status.value}>"

@@ -83,12 +83,20 @@ class Guard:
         Raises:
             SandboxBusy, ReentrantCall, SandboxClosed: see there.
         """
+        self.begin_look()
+        self.status = Status.READY
+        self.reason = None
+
+    def begin_look(self) -> None:
+        """Enters also where the sandbox is poisoned.
+
+        Raises:
+            SandboxBusy, ReentrantCall, SandboxClosed: see there.
+        """
         caller = object()
         try:
             if self._enter(None, caller) is caller:
                 if self.status is not Status.CLOSED:
-                    self.status = Status.READY
-                    self.reason = None
                     return
                 self.end()
         except BaseException:

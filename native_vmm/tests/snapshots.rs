@@ -320,3 +320,50 @@ fn other_layouts_and_states_are_refused() -> TestResult {
     assert!(sandbox.snapshot().is_err());
     Ok(())
 }
+
+#[test]
+fn large_transfers_are_given_back() -> TestResult {
+    let Some(sandbox) = micro_sandbox()? else {
+        return Ok(());
+    };
+    let before = sandbox.memory_usage()?;
+    let (window, _) = sandbox.transfer_window(1)?.ok_or("no window")?;
+    for page in 0..512 {
+        // SAFETY: inside the window, which is accessible while the sandbox exists.
+        unsafe { window.add(4096 * page + 64).write(1) };
+    }
+    let large = sandbox.memory_usage()?;
+    assert!(
+        large.private >= before.private + 2 * MIB - 64 * PAGE,
+        "{before:?} {large:?}"
+    );
+    for _ in 0..100 {
+        done(sandbox.command(Do::Nothing.code(), &[])?);
+    }
+    let after = sandbox.memory_usage()?;
+    assert!(
+        after.private <= before.private + MIB + 64 * PAGE,
+        "{before:?} {after:?}"
+    );
+    Ok(())
+}
+
+#[test]
+fn usage_tells_own_memory_from_shared() -> TestResult {
+    let Some((_original, snapshot)) = prepared()? else {
+        return Ok(());
+    };
+    let copy = Sandbox::from_snapshot(&snapshot)?;
+    let fresh = copy.memory_usage()?;
+    assert!(fresh.private < MIB, "{fresh:?}");
+    assert_eq!(fresh.linear, MIB);
+    for page in 0..100 {
+        store(&copy, 0xd0_0000 + PAGE * page, 1)?;
+    }
+    let used = copy.memory_usage()?;
+    assert!(
+        used.private >= fresh.private + 100 * PAGE,
+        "{fresh:?} {used:?}"
+    );
+    Ok(())
+}

@@ -322,3 +322,24 @@ def test_saving_fails_without_a_trace(
     hlwasm.Snapshot.load(file, component)
     with pytest.raises(FileNotFoundError):
         changed.save(tmp_path / "missing" / "a.snapshot")
+
+
+def test_usage_tells_what_a_sandbox_takes(sandbox: hlwasm.Sandbox) -> None:
+    snapshot = sandbox.snapshot()
+    sandbox.restore(snapshot)
+    before = sandbox.usage()
+    assert before.linear_memory == 65536
+    for page in range(15):
+        sandbox.exports.store(4096 * page, 1)
+    sandbox.exports.grow(2)
+    after = sandbox.usage()
+    assert after.linear_memory == 3 * 65536
+    assert after.private_memory >= before.private_memory + 10 * 4096
+    assert after.slot_memory == before.slot_memory > 1 << 20
+    assert after.counters.exits > before.counters.exits
+    with pytest.raises(hlwasm.Trap):
+        sandbox.exports.trap()
+    assert sandbox.usage().counters.exceptions == 1
+    sandbox.close()
+    with pytest.raises(hlwasm.SandboxClosed):
+        sandbox.usage()

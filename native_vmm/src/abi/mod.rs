@@ -25,9 +25,9 @@ pub use library::{
     hlw_hypervisor_query, hlw_kick_signal, hlw_version, hlw_vm_pool,
 };
 pub use sandbox::{
-    HlwConfig, HlwCounters, HlwExit, HlwSandbox, hlw_answer, hlw_call, hlw_command,
-    hlw_counters_read, hlw_is_expired, hlw_kick, hlw_last_exit, hlw_limit_time, hlw_resume,
-    hlw_sandbox_free, hlw_sandbox_new, hlw_text, hlw_window,
+    HlwConfig, HlwCounters, HlwExit, HlwMemoryUsage, HlwSandbox, hlw_answer, hlw_call, hlw_command,
+    hlw_counters_read, hlw_is_expired, hlw_kick, hlw_last_exit, hlw_limit_time,
+    hlw_memory_usage_read, hlw_resume, hlw_sandbox_free, hlw_sandbox_new, hlw_text, hlw_window,
 };
 pub use script::{hlw_script_step, hlw_script_write};
 pub use snapshot::{

@@ -10,6 +10,7 @@ use super::{AbiError, entry, quiet};
 use crate::deadline::TimeLimits;
 use crate::hypervisor::Driver;
 use crate::kick::Reason;
+use crate::memory::MemoryUsage;
 use crate::sandbox::{Config, Counters, Exit, Sandbox, SandboxError};
 
 /// `hlw_config`.
@@ -55,6 +56,16 @@ pub struct HlwCounters {
     pub restore_scans: u64,
     pub create_nanoseconds: u64,
     pub boot_nanoseconds: u64,
+}
+
+/// `hlw_memory_usage`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[repr(C)]
+#[allow(missing_docs, reason = "documented in hlwasm.h")]
+pub struct HlwMemoryUsage {
+    pub private_bytes: u64,
+    pub linear_bytes: u64,
+    pub slot_bytes: u64,
 }
 
 /// `hlw_sandbox`.
@@ -344,6 +355,34 @@ pub unsafe extern "C" fn hlw_window(
         *bytes = size;
     }
     base
+}
+
+/// What the sandbox's memory takes now.
+///
+/// # Safety
+/// The sandbox exists and `usage` is writable; either may be null.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hlw_memory_usage_read(
+    sandbox: *const HlwSandbox,
+    usage: *mut HlwMemoryUsage,
+) -> i32 {
+    entry(|| {
+        // SAFETY: valid or null, as the caller promised.
+        let (sandbox, out) = unsafe { (sandbox.as_ref(), usage.as_mut()) };
+        let sandbox = sandbox.ok_or(AbiError::Null("sandbox"))?;
+        let out = out.ok_or(AbiError::Null("usage"))?;
+        let MemoryUsage {
+            private,
+            linear,
+            slot,
+        } = sandbox.sandbox.memory_usage()?;
+        *out = HlwMemoryUsage {
+            private_bytes: private,
+            linear_bytes: linear,
+            slot_bytes: slot,
+        };
+        Ok(0)
+    })
 }
 
 /// Copies the counters as they were at the last exit. For any thread.

@@ -11,6 +11,7 @@ mod region;
 mod sealed_file;
 mod snapshot;
 mod units;
+mod usage;
 mod windows;
 
 pub use artifact::{Artifact, ArtifactError};
@@ -22,4 +23,5 @@ pub use region::{Access, Region};
 pub use sealed_file::{memory_file, seal};
 pub use snapshot::MemorySnapshot;
 pub use units::{host_size, is_page_aligned, round_to_large_page, round_to_page};
+pub use usage::MemoryUsage;
 pub use windows::{Answer, Windows};

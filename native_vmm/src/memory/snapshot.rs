@@ -275,7 +275,11 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 /// Calls `found` with the runs of private pages of a guest-physical range.
-fn scan(region: &Region, range: Range<u64>, found: &mut dyn FnMut(Range<u64>)) -> io::Result<()> {
+pub fn scan(
+    region: &Region,
+    range: Range<u64>,
+    found: &mut dyn FnMut(Range<u64>),
+) -> io::Result<()> {
     let start = region.address(range.start, range.end - range.start).addr() as u64;
     let end = start + (range.end - range.start);
     private_pages(start..end, &mut |run| {

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use host_guest_abi::layout::{STACK_TOP, TEXT_BYTES};
+use host_guest_abi::transfer::CURSOR;
 
 use super::config::Config;
 use super::counters::Counters;
@@ -20,6 +21,10 @@ use crate::memory::{GuestMemory, host_size};
 /// one is served interrupts no run, and the caller wants to know of it within milliseconds.
 const SERVED_IN_A_ROW: u32 = 256;
 
+/// Commands from one trimming of the transfer windows to the next, which costs as much as a
+/// tenth of an exit.
+const CALLS_TO_TRIM: u32 = 64;
+
 /// All that only one thread at a time may touch.
 pub(super) struct Guest {
     // Dropped before the memory that it has mapped.
@@ -35,6 +40,8 @@ pub(super) struct Guest {
     pub(super) commands: u64,
     /// Time limits of each command.
     pub(super) limits: TimeLimits,
+    /// Commands until transfer windows are trimmed.
+    pub(super) calls_to_trim: u32,
     /// CPU time that the present command has used, in nanoseconds.
     pub(super) cpu_used: u64,
     /// Number of the last request.
@@ -86,6 +93,7 @@ impl Guest {
             sequence: 0,
             commands: 0,
             limits: TimeLimits::default(),
+            calls_to_trim: CALLS_TO_TRIM,
             cpu_used: 0,
             request_sequence: 0,
             trap_entry: None,
@@ -124,6 +132,7 @@ impl Guest {
             return Err(SandboxError::Arguments(arguments.len()));
         }
         self.require(State::Ready, "a command")?;
+        self.trim();
         self.sequence += 1;
         self.mailbox()
             .write_command(self.sequence, command, arguments);
@@ -133,6 +142,25 @@ impl Guest {
             alarm.begin(self.commands, self.limits);
         }
         self.run(alarm)
+    }
+
+    /// Now and then gives back what large calls have left in the transfer windows. Between
+    /// calls nothing there is in use but the parameters of the call to come, which end at the
+    /// cursor.
+    fn trim(&mut self) {
+        self.calls_to_trim = self.calls_to_trim.saturating_sub(1);
+        if self.calls_to_trim > 0 {
+            return;
+        }
+        self.calls_to_trim = CALLS_TO_TRIM;
+        if let Some((window, bytes)) = self.memory.transfer_window(1)
+            && bytes > 0
+        {
+            // SAFETY: the word is in the window, which is accessible; fetched once.
+            let cursor = unsafe { window.add(host_size(CURSOR)).cast::<u32>().read_volatile() };
+            // Memory that cannot be given back now is given back later.
+            let _ = self.memory.trim(u64::from(cursor));
+        }
     }
 
     /// Answers a host call and runs until the next exit.

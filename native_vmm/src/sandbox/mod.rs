@@ -44,6 +44,7 @@ pub use snapshot_file::{FileError, damaged};
 use crate::deadline::{self, Alarm, TimeLimits};
 use crate::hypervisor::Script;
 use crate::kick::Kick;
+use crate::memory::MemoryUsage;
 
 /// A sandbox. Any thread may use it, one at a time; a second one is refused, not made
 /// to wait. Only [`Sandbox::kick`] is for other threads at all times.
@@ -184,6 +185,14 @@ impl Sandbox {
     /// What happened up to the last exit. Any thread may ask at any time.
     pub fn counters(&self) -> Counters {
         *self.counters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What memory takes now.
+    ///
+    /// # Errors
+    /// If another thread runs the sandbox, or the kernel does not tell.
+    pub fn memory_usage(&self) -> Result<MemoryUsage, SandboxError> {
+        self.enter(|guest| guest.memory.usage().map_err(SandboxError::Snapshot))
     }
 
     /// A copy of the text of the last exit.
