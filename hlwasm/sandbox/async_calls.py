@@ -180,9 +180,11 @@ class AsyncCalls:
         core, awaited, contended = self._core, self._awaited, self._workers.contended
         lib, at = self._native.lib, self._native.exit
         pause: Suspended | None = None
+        meter = core.meter
+        before = meter.mark()
 
         def run() -> bool:
-            nonlocal enter, pause
+            nonlocal before, enter, pause
             try:
                 kind = enter()
                 while kind:
@@ -192,9 +194,11 @@ class AsyncCalls:
                         # Others wait for this thread.
                         enter = core.resume
                         return False
+                    before = meter.mark()
                     kind = core.serve_exit(kind)
             except Suspended as wait:
                 pause = wait
+                meter.take_back(before)
             return True
 
         await self._workers.run(run, self._stop, self._native.interrupt)

@@ -55,6 +55,14 @@ class CallMeter:
         self._output_left = _left(limits.output)
         self._captured_left = _left(limits.captured_output)
 
+    def mark(self) -> tuple[int, int]:
+        """What is left for host calls now, for :meth:`take_back`."""
+        return self.host_calls_left, self._bytes_left
+
+    def take_back(self, mark: tuple[int, int]) -> None:
+        """The host call that began at the mark will be served again, from its start."""
+        self.host_calls_left, self._bytes_left = mark
+
     def host_calls_exceeded(self) -> HostCallLimitExceeded:
         """The exception for a host call too many."""
         limit = self._limits.host_calls
