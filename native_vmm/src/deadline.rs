@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use crate::fork;
 use crate::kick::Kick;
+use crate::turns::{self, Look, Seen, TICK, Verdict};
 
 /// How long the scheduling of a thread whose time was up stays raised: enough for its caller
 /// to take note.
@@ -77,6 +78,18 @@ impl Alarm {
     /// noticed.
     pub fn is_expired(&self) -> bool {
         self.kick.is_expired(self.command.load(SeqCst))
+    }
+
+    /// A run begins. Answers nothing, but sees to it that a crowd is looked after.
+    pub fn enter_run(&self) {
+        if self.kick.turn.begin() {
+            watcher().unpark();
+        }
+    }
+
+    /// The run has ended.
+    pub fn leave_run(&self) {
+        self.kick.turn.end();
     }
 
     /// The command of this number begins.
@@ -163,8 +176,15 @@ impl Alarm {
     }
 }
 
-/// Alarms of all sandboxes that have limits.
-static ALARMS: Mutex<Vec<Arc<Alarm>>> = Mutex::new(Vec::new());
+/// A sandbox, as the watcher knows it.
+#[derive(Debug)]
+pub struct Watched {
+    alarm: Arc<Alarm>,
+    seen: Seen,
+}
+
+/// All sandboxes.
+static ALARMS: Mutex<Vec<Watched>> = Mutex::new(Vec::new());
 /// When the watcher wakes up.
 static WAKE: AtomicU64 = AtomicU64::new(u64::MAX);
 /// The longest time limit that woke it lately: so long it stays awake without a reason.
@@ -177,15 +197,19 @@ static EXPIRY: AtomicI32 = AtomicI32::new(-1);
 /// Has the watcher look after an alarm.
 pub fn watch(alarm: &Arc<Alarm>) {
     let mut alarms = hold();
-    if !alarms.iter().any(|known| Arc::ptr_eq(known, alarm)) {
-        alarms.push(Arc::clone(alarm));
-    }
+    alarms.push(Watched {
+        alarm: Arc::clone(alarm),
+        seen: Seen::default(),
+    });
 }
 
 /// From now on the watcher does not touch the alarm.
 pub fn forget(alarm: &Arc<Alarm>) {
     let mut alarms = hold();
-    if let Some(index) = alarms.iter().position(|known| Arc::ptr_eq(known, alarm)) {
+    if let Some(index) = alarms
+        .iter()
+        .position(|known| Arc::ptr_eq(&known.alarm, alarm))
+    {
         alarms.swap_remove(index);
     }
 }
@@ -212,7 +236,7 @@ pub fn expiry_descriptor() -> std::io::Result<i32> {
 }
 
 /// The lock on the alarms, held across a fork.
-pub type AlarmsHeld = MutexGuard<'static, Vec<Arc<Alarm>>>;
+pub type AlarmsHeld = MutexGuard<'static, Vec<Watched>>;
 
 /// Takes the lock.
 pub fn hold() -> AlarmsHeld {
@@ -223,6 +247,7 @@ pub fn hold() -> AlarmsHeld {
 pub fn start_anew(mut alarms: AlarmsHeld) {
     std::mem::forget(std::mem::take(&mut *alarms));
     WAKE.store(u64::MAX, SeqCst);
+    turns::start_anew();
 }
 
 fn notify() {
@@ -269,13 +294,24 @@ fn run() {
     Scheduling::raise(0, PRIORITY_WATCHER);
     let mut raised = Vec::new();
     let mut grace = true;
+    let mut queue = 0;
+    let mut look_at = 0;
     loop {
         let time = now();
         let mut next = u64::MAX;
         {
-            let alarms = hold();
-            for alarm in alarms.iter() {
-                next = next.min(alarm.check(time, &mut raised));
+            let mut alarms = hold();
+            for watched in alarms.iter() {
+                next = next.min(watched.alarm.check(time, &mut raised));
+            }
+            if turns::looking() {
+                if look_at <= time {
+                    look_at = time + TICK;
+                    if !look(&mut alarms, &mut queue) && !turns::stop_looking() {
+                        look_at = 0;
+                    }
+                }
+                next = next.min(look_at.max(1));
             }
         }
         next = next.min(Raised::lower(&mut raised, time));
@@ -300,9 +336,27 @@ fn run() {
     }
 }
 
+/// Sees to it that no more guests than CPUs run for long. Whether to look again.
+fn look(watched: &mut [Watched], queue: &mut u64) -> bool {
+    let mut look = Look::default();
+    for (index, one) in watched.iter_mut().enumerate() {
+        look.see(index, &one.alarm.kick.turn, &mut one.seen);
+    }
+    for verdict in look.decide() {
+        let (Verdict::Wait(index) | Verdict::Go(index)) = verdict;
+        let one = &mut watched[index];
+        turns::carry_out(verdict, &one.alarm.kick.turn, &mut one.seen, queue);
+        if matches!(verdict, Verdict::Wait(_)) {
+            one.alarm.kick.interrupt();
+        }
+    }
+    look.again()
+}
+
 fn earliest() -> u64 {
     let alarms = hold();
-    let times = alarms.iter().flat_map(|alarm| [&alarm.due, &alarm.cpu_due]);
+    let alarms = alarms.iter().map(|watched| &watched.alarm);
+    let times = alarms.flat_map(|alarm| [&alarm.due, &alarm.cpu_due]);
     let times = times.map(|time| time.load(SeqCst));
     times.filter(|&time| time != 0).min().unwrap_or(u64::MAX)
 }

@@ -23,6 +23,8 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU64, Ordering::Se
 
 pub use signal::{SignalError, choose, forget_thread, thread};
 
+use crate::turns::Turn;
+
 /// Why a run was ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
@@ -43,6 +45,8 @@ pub struct Kick {
     expired: AtomicU64,
     /// Thread id of the runner, 0 while there is none.
     runner: AtomicI32,
+    /// Whether the sandbox may run, or has to wait for its turn.
+    pub turn: Turn,
 }
 
 // SAFETY: the flag is atomic and outlives all use of it, as `new` demands.
@@ -67,6 +71,7 @@ impl Kick {
             cancelled: AtomicBool::new(false),
             expired: AtomicU64::new(0),
             runner: AtomicI32::new(0),
+            turn: Turn::new(),
         })
     }
 
@@ -102,7 +107,19 @@ impl Kick {
         self.runner.load(SeqCst)
     }
 
+    /// Has the runner wait for its turn, which its [`Turn`] says by now.
+    pub fn interrupt(&self) {
+        self.ring_only();
+    }
+
     fn ring(&self) -> i32 {
+        let runner = self.ring_only();
+        // Somebody who waits for a turn is to look at the reason.
+        self.turn.go();
+        runner
+    }
+
+    fn ring_only(&self) -> i32 {
         self.flag().store(1, SeqCst);
         let runner = self.runner.load(SeqCst);
         if runner != 0 {

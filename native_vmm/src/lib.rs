@@ -8,6 +8,7 @@
 //! | [`loader`], [`elf`] | the guest image |
 //! | [`kick`], [`deadline`] | stopping a running vCPU, now or when its time is up |
 //! | `fork` | what a fork of the process must not break |
+//! | [`turns`] | sharing the CPUs among guests that run for long |
 //! | [`hypervisor`] | the drivers: KVM and a scripted one for tests |
 //! | [`arch`] | machine facts: page tables, descriptors, registers |
 
@@ -25,3 +26,4 @@ pub mod kick;
 pub mod loader;
 pub mod memory;
 pub mod sandbox;
+pub mod turns;

@@ -40,6 +40,8 @@ pub(super) struct Guest {
     pub(super) commands: u64,
     /// Time limits of each command.
     pub(super) limits: TimeLimits,
+    /// Whether the guest is in a run, or interrupted in one that may go on.
+    in_run: bool,
     /// Commands until transfer windows are trimmed.
     pub(super) calls_to_trim: u32,
     /// CPU time that the present command has used, in nanoseconds.
@@ -93,6 +95,7 @@ impl Guest {
             sequence: 0,
             commands: 0,
             limits: TimeLimits::default(),
+            in_run: false,
             calls_to_trim: CALLS_TO_TRIM,
             cpu_used: 0,
             request_sequence: 0,
@@ -216,11 +219,38 @@ impl Guest {
         self.text.clear();
         self.clean = false;
         self.witness.see();
+        if !self.in_run {
+            self.in_run = true;
+            alarm.enter_run();
+        }
+        let result = self.run_in_turn(alarm);
+        if !matches!(result, Ok(Exit::Interrupted { reason: None })) {
+            self.leave_run(alarm);
+        }
+        result
+    }
+
+    /// The guest does not go on where it was.
+    pub(super) fn leave_run(&mut self, alarm: &Alarm) {
+        if std::mem::take(&mut self.in_run) {
+            alarm.leave_run();
+        }
+    }
+
+    fn run_in_turn(&mut self, alarm: &Alarm) -> Result<Exit, SandboxError> {
+        let turn = &alarm.kick().turn;
         for _ in 0..SERVED_IN_A_ROW {
-            let stopped = self
-                .machine
-                .run()
-                .inspect_err(|_| self.state = State::Broken)?;
+            if turn.is_over() {
+                turn.wait();
+            }
+            let stopped = if turn.is_over() {
+                // A signal came.
+                MachineExit::Interrupted
+            } else {
+                self.machine
+                    .run()
+                    .inspect_err(|_| self.state = State::Broken)?
+            };
             self.counters.exits += 1;
             if let Some(exit) = self.handle(stopped, alarm) {
                 self.state = exit.state();

@@ -27,7 +27,6 @@ mod witness;
 
 use std::cell::UnsafeCell;
 use std::mem::ManuallyDrop;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -50,8 +49,6 @@ use crate::memory::MemoryUsage;
 /// to wait. Only [`Sandbox::kick`] is for other threads at all times.
 pub struct Sandbox {
     alarm: Arc<Alarm>,
-    /// Whether the watcher looks after the alarm.
-    watched: AtomicBool,
     /// There until the sandbox is dropped.
     guest: UnsafeCell<ManuallyDrop<Box<Guest>>>,
     /// As they were when the guest was left last. Whoever looks at them must not be in
@@ -75,10 +72,10 @@ impl Sandbox {
         let kick = unsafe { Kick::new(guest.machine.immediate_exit())? };
         let sandbox = Self {
             alarm: Alarm::new(kick),
-            watched: AtomicBool::new(false),
             guest: UnsafeCell::new(ManuallyDrop::new(guest)),
             counters: Mutex::default(),
         };
+        deadline::watch(&sandbox.alarm);
         let created = Instant::now();
         sandbox.enter(|guest| {
             guest.boot(&sandbox.alarm)?;
@@ -101,7 +98,6 @@ impl Sandbox {
         guest.counters.create_nanoseconds = nanoseconds(started.elapsed());
         Ok(Self {
             alarm: Alarm::new(kick),
-            watched: AtomicBool::new(false),
             counters: Mutex::new(guest.counters),
             guest: UnsafeCell::new(ManuallyDrop::new(guest)),
         })
@@ -171,9 +167,6 @@ impl Sandbox {
             guest.limits = limits;
             Ok(())
         })?;
-        if limits != TimeLimits::default() && !self.watched.swap(true, Ordering::Relaxed) {
-            deadline::watch(&self.alarm);
-        }
         Ok(())
     }
 
@@ -270,9 +263,8 @@ impl Sandbox {
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
-        if *self.watched.get_mut() {
-            deadline::forget(&self.alarm);
-        }
+        deadline::forget(&self.alarm);
+        self.guest.get_mut().leave_run(&self.alarm);
         // SAFETY: nobody uses it any more, and it is taken once.
         vm_pool::leave(unsafe { ManuallyDrop::take(self.guest.get_mut()) });
     }

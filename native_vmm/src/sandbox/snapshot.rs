@@ -73,6 +73,7 @@ impl Guest {
         self.state = State::Broken;
         // A kick that was meant for what is over must not hit what comes.
         alarm.end();
+        self.leave_run(alarm);
         alarm.kick().take(self.commands);
         if !clean {
             self.machine.settle()?;
