@@ -26,10 +26,11 @@ from enum import Enum
 # How long a guest may run while others wait, in seconds: far above what a switch costs (two
 # exits), and short enough that a call of a millisecond is served soon among those that spin.
 SLICE = 0.005
-# After so many slices a thread counts as blocked.
-_BLOCKED_SLICES = 5
+# After so many slices a thread counts as blocked: many, as the machine may be busy, or the
+# thread at a VM's creation.
+_BLOCKED_SLICES = 20
 # Most threads of a pool, the blocked ones included.
-_THREADS_MAX = 64
+THREADS_MAX = 32
 # How long the end of the process waits for guests to stop, in seconds. Stopping takes a
 # millisecond, but for a host function that nothing ends.
 _EXIT_PATIENCE = 1.0
@@ -255,7 +256,7 @@ class Workers:
             if self._idle:
                 # The one that was busy last: its caches are warm.
                 worker = self._idle.pop()
-            elif len(self._workers) < _THREADS_MAX:
+            elif len(self._workers) < THREADS_MAX:
                 worker = _Worker(self._run)
                 try:
                     worker.thread.start()
