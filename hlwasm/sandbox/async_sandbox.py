@@ -124,13 +124,8 @@ class AsyncSandbox(SandboxBase):
         description = self.component.description
         functions = {function.index: function for function in description.imports}
         awaited = self._awaited()
-        calls = AsyncCalls(
-            self._loop,
-            self._native,
-            self._workers,
-            self.cancel,
-            awaited,
-            self.limits.deadline,
+        self._calls = calls = AsyncCalls(
+            self._loop, self._native, self._workers, self.cancel, awaited, self.limits.deadline
         )
         self._loop.bind_import = {
             **{
@@ -197,6 +192,26 @@ class AsyncSandbox(SandboxBase):
             return exit_code(end)
         return 0
 
+    async def snapshot(self) -> Snapshot:
+        """Saves the state that the sandbox is in; see :meth:`hlwasm.Sandbox.snapshot`.
+
+        Raises:
+            SandboxStateError, SnapshotError: see there.
+        """
+        saved: list[Snapshot] = []
+
+        def save() -> bool:
+            saved.append(self._save())
+            return True
+
+        # Drops what is garbage, which may take host functions of the user.
+        await self._calls.begin()
+        try:
+            await self._workers.run(save)
+        finally:
+            self._calls.end()
+        return saved[0]
+
     async def restore(self, snapshot: Snapshot) -> None:
         """Puts the sandbox back to a snapshot; see :meth:`hlwasm.Sandbox.restore`.
 
@@ -204,23 +219,38 @@ class AsyncSandbox(SandboxBase):
             SandboxBusy, ReentrantCall, SandboxClosed, SnapshotError: see there.
         """
 
+        closed: list[Any] = []
+
         def restore() -> bool:
             # Values are lowered in the event loop's thread, and the guest runs in others.
             self._restore(snapshot, False)
             return True
 
-        await self._workers.run(restore, always=True)
+        closing = Closing()
+        self._loop.resources.on_closed = closed.append
+        with closing:
+            await self._workers.run(restore, always=True)
+        for each in closed:
+            if isawaitable(each):
+                with closing:
+                    await each
+        closing.reraise()
 
     def fork(self, imports: Any = None, *, wasi: Wasi | None = None) -> Instantiation:
         """A second sandbox that goes on from the same state: await it, or use it in an
         ``async with`` statement; see :meth:`hlwasm.Sandbox.fork`.
 
         Raises:
-            SandboxStateError, SnapshotError: as for :meth:`snapshot`.
+            SandboxStateError, SnapshotError: when it is awaited, as for :meth:`snapshot`.
         """
         given = self._imports if imports is None else imports
         grants = self._wasi if wasi is None else wasi
-        return self.snapshot().instantiate_async(given, wasi=grants)
+
+        async def start() -> AsyncSandbox:
+            snapshot = await self.snapshot()
+            return await snapshot.instantiate_async(given, wasi=grants)
+
+        return Instantiation(start)
 
     async def aclose(self) -> None:
         """Frees the micro-VM and closes the host resources that it held. Idempotent.

@@ -138,6 +138,7 @@ class ResourceTable:
     Attributes:
         drop_guest: drops a guest resource now: ``drop``, or an asynchronous one.
         plain_class: of guest resources that have no class of their own.
+        on_closed: given what each ``close`` returned that a restore called.
     """
 
     def __init__(
@@ -149,6 +150,7 @@ class ResourceTable:
         self._description = description
         self.drop_guest = drop
         self.plain_class: type[HeldResource] = GuestResource
+        self.on_closed: Callable[[Any], object] | None = None
         self._classes = classes
         self._host: dict[tuple[int, int], Any] = {}
         self._lent: set[tuple[int, int]] = set()
@@ -346,7 +348,7 @@ class ResourceTable:
         self._held.update(state.guest if ours else ())
         self.garbage[:] = state.garbage if ours else ()
         self._settle(state)
-        _close_all(gone).reraise()
+        _close_all(gone, self.on_closed).reraise()
 
     def _settle(self, state: HostResources) -> None:
         """The table is in this state now."""
@@ -437,9 +439,11 @@ class Closing:
             raise self._first
 
 
-def _close_all(values: Iterable[Any]) -> Closing:
+def _close_all(values: Iterable[Any], then: Callable[[Any], object] | None = None) -> Closing:
     closing = Closing()
     for value in values:
         with closing:
-            close_host(value)
+            closed = close_host(value)
+            if then is not None:
+                then(closed)
     return closing

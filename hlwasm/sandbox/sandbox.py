@@ -224,6 +224,19 @@ class Sandbox(SandboxBase):
             return exit_code(end)
         return 0
 
+    def snapshot(self) -> Snapshot:
+        """Saves the state that the sandbox is in, between two calls.
+
+        Raises:
+            SandboxStateError: a call is running, or did not run to its end.
+            SnapshotError: the component holds something of the host that cannot be saved.
+        """
+        self._loop.begin()
+        try:
+            return self._save()
+        finally:
+            self._loop.end()
+
     def restore(self, snapshot: Snapshot) -> None:
         """Puts the sandbox back to a snapshot, whatever state it is in but closed.
 

@@ -26,22 +26,12 @@ class Saving:
     _providers: Sequence[Provider]
     _host_side: HostSide | None = None
 
-    def snapshot(self) -> Snapshot:
-        """Saves the state that the sandbox is in, between two calls.
-
-        Raises:
-            SandboxStateError: a call is running, or did not run to its end.
-            SnapshotError: the component holds something of the host that cannot be saved.
-        """
+    def _save(self) -> Snapshot:
+        """See :meth:`Sandbox.snapshot`; called between ``begin`` and ``end``."""
         from hlwasm.sandbox.snapshot import Snapshot
 
-        loop = self._loop
-        loop.begin()
-        try:
-            host = self._host().capture()
-            return Snapshot(self.component, self.limits, loop.snapshot(), host)
-        finally:
-            loop.end()
+        host = self._host().capture()
+        return Snapshot(self.component, self.limits, self._loop.snapshot(), host)
 
     def _restore(self, snapshot: Snapshot, alone: bool) -> None:
         """See :meth:`Sandbox.restore`; ``alone`` as :meth:`CallLoop.restore` has it."""

@@ -529,6 +529,79 @@ def test_an_event_loop_that_is_abandoned(component: hlwasm.Component) -> None:
     assert none_more_than(before)
 
 
+# Snapshots -------------------------------------------------------------------------
+
+
+def test_a_sandbox_is_restored_whatever_it_was_cancelled_in(component: hlwasm.Component) -> None:
+    async def fetch(key: int) -> int:
+        await gate.wait()
+        return key
+
+    async def main() -> None:
+        async with component.instantiate_async({"fetch": fetch}) as sandbox:
+            snapshot = await sandbox.snapshot()
+            calls = sandbox.exports.spin, lambda: sandbox.exports.next(1)
+            for number in range(100):
+                with pytest.raises((TimeoutError, asyncio.TimeoutError)):
+                    await within(number % 4 * 0.002, calls[number % 2]())
+                await sandbox.restore(snapshot)
+                assert await sandbox.exports.add(number, 1) == number + 1
+            gate.set()
+            assert await sandbox.exports.next(1) == 2
+
+    gate = asyncio.Event()
+    asyncio.run(main())
+
+
+def test_a_program_is_restored_in_its_sleep(sleeper: hlwasm.Component) -> None:
+    async def main() -> None:
+        async with sleeper.instantiate_async() as sandbox:
+            snapshot = await sandbox.snapshot()
+            for _ in range(5):
+                with pytest.raises((TimeoutError, asyncio.TimeoutError)):
+                    await within(0.02, sandbox.exports.sleep(3600 * 10**9))
+                await sandbox.restore(snapshot)
+                await sandbox.exports.sleep(5_000_000)
+
+    asyncio.run(main())
+
+
+def test_forks_go_on_side_by_side(component: hlwasm.Component) -> None:
+    async def main() -> None:
+        async with component.instantiate_async({"fetch": forty_two}) as sandbox:
+            async with sandbox.fork() as one, await sandbox.fork({"fetch": lambda key: 0}) as two:
+                nexts = (each.exports.next(1) for each in (sandbox, one, two))
+                assert await asyncio.gather(*nexts) == [43, 43, 1]
+            call = asyncio.create_task(sandbox.exports.spin())
+            await asyncio.sleep(0)
+            with pytest.raises(hlwasm.SandboxBusy):
+                await sandbox.snapshot()
+            with pytest.raises(hlwasm.SandboxBusy):
+                await sandbox.fork()
+            call.cancel()
+            await asyncio.wait([call])
+
+    asyncio.run(main())
+
+
+def test_saving_and_restoring_wait_for_host_coroutines() -> None:
+    async def main() -> None:
+        host = Files()
+        async with hlwasm.load(RESOURCES, cache=False).instantiate_async(host) as sandbox:
+            counter = await sandbox.exports.counters.Counter(5)
+            del counter
+            gc.collect()
+            # Drops the garbage, whose destructor calls a host coroutine.
+            snapshot = await sandbox.snapshot()
+            assert host.log == [5]
+            await sandbox.exports.keep()
+            # Closes what was opened since.
+            await sandbox.restore(snapshot)
+            assert host.log == [5, "open", "close"]
+
+    asyncio.run(main())
+
+
 # Turns -----------------------------------------------------------------------------
 
 

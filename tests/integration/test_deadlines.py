@@ -227,7 +227,7 @@ def test_asyncio(component: hlwasm.Component) -> None:
 
     async def main() -> None:
         async with component.instantiate_async({"work": wait}, limits=limits) as sandbox:
-            snapshot = sandbox.snapshot()
+            snapshot = await sandbox.snapshot()
             for name, values in (("call", (1,)), ("spin", ())):
                 started = time.monotonic()
                 with pytest.raises(hlwasm.DeadlineExceeded):
