@@ -18,19 +18,18 @@ asynchronous sandboxes alike. Here is only who runs it where.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from hlwasm.errors import SandboxStateError
 from hlwasm.native.handles import NativeSandbox
+from hlwasm.sandbox.async_deadline import Deadline
 from hlwasm.sandbox.calls import CallLoop, deadline_exceeded
 from hlwasm.sandbox.imports import Suspended
 from hlwasm.sandbox.resources import AsyncGuestResource
 from hlwasm.sandbox.state import Guard
 from hlwasm.sandbox.workers import Workers
-
-T = TypeVar("T")
 
 
 def task_guard() -> Guard:
@@ -55,7 +54,8 @@ class AsyncCalls:
         cancel: makes a worker that is in the sandbox leave it soon.
         awaited: numbers of the host functions that are served in the event loop; the
             servers that ``core`` binds for them are coroutine functions.
-        deadline: seconds that a call may take; native code sees to it while the guest runs.
+        deadline: seconds that a call may take. native_vmm ends guests that run when it has
+            passed; this ends what is awaited instead.
     """
 
     def __init__(
@@ -67,7 +67,6 @@ class AsyncCalls:
         awaited: frozenset[int],
         deadline: float | None = None,
     ) -> None:
-        self._deadline = deadline
         self.export_memory = core.export_memory
         self.import_memory = core.import_memory
         self.resources = core.resources
@@ -79,6 +78,7 @@ class AsyncCalls:
         self._workers = workers
         self._cancel = cancel
         self._awaited = awaited
+        self._deadline = deadline
         core.resources.drop_guest = self._drop_guest
         core.resources.plain_class = AsyncGuestResource
 
@@ -129,49 +129,34 @@ class AsyncCalls:
     # Exits ------------------------------------------------------------------------
 
     async def _to_the_end(self, enter: Callable[[], int]) -> None:
+        if self._deadline is None:
+            await self._serve_all(enter)
+        else:
+            async with Deadline(self._deadline, self._expired):
+                await self._serve_all(enter)
+
+    def _expired(self) -> BaseException:
+        error = deadline_exceeded(self._deadline)
+        self._core.poison(error)
+        return error
+
+    async def _serve_all(self, enter: Callable[[], int]) -> None:
         core, at = self._core, self._native.exit
         host_call = self._native.lib.HLW_EXIT_HOST_CALL
         core.meter.begin()
-        deadline = self._deadline
-        due = None if deadline is None else asyncio.get_running_loop().time() + deadline
         try:
             pause = await self._run(enter)
             while at.kind == host_call:
                 if pause is None:
-                    result = await self._by(due, self._serve(at.value0, at.value1))
+                    result = await self._serve(at.value0, at.value1)
                     enter = partial(core.answer, result)
                 else:
-                    await self._by(due, pause.until())
+                    await pause.until()
                     enter = partial(core.serve_exit, host_call)
                 pause = await self._run(enter)
         except BaseException as error:
             core.poison_unless_ready(error)
             raise
-
-    async def _by(self, due: float | None, work: Awaitable[T]) -> T:
-        """Awaits what the host does, which is to end by this time of the event loop."""
-        if due is None:
-            return await work
-        task = asyncio.current_task()
-        assert task is not None
-        expired = False
-
-        def expire() -> None:
-            nonlocal expired
-            expired = True
-            task.cancel()
-
-        timer = asyncio.get_running_loop().call_at(due, expire)
-        try:
-            return await work
-        except asyncio.CancelledError:
-            # As asyncio.timeout does, which Python 3.10 does not have.
-            uncancel = getattr(task, "uncancel", None)
-            if not expired or (uncancel is not None and uncancel() > 0):
-                raise
-            raise deadline_exceeded(self._deadline) from None
-        finally:
-            timer.cancel()
 
     async def _run(self, enter: Callable[[], int]) -> Suspended | None:
         """Runs the vCPU in a worker: to the end of the command, to a host call that is served

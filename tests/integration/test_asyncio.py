@@ -529,6 +529,61 @@ def test_an_event_loop_that_is_abandoned(component: hlwasm.Component) -> None:
     assert none_more_than(before)
 
 
+def test_the_deadline_of_the_limits(component: hlwasm.Component, sleeper: hlwasm.Component) -> None:
+    limits = hlwasm.Limits(deadline=ENTERED)
+    ended: list[str] = []
+
+    async def fetch(key: int) -> int:
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            ended.append("cleaned up")
+        return key
+
+    async def check(component: hlwasm.Component, call: Callable[[Any], Awaitable[Any]]) -> None:
+        imports = {"fetch": fetch} if component is not sleeper else None
+        async with component.instantiate_async(imports, limits=limits) as sandbox:
+            start = time.monotonic()
+            with pytest.raises(hlwasm.DeadlineExceeded) as caught:
+                await call(sandbox.exports)
+            assert ENTERED <= time.monotonic() - start < 5
+            assert caught.value.limit == "deadline"
+            with pytest.raises(hlwasm.SandboxPoisoned, match="deadline"):
+                await call(sandbox.exports)
+        # The task is none that was cancelled.
+        await asyncio.sleep(0)
+
+    async def main() -> None:
+        await check(component, lambda exports: exports.spin())
+        await check(component, lambda exports: exports.next(1))
+        await check(sleeper, lambda exports: exports.sleep(3600 * 10**9))
+        assert ended == ["cleaned up"]
+        async with sleeper.instantiate_async(limits=limits) as sandbox:
+            for _ in range(3):
+                await sandbox.exports.sleep(int(ENTERED * 0.5e9))
+
+    asyncio.run(main())
+
+
+def test_other_deadlines_are_told_apart(component: hlwasm.Component) -> None:
+    async def fetch(key: int) -> int:
+        if key == 0:
+            raise asyncio.CancelledError
+        await asyncio.sleep(3600)
+        return key
+
+    async def main() -> None:
+        limits = hlwasm.Limits(deadline=30)
+        async with component.instantiate_async({"fetch": fetch}, limits=limits) as sandbox:
+            with pytest.raises((TimeoutError, asyncio.TimeoutError)):
+                await within(ENTERED, sandbox.exports.next(1))
+        async with component.instantiate_async({"fetch": fetch}, limits=limits) as sandbox:
+            with pytest.raises(asyncio.CancelledError):
+                await sandbox.exports.next(0)
+
+    asyncio.run(main())
+
+
 # Snapshots -------------------------------------------------------------------------
 
 
