@@ -71,7 +71,7 @@ impl Kick {
             cancelled: AtomicBool::new(false),
             expired: AtomicU64::new(0),
             runner: AtomicI32::new(0),
-            turn: Turn::new(),
+            turn: Turn::default(),
         })
     }
 

@@ -37,7 +37,7 @@ static RUNNING: AtomicUsize = AtomicUsize::new(0);
 static LOOKING: AtomicBool = AtomicBool::new(false);
 
 /// The turn of one sandbox.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Turn {
     /// Odd while the guest runs; another number for each run.
     run: AtomicU64,
@@ -46,14 +46,6 @@ pub struct Turn {
 }
 
 impl Turn {
-    /// Of a sandbox that does not run.
-    pub const fn new() -> Self {
-        Self {
-            run: AtomicU64::new(0),
-            word: AtomicU32::new(GO),
-        }
-    }
-
     /// A run begins; whether there are more runs now than CPUs, and nobody looks after them.
     pub fn begin(&self) -> bool {
         // What the last run was told does not concern this one.
@@ -236,7 +228,7 @@ mod tests {
 
     impl Crowd {
         fn new(count: usize) -> Self {
-            let turns: Vec<_> = (0..count).map(|_| Turn::new()).collect();
+            let turns: Vec<_> = (0..count).map(|_| Turn::default()).collect();
             for turn in &turns {
                 turn.run.fetch_add(1, SeqCst);
             }
@@ -301,7 +293,7 @@ mod tests {
 
     #[test]
     fn whoever_rings_ends_a_wait() {
-        let turn = Turn::new();
+        let turn = Turn::default();
         turn.word.store(WAIT, SeqCst);
         std::thread::scope(|scope| {
             let waiter = scope.spawn(|| {
