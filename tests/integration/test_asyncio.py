@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -19,6 +18,7 @@ import hlwasm
 from hlwasm.sandbox import workers
 from hlwasm.sandbox.resources import AsyncGuestResource
 from tests.integration.conftest import Load
+from tests.machines import machines
 
 pytestmark = pytest.mark.hypervisor
 
@@ -471,17 +471,6 @@ def test_cancelling_while_it_is_made(component: hlwasm.Component, moment: float)
     before = machines()
     asyncio.run(main())
     assert none_more_than(before)
-
-
-def machines() -> int:
-    """Micro-VMs of this process."""
-    count = 0
-    for file in Path("/proc/self/fd").iterdir():
-        try:
-            count += "kvm-vm" in str(file.readlink())
-        except FileNotFoundError:
-            continue
-    return count
 
 
 def none_more_than(before: int) -> bool:

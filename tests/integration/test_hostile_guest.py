@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import resource
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 import hlwasm
 from tests.integration.conftest import CancelAfter, Load, Start
 from tests.integration.test_traps import Host
+from tests.machines import descriptors
 
 pytestmark = pytest.mark.hypervisor
 
@@ -131,9 +131,6 @@ def test_many_hostile_sandboxes_leave_nothing_behind(load: Load) -> None:
     def spoil(name: str) -> None:
         with component.instantiate(Host()) as sandbox, pytest.raises(hlwasm.GuestError):
             sandbox.exports.lies[name]()
-
-    def descriptors() -> int:
-        return len(list(Path("/proc/self/fd").iterdir()))
 
     spoil("text-outside")
     before_files, before_memory = descriptors(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -8,11 +8,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
 import hlwasm
+from tests.machines import machines
 
 pytestmark = pytest.mark.hypervisor
 
@@ -30,17 +30,6 @@ ADD = b"""(component
 @pytest.fixture(scope="module")
 def component() -> hlwasm.Component:
     return hlwasm.load(ADD, cache=False)
-
-
-def machines() -> int:
-    """Micro-VMs of this process."""
-    count = 0
-    for file in Path("/proc/self/fd").iterdir():
-        try:
-            count += "kvm-vm" in str(file.readlink())
-        except FileNotFoundError:
-            continue
-    return count
 
 
 @contextmanager
