@@ -16,20 +16,28 @@ import pytest
 import hlwasm
 import hlwasm.component
 import hlwasm.sandbox.async_sandbox
+import hlwasm.sandbox.snapshot
 import hlwasm.wit.names
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()
+PAGES = sorted((ROOT / "docs").glob("*.md"))
 
 
-def blocks(language: str) -> list[str]:
-    """The code blocks of the README in one language."""
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+def blocks(language: str, text: str = README) -> list[str]:
+    """The code blocks of a page, by default the README, in one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
 @pytest.mark.hypervisor
 @pytest.mark.parametrize(
-    "module", [hlwasm.component, hlwasm.sandbox.async_sandbox, hlwasm.wit.names]
+    "module",
+    [
+        hlwasm.component,
+        hlwasm.sandbox.async_sandbox,
+        hlwasm.sandbox.snapshot,
+        hlwasm.wit.names,
+    ],
 )
 def test_docstrings(module: object) -> None:
     result = doctest.testmod(module)  # type: ignore[arg-type]
@@ -59,6 +67,24 @@ def test_the_first_example_of_the_readme(
         for line, error in zip(raising, (hlwasm.Err, hlwasm.WitValueError), strict=True):
             with pytest.raises(error):
                 exec(line, {"ops": sandbox.exports.ops})
+
+
+@pytest.mark.hypervisor
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_pages(
+    page: Path,
+    component_path: Callable[[str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """All blocks of a page in order, as one program."""
+    component_path("calculator")
+    monkeypatch.chdir(ROOT)
+    program = "\n".join(blocks("python", page.read_text()))
+    assert program
+    program = program.replace("/tmp/", f"{tmp_path}/")
+    names: dict[str, object] = {"__name__": "__main__"}
+    exec(compile(program, page.name, "exec"), names)
 
 
 @pytest.mark.hypervisor
