@@ -2,13 +2,10 @@
 
 mod common;
 
-use std::fs::File;
-use std::io::{Seek, Write};
-
 use common::micro_guest::Do;
 use common::{
-    MIB, PAGE, READ_WRITE, TestResult, WINDOWS, answered, done, hypervisor, micro_guest, request,
-    text,
+    MIB, PAGE, READ_WRITE, TestResult, WINDOWS, answered, artifact, done, hypervisor, micro_guest,
+    request, text,
 };
 use host_guest_abi::exit::{EXIT_IMAGE, EXIT_PROTECT, EXIT_RELEASE, EXIT_REMAP};
 use host_guest_abi::layout::{ARTIFACT, HEAP};
@@ -17,33 +14,6 @@ use native_vmm::memory::Plan;
 use native_vmm::sandbox::{Config, Exit, Sandbox};
 
 const WINDOW: u64 = Plan::window_address(2);
-
-/// An artifact with one page of code between two pages of data, and 100 bytes more.
-fn artifact() -> Result<(File, u64), Box<dyn std::error::Error>> {
-    // SAFETY: makes a new file descriptor, or fails.
-    let fd = unsafe { libc::memfd_create(c"artifact".as_ptr(), 0) };
-    assert!(fd >= 0, "{}", std::io::Error::last_os_error());
-    // SAFETY: just made, and ours.
-    let mut file: File = unsafe { std::os::fd::FromRawFd::from_raw_fd(fd) };
-    let page = usize::try_from(PAGE)?;
-    let mut bytes = vec![0; 3 * page + 100];
-    bytes[page..2 * page].fill(0xcc);
-    bytes[2 * page..].fill(0xdd);
-    // xor r13d, r13d; ud2
-    bytes[page..page + 5].copy_from_slice(&[0x45, 0x31, 0xed, 0x0f, 0x0b]);
-    bytes[..6].copy_from_slice(b"\x7fELF\x02\x01");
-    bytes[18] = 62;
-    bytes[40] = 64;
-    bytes[58] = 64;
-    bytes[60] = 1;
-    bytes[64 + 4] = 1;
-    bytes[64 + 8] = 6;
-    bytes[64 + 24..64 + 32].copy_from_slice(&PAGE.to_le_bytes());
-    bytes[64 + 32..64 + 40].copy_from_slice(&PAGE.to_le_bytes());
-    file.write_all(&bytes)?;
-    file.rewind()?;
-    Ok((file, bytes.len() as u64))
-}
 
 fn sandbox_with_artifact() -> Result<Option<Sandbox>, Box<dyn std::error::Error>> {
     if !hypervisor() {

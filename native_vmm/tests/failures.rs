@@ -10,33 +10,10 @@ use std::error::Error;
 use std::fs;
 
 use common::micro_guest::{self, DATA, Do};
+use common::refusal::{Refused, call, ioctl, refusing};
 use common::{MIB, TestResult, WINDOWS, done, hypervisor};
 use native_vmm::hypervisor::Driver;
 use native_vmm::sandbox::{Config, Exit, Sandbox, SandboxError, Snapshot, vm_pool};
-
-/// What is refused: a system call, and its second argument if it is to be that only.
-#[derive(Clone, Copy)]
-struct Refused {
-    name: &'static str,
-    call: libc::c_long,
-    request: Option<u32>,
-}
-
-const fn ioctl(name: &'static str, request: u32) -> Refused {
-    Refused {
-        name,
-        call: libc::SYS_ioctl,
-        request: Some(request),
-    }
-}
-
-const fn call(name: &'static str, call: libc::c_long) -> Refused {
-    Refused {
-        name,
-        call,
-        request: None,
-    }
-}
 
 const CALLS: [Refused; 17] = [
     ioctl("KVM_CREATE_VM", 0xae01),
@@ -57,72 +34,6 @@ const CALLS: [Refused; 17] = [
     call("fcntl", libc::SYS_fcntl),
     call("getrusage", libc::SYS_getrusage),
 ];
-
-/// Runs `body` in a thread in which the call is refused with ENOMEM.
-fn refusing<T: Send>(refused: Refused, body: impl FnOnce() -> T + Send) -> Result<T, String> {
-    std::thread::scope(|scope| {
-        let thread = scope.spawn(move || {
-            // What a thread needs for itself it gets before the filter is there.
-            drop(Box::new([0_u8; 100_000]));
-            install(refused).map(|()| body())
-        });
-        thread.join().map_err(|_| "it panicked".to_owned())?
-    })
-    .map_err(|error| format!("{}: {error}", refused.name))
-}
-
-/// Installs the filter for the calling thread.
-fn install(refused: Refused) -> Result<(), String> {
-    const LOAD: u16 = 0x20;
-    const JUMP_IF_EQUAL: u16 = 0x15;
-    const RETURN: u16 = 0x06;
-    const ALLOW: u32 = 0x7fff_0000;
-    const ERRNO: u32 = 0x0005_0000;
-    let statement = |code, k| libc::sock_filter {
-        code,
-        jt: 0,
-        jf: 0,
-        k,
-    };
-    let otherwise_skip = |k, jf| libc::sock_filter {
-        code: JUMP_IF_EQUAL,
-        jt: 0,
-        jf,
-        k,
-    };
-    let number = u32::try_from(refused.call).map_err(|error| error.to_string())?;
-    let enomem = ERRNO | u32::try_from(libc::ENOMEM).unwrap_or(0);
-    let mut program = vec![statement(LOAD, 0)];
-    match refused.request {
-        Some(request) => program.extend([
-            otherwise_skip(number, 3),
-            // The low half of the second argument.
-            statement(LOAD, 24),
-            otherwise_skip(request, 1),
-            statement(RETURN, enomem),
-        ]),
-        None => program.extend([otherwise_skip(number, 1), statement(RETURN, enomem)]),
-    }
-    program.push(statement(RETURN, ALLOW));
-    let filter = libc::sock_fprog {
-        len: u16::try_from(program.len()).map_err(|error| error.to_string())?,
-        filter: program.as_mut_ptr(),
-    };
-    // SAFETY: the filter is a valid program, which only makes calls of this thread fail.
-    let result = unsafe {
-        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-        libc::prctl(
-            libc::PR_SET_SECCOMP,
-            libc::SECCOMP_MODE_FILTER,
-            &raw const filter,
-        )
-    };
-    if result == 0 {
-        Ok(())
-    } else {
-        Err(std::io::Error::last_os_error().to_string())
-    }
-}
 
 fn new_sandbox() -> Result<Sandbox, Box<dyn Error + Send + Sync>> {
     let config = Config::new(Driver::Kvm, 64 * MIB, &WINDOWS)?;
@@ -164,7 +75,7 @@ fn every_step_may_fail() -> TestResult {
     for round in 0..3 {
         for refused in CALLS {
             let name = refused.name;
-            let made = refusing(refused, || {
+            let made = refusing(refused, libc::ENOMEM, || {
                 new_sandbox().map(drop).map_err(|e| e.to_string())
             })?;
             let essential = name.starts_with("KVM_CREATE") || name == "KVM_RUN" || name == "mmap";
@@ -173,7 +84,7 @@ fn every_step_may_fail() -> TestResult {
                 "{name} is not needed to make a sandbox"
             );
 
-            let copied = refusing(refused, || Sandbox::from_snapshot(&snapshot))?;
+            let copied = refusing(refused, libc::ENOMEM, || Sandbox::from_snapshot(&snapshot))?;
             if let Ok(copy) = &copied {
                 check(name, copy, &snapshot)?;
             }
@@ -181,24 +92,24 @@ fn every_step_may_fail() -> TestResult {
 
             let sandbox = Sandbox::from_snapshot(&snapshot)?;
             done(store(&sandbox, 8)?);
-            let _ = refusing(refused, || sandbox.restore(&snapshot, false))?;
+            let _ = refusing(refused, libc::ENOMEM, || sandbox.restore(&snapshot, false))?;
             check(name, &sandbox, &snapshot)?;
 
             let sandbox = Sandbox::from_snapshot(&snapshot)?;
             done(store(&sandbox, 8)?);
             let _ = sandbox.command(Do::Invalid.code(), &[]);
-            let _ = refusing(refused, || sandbox.restore(&snapshot, true))?;
+            let _ = refusing(refused, libc::ENOMEM, || sandbox.restore(&snapshot, true))?;
             check(name, &sandbox, &snapshot)?;
 
             let sandbox = Sandbox::from_snapshot(&snapshot)?;
-            let saved = refusing(refused, || sandbox.snapshot())?;
+            let saved = refusing(refused, libc::ENOMEM, || sandbox.snapshot())?;
             if let Ok(saved) = saved {
                 check(name, &Sandbox::from_snapshot(&saved)?, &saved)?;
             }
             check(name, &sandbox, &snapshot)?;
 
             let sandbox = Sandbox::from_snapshot(&snapshot)?;
-            let _ = refusing(refused, || store(&sandbox, 9))?;
+            let _ = refusing(refused, libc::ENOMEM, || store(&sandbox, 9))?;
             check(name, &sandbox, &snapshot)?;
         }
         while vm_pool::limit(None).waiting > 0 {

@@ -6,7 +6,10 @@
 use std::arch::global_asm;
 use std::sync::Arc;
 
-use host_guest_abi::exit::{EXIT_HOST_CALL, EXIT_NOP, EXIT_READY, EXIT_TRAP_ENTRY, PORT_REQUEST};
+use host_guest_abi::exit::{
+    EXIT_HOST_CALL, EXIT_LOG, EXIT_NOP, EXIT_PANIC, EXIT_PROTECT, EXIT_READY, EXIT_TRAP_ENTRY,
+    PORT_REQUEST,
+};
 use host_guest_abi::layout::{IMAGE, MAILBOX, STACK_TOP};
 use host_guest_abi::mailbox::{
     ANSWER_SEQUENCE, ANSWER_STATUS, ANSWER_VALUE, COMMAND, COMMAND_ARGUMENTS, COMMAND_SEQUENCE,
@@ -65,6 +68,47 @@ pub enum Do {
     OutString,
     /// XGETBV → (XCR0), needs OSXSAVE.
     ExtendedState,
+    /// Fill memory with a byte: (address, bytes, value).
+    Fill,
+    /// Fill every register that ring 3 can write to, then go on as [`End`] says:
+    /// (end, address).
+    Spoil,
+    /// Write all registers, as they were when the command began, to [`SAVED`] and [`DUMP`].
+    Dump,
+    /// Grow and shrink a window for ever by requests: (address).
+    Resize,
+}
+
+/// How [`Do::Spoil`] ends.
+#[derive(Debug, Clone, Copy)]
+#[repr(u64)]
+pub enum End {
+    /// As a command that ends well.
+    Well = 0,
+    /// An invalid opcode.
+    Invalid,
+    /// Spins.
+    Spin,
+    /// A host call.
+    HostCall,
+    /// A load from the address.
+    Load,
+    /// A panic.
+    Panic,
+    /// A log record.
+    Log,
+    /// Divides by zero.
+    Divide,
+    /// The end of another command.
+    Violation,
+    /// A request with a bad argument.
+    Request,
+}
+
+impl End {
+    pub const fn code(self) -> u64 {
+        self as u64
+    }
 }
 
 impl Do {
@@ -77,6 +121,12 @@ impl Do {
 pub const DATA: u64 = IMAGE + 0x10_0000;
 /// Where the read-only segment starts; its first word is [`CONSTANT`].
 pub const CONSTANTS: u64 = IMAGE + 0x8_0000;
+/// Where [`Do::Dump`] finds what the dispatcher needs for itself: rcx, rbp, r8 to r14.
+pub const SAVED: u64 = MAILBOX + 0x800;
+/// Where it writes the others: rbx, rdx, rsi, rdi, rsp, r15, flags, six segment registers.
+pub const DUMP: u64 = DATA + 0x1000;
+/// And vector and x87 registers, as XSAVE does.
+pub const DUMP_EXTENDED: u64 = DATA + 0x1800;
 /// What is there.
 pub const CONSTANT: u64 = 0x0123_4567_89ab_cdef;
 
@@ -88,17 +138,27 @@ global_asm!(
     "   mov eax, {ready}",
     "   mov edx, {port}",
     "   out dx, eax",
+    // No flag changes before the command begins.
+    "   mov [rbx + {saved}], rcx",
+    "   mov [rbx + {saved} + 8], rbp",
+    "   mov [rbx + {saved} + 16], r8",
+    "   mov [rbx + {saved} + 24], r9",
+    "   mov [rbx + {saved} + 32], r10",
+    "   mov [rbx + {saved} + 40], r11",
+    "   mov [rbx + {saved} + 48], r12",
+    "   mov [rbx + {saved} + 56], r13",
+    "   mov [rbx + {saved} + 64], r14",
     "   mov rax, [rbx + 8 * {command}]",
     "   mov r8, [rbx + 8 * {arguments}]",
     "   mov r9, [rbx + 8 * {arguments} + 8]",
     "   mov r10, [rbx + 8 * {arguments} + 16]",
     "   mov r11, [rbx + 8 * {arguments} + 24]",
     "   mov r12, [rbx + 8 * {arguments} + 32]",
-    "   xor r13d, r13d",
-    "   xor r14d, r14d",
+    "   mov r13d, 0",
+    "   mov r14d, 0",
     "   lea rcx, [rip + table]",
     "   movsxd rax, dword ptr [rcx + 4 * rax]",
-    "   add rax, rcx",
+    "   lea rax, [rax + rcx]",
     "   mov ebp, 0xb0b",
     "   jmp rax",
     // Ends the command with r13 and r14.
@@ -214,6 +274,140 @@ global_asm!(
     "   xgetbv",
     "   mov r13d, eax",
     "   jmp done",
+    "fill:",
+    "   mov rdi, r8",
+    "   mov rcx, r9",
+    "   mov rax, r10",
+    "   rep stosb",
+    "   jmp done",
+    "spoil:",
+    "   lea rcx, [rip + ends]",
+    "   movsxd rcx, dword ptr [rcx + 4 * r8]",
+    "   lea rax, [rip + ends]",
+    "   add rcx, rax",
+    "   vpcmpeqd ymm0, ymm0, ymm0",
+    "   vmovdqa ymm1, ymm0",
+    "   vmovdqa ymm2, ymm0",
+    "   vmovdqa ymm3, ymm0",
+    "   vmovdqa ymm4, ymm0",
+    "   vmovdqa ymm5, ymm0",
+    "   vmovdqa ymm6, ymm0",
+    "   vmovdqa ymm7, ymm0",
+    "   vmovdqa ymm8, ymm0",
+    "   vmovdqa ymm9, ymm0",
+    "   vmovdqa ymm10, ymm0",
+    "   vmovdqa ymm11, ymm0",
+    "   vmovdqa ymm12, ymm0",
+    "   vmovdqa ymm13, ymm0",
+    "   vmovdqa ymm14, ymm0",
+    "   vmovdqa ymm15, ymm0",
+    "   fninit",
+    "   fldpi",
+    "   fld1",
+    "   fldl2t",
+    "   fldpi",
+    "   fld1",
+    "   fldl2t",
+    "   fldpi",
+    // Other rounding and precision, denormals are zeros, all exceptions seen.
+    "   mov dword ptr [rbx + {saved} + 0x100], 0xc3f",
+    "   fldcw [rbx + {saved} + 0x100]",
+    "   mov dword ptr [rbx + {saved} + 0x100], 0xffff",
+    "   ldmxcsr [rbx + {saved} + 0x100]",
+    "   xor eax, eax",
+    "   mov ds, eax",
+    "   mov es, eax",
+    "   mov fs, eax",
+    "   mov eax, 0x1b",
+    "   mov gs, eax",
+    "   mov esp, {data} + 0x2ff0",
+    // Direction, nested task, alignment, identification, and the status of an operation.
+    "   push 0x244cd5",
+    "   popfq",
+    "   mov rax, -1",
+    "   mov rdx, -2",
+    "   mov rsi, -3",
+    "   mov rdi, -4",
+    "   mov rbp, -5",
+    "   mov r8, -6",
+    "   mov r10, -7",
+    "   mov r11, -8",
+    "   mov r12, -9",
+    "   mov r13, -10",
+    "   mov r14, -11",
+    "   mov r15, -12",
+    "   jmp rcx",
+    "end_spin:",
+    "   mov rbx, -13",
+    "   mov rcx, -14",
+    "   mov rsp, -16",
+    "1: jmp 1b",
+    "end_host_call:",
+    "   inc qword ptr [rbx + 8 * {request_sequence}]",
+    "   mov qword ptr [rbx + 8 * {request_arguments}], 7",
+    "   mov edx, {port}",
+    "   mov eax, {host_call}",
+    "   out dx, eax",
+    "   ud2",
+    "end_load:",
+    "   mov rax, [r9]",
+    "   jmp done",
+    "end_panic:",
+    "   mov qword ptr [rbx + 8 * {request_arguments}], 64",
+    "   mov edx, {port}",
+    "   mov eax, {panic}",
+    "   out dx, eax",
+    "end_log:",
+    "   mov qword ptr [rbx + 8 * {request_arguments}], 20",
+    "   mov qword ptr [rbx + 8 * {request_arguments} + 8], 64",
+    "   mov edx, {port}",
+    "   mov eax, {log}",
+    "   out dx, eax",
+    "   ud2",
+    "end_violation:",
+    "   mov qword ptr [rbx + 8 * {done_sequence}], -1",
+    "   jmp ready",
+    "end_request:",
+    "   mov qword ptr [rbx + 8 * {request_arguments}], -1",
+    "   mov edx, {port}",
+    "   mov eax, {protect}",
+    "   out dx, eax",
+    "   ud2",
+    "dump:",
+    "   mov [{dump}], rbx",
+    "   mov [{dump} + 8], rdx",
+    "   mov [{dump} + 16], rsi",
+    "   mov [{dump} + 24], rdi",
+    "   mov [{dump} + 32], rsp",
+    "   mov [{dump} + 40], r15",
+    "   mov esp, {data} + 0x2ff0",
+    "   pushfq",
+    "   pop qword ptr [{dump} + 48]",
+    "   cld",
+    "   mov [{dump} + 56], ds",
+    "   mov [{dump} + 58], es",
+    "   mov [{dump} + 60], fs",
+    "   mov [{dump} + 62], gs",
+    "   mov [{dump} + 64], ss",
+    "   mov [{dump} + 66], cs",
+    "   mov eax, 7",
+    "   xor edx, edx",
+    "   xsave64 [{extended}]",
+    "   mov rsp, [{dump} + 32]",
+    "   mov edx, {port}",
+    "   jmp done",
+    "resize:",
+    "   mov [rbx + 8 * {request_arguments}], r8",
+    "   mov qword ptr [rbx + 8 * {request_arguments} + 8], 0x100000",
+    "   xor r9d, 3",
+    "   mov [rbx + 8 * {request_arguments} + 16], r9",
+    "   inc qword ptr [rbx + 8 * {request_sequence}]",
+    "   mov eax, {protect}",
+    "   out dx, eax",
+    "   test r9d, r9d",
+    "   jz resize",
+    "   mov qword ptr [r8 + 0x80000], 77",
+    "   jmp resize",
     // extern "C" fn(ip, fp, has_address, address)
     "trap_entry:",
     "   test rsp, 15",
@@ -241,7 +435,12 @@ global_asm!(
     "   .long count - table, request - table, host_calls - table, exits - table",
     "   .long out - table, out_byte - table, syscall_ - table, breakpoint - table",
     "   .long overflow - table, end - table, bad_stack - table, halt - table, set_flags - table",
-    "   .long out_string - table, extended_state - table",
+    "   .long out_string - table, extended_state - table, fill - table, spoil - table",
+    "   .long dump - table, resize - table",
+    "ends:",
+    "   .long done - ends, invalid - ends, end_spin - ends, end_host_call - ends",
+    "   .long end_load - ends, end_panic - ends, end_log - ends, divide - ends",
+    "   .long end_violation - ends, end_request - ends",
     "micro_guest_end:",
     ".popsection",
     mailbox = const MAILBOX,
@@ -249,6 +448,13 @@ global_asm!(
     ready = const EXIT_READY,
     host_call = const EXIT_HOST_CALL,
     nop = const EXIT_NOP,
+    panic = const EXIT_PANIC,
+    log = const EXIT_LOG,
+    protect = const EXIT_PROTECT,
+    saved = const SAVED - MAILBOX,
+    data = const DATA,
+    dump = const DUMP,
+    extended = const DUMP_EXTENDED,
     trap_entry = const EXIT_TRAP_ENTRY,
     trap = const STATUS_TRAP,
     stack = const STACK_TOP,

@@ -1,9 +1,13 @@
 //! What the integration tests share.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub mod canaries;
 pub mod micro_guest;
+pub mod refusal;
 
 use std::error::Error;
+use std::fs::File;
+use std::io::{Seek, Write};
 
 use native_vmm::hypervisor::{Driver, kvm};
 use native_vmm::sandbox::{Config, Exit, Sandbox, SandboxError};
@@ -69,4 +73,31 @@ pub fn answered(sandbox: &Sandbox, code: u64, arguments: [u64; 4], errno: i32) -
         "{code} {arguments:x?}"
     );
     Ok(())
+}
+
+/// An artifact with one page of code between two pages of data, and 100 bytes more.
+pub fn artifact() -> Result<(File, u64), Box<dyn Error>> {
+    // SAFETY: makes a new file descriptor, or fails.
+    let fd = unsafe { libc::memfd_create(c"artifact".as_ptr(), 0) };
+    assert!(fd >= 0, "{}", std::io::Error::last_os_error());
+    // SAFETY: just made, and ours.
+    let mut file: File = unsafe { std::os::fd::FromRawFd::from_raw_fd(fd) };
+    let page = usize::try_from(PAGE)?;
+    let mut bytes = vec![0; 3 * page + 100];
+    bytes[page..2 * page].fill(0xcc);
+    bytes[2 * page..].fill(0xdd);
+    // xor r13d, r13d; ud2
+    bytes[page..page + 5].copy_from_slice(&[0x45, 0x31, 0xed, 0x0f, 0x0b]);
+    bytes[..6].copy_from_slice(b"\x7fELF\x02\x01");
+    bytes[18] = 62;
+    bytes[40] = 64;
+    bytes[58] = 64;
+    bytes[60] = 1;
+    bytes[64 + 4] = 1;
+    bytes[64 + 8] = 6;
+    bytes[64 + 24..64 + 32].copy_from_slice(&PAGE.to_le_bytes());
+    bytes[64 + 32..64 + 40].copy_from_slice(&PAGE.to_le_bytes());
+    file.write_all(&bytes)?;
+    file.rewind()?;
+    Ok((file, bytes.len() as u64))
 }

@@ -1,0 +1,104 @@
+//! Nothing of one request is visible to the next: a guest leaves canaries in all memory and
+//! all registers, ends in every way there is, and what comes after is compared byte for byte
+//! with a sandbox that nothing has run in.
+
+mod common;
+
+use std::time::Duration;
+
+use common::canaries::{
+    EXTENTS, Extent, Memory, Registers, WAYS, Way, fresh, grown, prepared, restores, spoil,
+};
+use common::micro_guest::End;
+use common::{TestResult, done, hypervisor};
+use native_vmm::sandbox::{Sandbox, vm_pool};
+
+/// One test, because the pool belongs to the process.
+#[test]
+fn nothing_is_left_for_the_next_request() -> TestResult {
+    if !hypervisor() {
+        return Ok(());
+    }
+    restores(&WAYS)?;
+    blind_restores()?;
+    snapshots_by_turns()?;
+    machines_that_are_used_again()
+}
+
+/// Restores that look at no page table leave nothing either.
+fn blind_restores() -> TestResult {
+    let (original, snapshot) = prepared()?;
+    let clean = fresh(&snapshot)?;
+    // The sandbox that the snapshot was taken of has its memory otherwise: by itself.
+    for sandbox in [Sandbox::from_snapshot(&snapshot)?, original] {
+        sandbox.restore(&snapshot, true)?;
+        for _ in 0..40 {
+            spoil(&sandbox, Extent::Pages)?;
+            Way::Guest(End::Well).end(&sandbox)?;
+            sandbox.restore(&snapshot, true)?;
+            Memory::of(&sandbox)?.assert_is(&clean.memory, "blind");
+        }
+        let counters = sandbox.counters();
+        let blind = counters.restores - counters.restore_scans;
+        assert!(blind > 20, "{counters:?}");
+    }
+    Ok(())
+}
+
+/// Two snapshots of one guest, by turns.
+fn snapshots_by_turns() -> TestResult {
+    let (original, first) = prepared()?;
+    spoil(&original, Extent::Borders)?;
+    let second = original.snapshot()?;
+    let states = [(fresh(&first)?, &first), (fresh(&second)?, &second)];
+    for sandbox in [Sandbox::from_snapshot(&first)?, original] {
+        for (round, extent) in EXTENTS.into_iter().cycle().take(12).enumerate() {
+            // Each of the two after itself and after the other.
+            let (clean, snapshot) = &states[round / 2 % 2];
+            let what = format!("by turns {round}, {extent:?}");
+            sandbox.restore(snapshot, true)?;
+            Memory::of(&sandbox)?.assert_is(&clean.memory, &what);
+            if round % 2 == 0 {
+                let found = Registers::of(&sandbox)?;
+                found.assert_is(&clean.registers, round > 0, &what);
+            }
+            spoil(&sandbox, extent)?;
+        }
+    }
+    Ok(())
+}
+
+/// VMs of the pool, whatever their last sandbox did.
+fn machines_that_are_used_again() -> TestResult {
+    let (original, first) = prepared()?;
+    spoil(&original, Extent::Borders)?;
+    let second = original.snapshot()?;
+    let states = [(fresh(&first)?, &first), (fresh(&second)?, &second)];
+    vm_pool::limit(Some(1));
+    let before = vm_pool::limit(None).reused;
+    for (round, way) in WAYS.into_iter().cycle().take(2 * WAYS.len()).enumerate() {
+        // Of the same snapshot, of another one, and such as were not put back yet.
+        let (clean, snapshot) = &states[usize::from(round % 3 == 0)];
+        let what = format!("pool {round}, after {way:?}");
+        let sandbox = Sandbox::from_snapshot(snapshot)?;
+        Memory::of(&sandbox)?.assert_is(&clean.memory, &what);
+        let found = Registers::of(&sandbox)?;
+        found.assert_is(&clean.registers, false, &what);
+        sandbox.restore(snapshot, true)?;
+        if round % 4 == 0 {
+            let grown = grown(&sandbox)?;
+            grown.assert_is(&clean.grown, &what);
+        }
+        spoil(&sandbox, EXTENTS[round % 3])?;
+        way.end(&sandbox)?;
+        drop(sandbox);
+        while round % 2 == 0 && vm_pool::limit(None).waiting > 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+    let reused = vm_pool::limit(None).reused - before;
+    assert!(reused > WAYS.len() as u64, "{reused}");
+    vm_pool::limit(Some(0));
+    done(original.command(common::micro_guest::Do::Nothing.code(), &[])?);
+    Ok(())
+}
