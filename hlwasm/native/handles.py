@@ -9,7 +9,7 @@ from typing import Any
 from hlwasm.errors import SandboxClosed, SnapshotError
 from hlwasm.frozen import Frozen
 from hlwasm.native.library import load_library
-from hlwasm.native.status import last_error, raise_status
+from hlwasm.native.status import last_error, os_error, raise_status
 
 # The signal of kicks counts from SIGRTMIN; see native_vmm/src/kick/signal.rs.
 _KICK_SIGNAL = 11
@@ -138,7 +138,7 @@ class NativeSnapshot:
         size, record = self.ffi.new("uint64_t *"), self.ffi.new("hlw_buffer *")
         status = self.lib.hlw_snapshot_save(self.pointer, fd, position, size, record)
         if status < 0:
-            raise OSError(last_error(self.ffi, self.lib))
+            raise os_error(self.ffi, self.lib)
         try:
             return size[0], bytes(self.ffi.buffer(record.data, record.length))
         finally:

@@ -44,6 +44,15 @@ def exception_of(ffi: Any, lib: Any, status: int) -> HlwasmError:
     return NativeError(message, status)
 
 
+def os_error(ffi: Any, lib: Any) -> OSError:
+    """This thread's last failure, which was one of the operating system; with its errno."""
+    message = last_error(ffi, lib)
+    text, found, number = message.removesuffix(")").rpartition(" (os error ")
+    if found and number.isdecimal():
+        return OSError(int(number), text)
+    return OSError(message)
+
+
 def raise_status(ffi: Any, lib: Any, status: int) -> NoReturn:
     """Raises what a negative status means."""
     raise exception_of(ffi, lib, status)

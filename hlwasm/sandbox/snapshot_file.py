@@ -201,9 +201,12 @@ def _read_exactly(fd: int, size: int, position: int) -> bytes:
 def _remove_abandoned(directory: Path, prefix: str) -> None:
     """What a process left that was killed while it saved this snapshot."""
     with contextlib.suppress(OSError):
-        for left in directory.glob(f"{prefix}*"):
-            if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:
-                left.unlink()
+        # No pattern: the name may hold what has a meaning in one.
+        for left in [each for each in directory.iterdir() if each.name.startswith(prefix)]:
+            # Another process may be just as quick to remove it.
+            with contextlib.suppress(OSError):
+                if time.time() - left.lstat().st_mtime > _ABANDONED_SECONDS:
+                    left.unlink()
 
 
 def _sync_directory(directory: Path) -> None:
