@@ -139,7 +139,8 @@ fn kicks_at_any_instruction() -> TestResult {
             while !stop.load(SeqCst) {
                 let now = turn.load(SeqCst);
                 if now == last {
-                    std::hint::spin_loop();
+                    // The other core may be busy with something else.
+                    std::thread::yield_now();
                     continue;
                 }
                 // Often before the guest has begun, often long after.
@@ -158,7 +159,7 @@ fn kicks_at_any_instruction() -> TestResult {
                 busy.until_kicked(&sandbox, Reason::Cancel)?;
                 // The kick itself has to be over, or it belongs to what comes.
                 while kicked.load(SeqCst) != round {
-                    std::hint::spin_loop();
+                    std::thread::yield_now();
                 }
                 sandbox.restore(&snapshot, true)?;
                 check(&sandbox, round)?;
