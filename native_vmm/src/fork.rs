@@ -5,14 +5,60 @@
 //! threads.
 
 use std::cell::RefCell;
-use std::sync::Once;
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::deadline::AlarmsHeld;
 use crate::sandbox::vm_pool::PoolHeld;
 use crate::{deadline, kick};
 
 thread_local! {
-    static HELD: RefCell<Option<(AlarmsHeld, PoolHeld)>> = const { RefCell::new(None) };
+    static HELD: RefCell<Option<Held>> = const { RefCell::new(None) };
+}
+
+/// What is held across a fork. The gate is taken last: who has passed it waits for no other.
+type Held = (AlarmsHeld, PoolHeld, RwLockWriteGuard<'static, ()>);
+
+/// Passed by whoever takes a lock that there are many of; closed while a fork happens.
+static GATE: RwLock<()> = RwLock::new(());
+
+/// Forks between the first process with this library and the present one.
+static GENERATION: AtomicU32 = AtomicU32::new(0);
+
+/// A lock that no fork finds taken.
+pub struct Locked<'m, T> {
+    // Given back before the gate opens.
+    guard: MutexGuard<'m, T>,
+    _gate: RwLockReadGuard<'static, ()>,
+}
+
+/// Takes a lock that a child may need, for a short time in which no other is taken.
+pub fn lock<T>(mutex: &Mutex<T>) -> Locked<'_, T> {
+    let gate = GATE.read().unwrap_or_else(PoisonError::into_inner);
+    Locked {
+        guard: mutex.lock().unwrap_or_else(PoisonError::into_inner),
+        _gate: gate,
+    }
+}
+
+impl<T> Deref for Locked<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.guard
+    }
+}
+
+impl<T> DerefMut for Locked<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.guard
+    }
+}
+
+/// A number that is another one in each child. Costs nothing, unlike asking for the process.
+pub fn generation() -> u32 {
+    GENERATION.load(Relaxed)
 }
 
 /// Installs the handlers, once per process.
@@ -31,7 +77,9 @@ pub fn process() -> i32 {
 }
 
 extern "C" fn prepare() {
-    let held = (deadline::hold(), crate::sandbox::vm_pool::hold());
+    let (alarms, pool) = (deadline::hold(), crate::sandbox::vm_pool::hold());
+    let gate = GATE.write().unwrap_or_else(PoisonError::into_inner);
+    let held = (alarms, pool, gate);
     HELD.with_borrow_mut(|place| *place = Some(held));
 }
 
@@ -41,7 +89,8 @@ extern "C" fn parent() {
 
 extern "C" fn child() {
     kick::forget_thread();
-    if let Some((alarms, pool)) = HELD.take() {
+    GENERATION.fetch_add(1, Relaxed);
+    if let Some((alarms, pool, _gate)) = HELD.take() {
         deadline::start_anew(alarms);
         pool.start_anew();
     }

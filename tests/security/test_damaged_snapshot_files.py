@@ -23,11 +23,12 @@ import pytest
 import hlwasm
 from hlwasm.sandbox.snapshot_file import _HEADER, MAGIC, PAGE, VERSION, _checksum
 from tests.integration.test_snapshots import IMPORTS, TEXT
+from tests.scale import scaled
 
 pytestmark = pytest.mark.hypervisor
 
 LIMITS = hlwasm.Limits(memory=32 << 20, deadline=0.02)
-ROUNDS = 1500
+ROUNDS = scaled(1500, 50_000)
 # Sandboxes are made from so many of the files that are accepted: this takes longest.
 TRIED = 120
 

@@ -18,6 +18,7 @@ import pytest
 import hlwasm
 from tests.conftest import without
 from tests.integration.test_snapshots import IMPORTS, TEXT
+from tests.scale import scaled
 
 # Newer Pythons warn of forks where there are threads, which is what is tested here.
 pytestmark = [
@@ -25,7 +26,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning"),
 ]
 
-KILLS = 200
+KILLS = scaled(100, 1000)
 
 
 @pytest.fixture(scope="module")

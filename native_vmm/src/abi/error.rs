@@ -97,9 +97,10 @@ const fn sandbox_status(error: &SandboxError) -> Status {
         | SandboxError::Snapshot(_)
         | SandboxError::Boot(_) => Status::System,
         SandboxError::Signal(error) => signal_status(error),
-        SandboxError::Busy | SandboxError::State { .. } | SandboxError::OtherLayout => {
-            Status::State
-        }
+        SandboxError::Busy
+        | SandboxError::Foreign
+        | SandboxError::State { .. }
+        | SandboxError::OtherLayout => Status::State,
     }
 }
 

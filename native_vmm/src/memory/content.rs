@@ -10,12 +10,13 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::ptr::NonNull;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use host_guest_abi::layout::PAGE_BYTES;
 
 use super::region::{Access, Region};
 use super::units::host_size;
+use crate::fork;
 
 /// A page's worth of bytes.
 #[repr(C, align(64))]
@@ -125,7 +126,7 @@ impl Content {
         let Some(position) = self.position(physical) else {
             return Ok(Some(Source::Zeros));
         };
-        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cache = fork::lock(&self.cache);
         if let Some(page) = cache.get(&physical) {
             return Ok(Some(Source::Bytes(NonNull::from(&**page))));
         }

@@ -9,8 +9,8 @@ use std::io;
 use std::ops::Range;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use host_guest_abi::layout::PAGE_BYTES;
 
@@ -96,7 +96,7 @@ fn descriptor() -> io::Result<i32> {
     if PROCESS.load(Ordering::Acquire) == process {
         return Ok(DESCRIPTOR.load(Ordering::Acquire));
     }
-    let mut pagemap = PAGEMAP.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut pagemap = fork::lock(&PAGEMAP);
     if pagemap.as_ref().is_none_or(|map| map.process != process) {
         let file = File::open("/proc/self/pagemap")?;
         DESCRIPTOR.store(file.as_raw_fd(), Ordering::Release);
@@ -144,7 +144,7 @@ fn scan(descriptor: i32, range: Run, found: &mut dyn FnMut(Run)) -> io::Result<(
 
 /// The slow way, one word per page.
 fn read_entries(range: Run, found: &mut dyn FnMut(Run)) -> io::Result<()> {
-    let pagemap = PAGEMAP.lock().unwrap_or_else(PoisonError::into_inner);
+    let pagemap = fork::lock(&PAGEMAP);
     let Some(pagemap) = pagemap.as_ref() else {
         return Err(io::ErrorKind::NotFound.into());
     };

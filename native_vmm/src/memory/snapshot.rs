@@ -12,7 +12,7 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::fd::AsRawFd;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use host_guest_abi::layout::{
     EXCEPTION_STACK_TOP, IMAGE, MAILBOX, PAGE_BYTES, SYSTEM, SYSTEM_END, TEXT, TEXT_BYTES,
@@ -29,6 +29,7 @@ use super::region::{Access, Region};
 use super::sealed_file::{memory_file, seal};
 use super::units::host_size;
 use super::windows::Windows;
+use crate::fork;
 
 /// More mappings than this per snapshot are not made: pages between them are stored instead.
 pub const MAPPED_EXTENTS_MAX: usize = 128;
@@ -157,11 +158,11 @@ impl MemorySnapshot {
             .collect();
         pages.sort_unstable();
         pages.dedup();
-        *lock(&self.working_set) = pages.into_iter().map(HotPage::expected).collect();
+        *fork::lock(&self.working_set) = pages.into_iter().map(HotPage::expected).collect();
     }
 
     pub(super) fn working_set(&self) -> Arc<[HotPage]> {
-        Arc::clone(&lock(&self.working_set))
+        Arc::clone(&fork::lock(&self.working_set))
     }
 
     /// Sandboxes to come start with these pages, less those that are copied anyhow, and those
@@ -177,7 +178,7 @@ impl MemorySnapshot {
                     .iter()
                     .any(|window| window.contains(&page.physical))
         };
-        *lock(&self.working_set) = hot.pages().iter().filter(own).copied().collect();
+        *fork::lock(&self.working_set) = hot.pages().iter().filter(own).copied().collect();
     }
 }
 
@@ -268,10 +269,6 @@ impl GuestMemory {
     pub fn snapshot(&self) -> Option<&Arc<MemorySnapshot>> {
         self.base.as_ref().map(|base| &base.snapshot)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Calls `found` with the runs of private pages of a guest-physical range.

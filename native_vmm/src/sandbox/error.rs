@@ -38,6 +38,9 @@ pub enum SandboxError {
     /// Another thread runs the sandbox.
     #[error("the sandbox is running in another thread")]
     Busy,
+    /// It was made before a fork, by the parent.
+    #[error("the sandbox belongs to the process that this one was forked from; make one here")]
+    Foreign,
     /// Not possible now.
     #[error("{wanted} is not possible: the sandbox {present}")]
     State {

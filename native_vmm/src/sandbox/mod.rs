@@ -41,6 +41,7 @@ pub use snapshot::Snapshot;
 pub use snapshot_file::{FileError, damaged};
 
 use crate::deadline::{self, Alarm, TimeLimits};
+use crate::fork;
 use crate::hypervisor::Script;
 use crate::kick::Kick;
 use crate::memory::MemoryUsage;
@@ -54,6 +55,8 @@ pub struct Sandbox {
     /// As they were when the guest was left last. Whoever looks at them must not be in
     /// the way of the thread that runs the guest.
     counters: Mutex<Counters>,
+    /// Where its VM works: not in children of this process.
+    generation: u32,
 }
 
 // SAFETY: `guest` is only reached through `enter`, which lets one thread in at a time.
@@ -74,6 +77,7 @@ impl Sandbox {
             alarm: Alarm::new(kick),
             guest: UnsafeCell::new(ManuallyDrop::new(guest)),
             counters: Mutex::default(),
+            generation: fork::generation(),
         };
         deadline::watch(&sandbox.alarm);
         let created = Instant::now();
@@ -99,6 +103,7 @@ impl Sandbox {
         Ok(Self {
             alarm: Alarm::new(kick),
             counters: Mutex::new(guest.counters),
+            generation: fork::generation(),
             guest: UnsafeCell::new(ManuallyDrop::new(guest)),
         })
     }
@@ -155,6 +160,10 @@ impl Sandbox {
 
     /// Makes the present run, or the next one, end as interrupted.
     pub fn kick(&self) {
+        if self.is_foreign() {
+            // The flag that stops the vCPU is shared with the parent.
+            return;
+        }
         self.alarm.kick().cancel();
     }
 
@@ -177,6 +186,13 @@ impl Sandbox {
 
     /// What happened up to the last exit. Any thread may ask at any time.
     pub fn counters(&self) -> Counters {
+        if self.is_foreign() {
+            // The thread that has the lock may exist in the parent only.
+            return self
+                .counters
+                .try_lock()
+                .map_or_else(|_| Counters::default(), |c| *c);
+        }
         *self.counters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -243,11 +259,20 @@ impl Sandbox {
         self.enter(|guest| guest.memory.plan.physical(address, bytes).ok_or(missing))
     }
 
+    /// Whether the sandbox belongs to a process that this one was forked from. What its vCPU
+    /// shares with us is that process's then: nothing may be written there.
+    fn is_foreign(&self) -> bool {
+        self.generation != fork::generation()
+    }
+
     /// Lets the calling thread in, if it is alone.
     fn enter<T>(
         &self,
         body: impl FnOnce(&mut Guest) -> Result<T, SandboxError>,
     ) -> Result<T, SandboxError> {
+        if self.is_foreign() {
+            return Err(SandboxError::Foreign);
+        }
         if !self.alarm.kick().enter() {
             return Err(SandboxError::Busy);
         }
