@@ -118,6 +118,9 @@ int32_t hlw_kick_signal(int32_t signal);
 /* Makes the VM, loads the embedded guest and boots it to its first ready. */
 int32_t hlw_sandbox_new(const hlw_config *config, hlw_sandbox **sandbox);
 void hlw_sandbox_free(hlw_sandbox *sandbox);
+/* Frees what a place holds, if anything, and leaves null there: for owners that are made
+ * before the sandbox is, so that it cannot be lost in between. */
+void hlw_sandbox_release(hlw_sandbox **place);
 /* Where the last exit is described; valid and at one address while the sandbox exists. */
 const hlw_exit *hlw_last_exit(const hlw_sandbox *sandbox);
 const uint8_t *hlw_text(const hlw_sandbox *sandbox);
@@ -151,6 +154,8 @@ void hlw_counters_read(const hlw_sandbox *sandbox, hlw_counters *counters);
 int32_t hlw_snapshot_take(const hlw_sandbox *sandbox, hlw_snapshot **snapshot);
 /* Sandboxes that were made from it stay as they are. */
 void hlw_snapshot_free(hlw_snapshot *snapshot);
+/* As hlw_sandbox_release. */
+void hlw_snapshot_release(hlw_snapshot **place);
 uint64_t hlw_snapshot_bytes(const hlw_snapshot *snapshot);
 /* Writes the pages to a file from a position on (a multiple of 4096), and answers how many
  * bytes they take and a record, which the caller keeps with them. */

@@ -95,11 +95,12 @@ class NativeSnapshot:
         pointer: the ``hlw_snapshot *``.
     """
 
-    __slots__ = ("ffi", "lib", "pointer")
+    __slots__ = ("_owner", "ffi", "lib", "pointer")
 
-    def __init__(self, ffi: Any, lib: Any, pointer: Any) -> None:
+    def __init__(self, ffi: Any, lib: Any, owner: Any) -> None:
         self.ffi, self.lib = ffi, lib
-        self.pointer = ffi.gc(pointer, lib.hlw_snapshot_free)
+        self._owner = owner
+        self.pointer = owner[0]
 
     @classmethod
     def load(
@@ -120,14 +121,14 @@ class NativeSnapshot:
         """
         ffi, lib = load_library()
         config, _alive = configuration.to_native(ffi, lib)
-        out = ffi.new("hlw_snapshot **")
+        owner = ffi.gc(ffi.new("hlw_snapshot **"), lib.hlw_snapshot_release)
         data = ffi.from_buffer(record)
-        status = lib.hlw_snapshot_load(config, fd, position, size, data, len(record), out)
+        status = lib.hlw_snapshot_load(config, fd, position, size, data, len(record), owner)
         if status == lib.HLW_ERROR_INPUT:
             raise SnapshotError(last_error(ffi, lib))
         if status < 0:
             raise_status(ffi, lib, status)
-        return cls(ffi, lib, out[0])
+        return cls(ffi, lib, owner)
 
     def save(self, fd: int, position: int) -> tuple[int, bytes]:
         """Writes the pages to a file from a position on; returns their size and a record.
@@ -161,7 +162,7 @@ class NativeSandbox:
         artifact_bytes: length of the artifact, in bytes.
     """
 
-    __slots__ = ("_life", "artifact_bytes", "exit", "ffi", "lib", "pointer", "views")
+    __slots__ = ("_life", "_owner", "artifact_bytes", "exit", "ffi", "lib", "pointer", "views")
 
     def __init__(
         self, configuration: Configuration, snapshot: NativeSnapshot | None = None
@@ -182,15 +183,17 @@ class NativeSandbox:
         # freed meanwhile. Reentrant: a signal handler that kicks may interrupt `close`.
         self._life = RLock()
         self.artifact_bytes = configuration.artifact_bytes
-        out = ffi.new("hlw_sandbox **")
+        # The owner is there first: KeyboardInterrupt may come as soon as the library returns,
+        # and what it made must not be lost then.
+        self._owner: Any = ffi.gc(ffi.new("hlw_sandbox **"), lib.hlw_sandbox_release)
         if snapshot is None:
             config, _alive = configuration.to_native(ffi, lib)
-            status = lib.hlw_sandbox_new(config, out)
+            status = lib.hlw_sandbox_new(config, self._owner)
         else:
-            status = lib.hlw_sandbox_from_snapshot(snapshot.pointer, out)
+            status = lib.hlw_sandbox_from_snapshot(snapshot.pointer, self._owner)
         if status < 0:
             raise_status(ffi, lib, status)
-        self.pointer = ffi.gc(out[0], lib.hlw_sandbox_free)
+        self.pointer: Any = self._owner[0]
         self.exit = lib.hlw_last_exit(self.pointer)
 
     def limit_time(self, wall: float | None, cpu: float | None) -> None:
@@ -213,11 +216,11 @@ class NativeSandbox:
         Raises:
             NativeError: there is no memory for it.
         """
-        out = self.ffi.new("hlw_snapshot **")
-        status = self.lib.hlw_snapshot_take(self.pointer, out)
+        owner = self.ffi.gc(self.ffi.new("hlw_snapshot **"), self.lib.hlw_snapshot_release)
+        status = self.lib.hlw_snapshot_take(self.pointer, owner)
         if status < 0:
             raise_status(self.ffi, self.lib, status)
-        return NativeSnapshot(self.ffi, self.lib, out[0])
+        return NativeSnapshot(self.ffi, self.lib, owner)
 
     def command(self, command: int, *arguments: int) -> int:
         """Runs a command to its first exit and returns the exit's kind."""
@@ -306,6 +309,5 @@ class NativeSandbox:
             for view in self.views:
                 view.release()
             self.views.clear()
-            pointer: Any = self.pointer
             self.pointer = self.exit = None
-            self.ffi.release(pointer)
+            self.ffi.release(self._owner)

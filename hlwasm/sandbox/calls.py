@@ -115,7 +115,11 @@ class CallLoop:
         """Enters the sandbox; see :meth:`hlwasm.sandbox.state.Guard.begin`."""
         self.guard.begin()
         if self._garbage:
-            self._collect_garbage()
+            try:
+                self._collect_garbage()
+            except BaseException:
+                self.end()
+                raise
 
     def invoke(self, index: int) -> None:
         """Runs ``call-index`` to its end.
@@ -198,12 +202,8 @@ class CallLoop:
         return self._drops[type_index]
 
     def _collect_garbage(self) -> None:
-        try:
-            while self._garbage:
-                self._drop_now(self._garbage.pop())
-        except BaseException:
-            self.end()
-            raise
+        while self._garbage:
+            self._drop_now(self._garbage.pop())
 
     # Exits ------------------------------------------------------------------------
 
@@ -404,13 +404,16 @@ class CallLoop:
         """
         guard = self.guard
         guard.begin_restore()
-        status = self._restore(self._pointer, snapshot.pointer, alone)
-        if status < 0:
-            error = exception_of(self._native.ffi, self._native.lib, status)
+        try:
+            status = self._restore(self._pointer, snapshot.pointer, alone)
+            if status < 0:
+                raise exception_of(self._native.ffi, self._native.lib, status)
+            guard.ready = True
+        except BaseException as error:
+            # KeyboardInterrupt comes as soon as the native half returns.
             self.poison_restored(error)
             self.end()
-            raise error
-        guard.ready = True
+            raise
 
     def poison_restored(self, error: BaseException) -> None:
         """The restore failed half-way."""

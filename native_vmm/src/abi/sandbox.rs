@@ -189,6 +189,19 @@ pub unsafe extern "C" fn hlw_sandbox_free(sandbox: *mut HlwSandbox) {
     });
 }
 
+/// Frees the sandbox that a place holds, if any, and leaves null there.
+///
+/// # Safety
+/// The place is null, or writable and holds null or what [`hlw_sandbox_free`] takes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hlw_sandbox_release(place: *mut *mut HlwSandbox) {
+    // SAFETY: valid or null, as the caller promised.
+    if let Some(place) = unsafe { place.as_mut() } {
+        // SAFETY: as the caller promised; taken once.
+        unsafe { hlw_sandbox_free(std::mem::replace(place, ptr::null_mut())) };
+    }
+}
+
 /// Where the last exit is described.
 ///
 /// # Safety

@@ -52,6 +52,19 @@ pub unsafe extern "C" fn hlw_snapshot_free(snapshot: *mut HlwSnapshot) {
     });
 }
 
+/// Frees the snapshot that a place holds, if any, and leaves null there.
+///
+/// # Safety
+/// The place is null, or writable and holds null or what [`hlw_snapshot_free`] takes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hlw_snapshot_release(place: *mut *mut HlwSnapshot) {
+    // SAFETY: valid or null, as the caller promised.
+    if let Some(place) = unsafe { place.as_mut() } {
+        // SAFETY: as the caller promised; taken once.
+        unsafe { hlw_snapshot_free(std::mem::replace(place, ptr::null_mut())) };
+    }
+}
+
 /// Bytes of memory, or of its file, that a snapshot holds.
 ///
 /// # Safety
