@@ -209,6 +209,10 @@ def test_forks_while_other_threads_use_everything(
         with spinning.instantiate(IMPORTS) as sandbox, pytest.raises(hlwasm.DeadlineExceeded):
             sandbox.exports.spin()
 
+    def use_and_spin() -> None:
+        use_new(snapshot, 1)
+        spin()
+
     def learn() -> None:
         with component.instantiate(IMPORTS) as sandbox:
             own = sandbox.snapshot()
@@ -221,7 +225,7 @@ def test_forks_while_other_threads_use_everything(
 
     with used, busy([restore, spin, learn, lambda: use_new(snapshot)]) as failures:
         for number in range(FORKS):
-            child = in_child(lambda: (use_new(snapshot, 1), spin()))
+            child = in_child(use_and_spin)
             assert succeeded(child), f"fork {number}"
             time.sleep(0.001)
     assert failures == []
