@@ -182,6 +182,29 @@ fn a_restore_of_what_is_known_looks_at_no_page_table() -> TestResult {
 }
 
 #[test]
+fn a_page_that_is_written_with_what_it_held_is_not_given_back_again_and_again() -> TestResult {
+    let Some((_original, snapshot)) = prepared()? else {
+        return Ok(());
+    };
+    let sandbox = Sandbox::from_snapshot(&snapshot)?;
+    let restore_after_writes = |restores: u32| -> Result<u64, Box<dyn std::error::Error>> {
+        let before = sandbox.counters().restore_scans;
+        for _ in 0..restores {
+            for page in 0..4 {
+                store(&sandbox, 0xd0_0000 + PAGE * page, 0)?;
+            }
+            sandbox.restore(&snapshot, true)?;
+        }
+        Ok(sandbox.counters().restore_scans - before)
+    };
+    // They look unused, are given back, come back, and are kept for longer.
+    restore_after_writes(100)?;
+    let scans = restore_after_writes(400)?;
+    assert!(scans <= 8, "{scans} scans in 400 restores");
+    Ok(())
+}
+
+#[test]
 fn another_thread_that_ran_the_guest_is_noticed() -> TestResult {
     let Some((_original, snapshot)) = prepared()? else {
         return Ok(());

@@ -7,7 +7,8 @@
 //! tells; but if no fault has happened since the last restore, there can be no new ones.
 //!
 //! Pages that nobody writes to any more are found by comparing them now and then, and are
-//! given back.
+//! given back. A page that each call writes to with what it held already looks the same, but
+//! comes back by a fault: each time that happens it is given much longer.
 
 use std::io;
 use std::ops::Range;
@@ -21,7 +22,10 @@ use super::region::Region;
 const HOT_PAGES_MAX: usize = 1024;
 
 /// Comparisons in a row that a page was found unchanged in before it is given back.
-const IDLE_MAX: u8 = 2;
+const PATIENCE: u8 = 2;
+
+/// How much longer that becomes when the page comes back.
+const PATIENCE_GROWS: u8 = 8;
 
 /// The most restores from one comparison to the next.
 const INTERVAL_MAX: u32 = 512;
@@ -35,7 +39,9 @@ pub struct HotPage {
     source: Option<Source>,
     /// Whether it is no mapping of the snapshot, so that it can only be copied back.
     pinned: bool,
+    /// Comparisons in a row that found it unchanged, and how many it is kept for.
     idle: u8,
+    patience: u8,
 }
 
 impl HotPage {
@@ -46,6 +52,7 @@ impl HotPage {
             source: None,
             pinned: false,
             idle: 0,
+            patience: PATIENCE,
         }
     }
 }
@@ -65,6 +72,8 @@ pub struct Restored {
 #[derive(Debug, Clone, Default)]
 pub struct HotPages {
     pages: Vec<HotPage>,
+    /// Those last given back, with their patience, latest last.
+    retired: Vec<(u64, u8)>,
     /// Restores since the last comparison, and how many there are between two.
     since: u32,
     interval: u32,
@@ -75,6 +84,7 @@ impl HotPages {
     pub fn new(pages: Vec<HotPage>) -> Self {
         Self {
             pages,
+            retired: Vec::new(),
             since: 0,
             interval: 2,
         }
@@ -109,6 +119,7 @@ impl HotPages {
 
     /// Gives back pages that were unchanged for long.
     unsafe fn retire(&mut self, region: &Region, restored: &mut Restored) {
+        let retired = &mut self.retired;
         self.pages.retain_mut(|page| {
             if page.pinned {
                 return true;
@@ -118,13 +129,27 @@ impl HotPages {
             let unchanged = |source: Source| unsafe { source.equals(target) };
             let unchanged = page.source.is_some_and(unchanged);
             page.idle = if unchanged { page.idle + 1 } else { 0 };
-            let keep = page.idle < IDLE_MAX;
+            let keep = page.idle < page.patience;
             if !keep {
+                retired.push((page.physical, page.patience));
                 region.discard(page.physical, PAGE_BYTES);
                 restored.dropped += 1;
             }
             keep
         });
+        let surplus = retired.len().saturating_sub(HOT_PAGES_MAX);
+        retired.drain(..surplus);
+    }
+
+    /// The patience with a page that is hot anew, and whether it was so before.
+    fn patience(retired: &mut Vec<(u64, u8)>, physical: u64) -> (u8, bool) {
+        match retired.iter().position(|&(page, _)| page == physical) {
+            Some(index) => {
+                let (_, before) = retired.remove(index);
+                (before.saturating_mul(PATIENCE_GROWS), true)
+            }
+            None => (PATIENCE, false),
+        }
     }
 
     /// Takes note of runs of private pages: those that are new become hot, or are given
@@ -162,13 +187,15 @@ impl HotPages {
                 };
                 match source {
                     Some(source) => {
-                        grown = true;
+                        let (patience, returned) = Self::patience(&mut self.retired, physical);
+                        grown |= !returned;
                         room = room.saturating_sub(1);
                         pages.push(HotPage {
                             physical,
                             source: Some(source),
                             pinned: copied,
                             idle: 0,
+                            patience,
                         });
                     }
                     None if copied => return Err(io::Error::other("too many pages to restore")),
