@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import wasmtime
@@ -13,6 +15,9 @@ import hlwasm
 from hlwasm.native import _abi
 
 BENCH = Path(__file__).parent / "components" / "bench.wat"
+# Python and a program of a few classes in one component, made by componentize-py.
+PYTHON = Path(__file__).parent.parent / "components" / "build" / "inventory_py.wasm"
+_EXITS = 100
 
 
 class Host:
@@ -23,9 +28,33 @@ class Host:
         return a + b
 
 
-def open_sandbox() -> hlwasm.Sandbox:
+class _Page:
+    def __init__(self, title: str) -> None:
+        self.title = title
+
+    def write(self, level: object, line: str) -> int:
+        return 0
+
+
+class PythonHost:
+    """The imports of the Python component, which the functions called here do not use."""
+
+    journal = SimpleNamespace(Page=_Page)
+    supplier = SimpleNamespace(price=lambda name, category: 0)
+
+    @staticmethod
+    def now() -> int:
+        return 0
+
+
+def open_sandbox(limits: hlwasm.Limits | None = None) -> hlwasm.Sandbox:
     """bench.wat in a micro-VM."""
-    return hlwasm.load(BENCH).instantiate(imports={"host": Host})
+    return hlwasm.load(BENCH).instantiate(imports={"host": Host}, limits=limits)
+
+
+def open_python() -> hlwasm.Sandbox:
+    """The Python component in a micro-VM."""
+    return hlwasm.load(PYTHON).instantiate(imports=PythonHost)
 
 
 class WasmtimePeer:
@@ -53,6 +82,16 @@ class WasmtimePeer:
 def bare_exits(sandbox: hlwasm.Sandbox, count: int) -> None:
     """Makes the guest leave and re-enter ``count`` times, doing nothing else."""
     sandbox._loop.command(_abi.COMMAND_EXITS, count)
+
+
+def bare_exit(sandbox: hlwasm.Sandbox) -> float:
+    """Microseconds of one bare exit, over a hundred."""
+    started = time.perf_counter_ns()
+    bare_exits(sandbox, _EXITS)
+    between = time.perf_counter_ns()
+    bare_exits(sandbox, 0)
+    ended = time.perf_counter_ns()
+    return ((between - started) - (ended - between)) / _EXITS / 1e3
 
 
 def repeat_in_guest(sandbox: hlwasm.Sandbox, index: int, count: int) -> None:

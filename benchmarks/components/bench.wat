@@ -1,4 +1,5 @@
-;; What the benchmarks call: a sum, echoes, two computations, and a loop of host calls.
+;; What the benchmarks call: a sum, echoes, two computations, a loop of host calls, writes to
+;; many pages, and a loop that does not end.
 (component
   (import "host" (instance $host
     (export "add" (func (param "a" s32) (param "b" s32) (result s32)))))
@@ -39,6 +40,18 @@
           (local.set $n (i32.sub (local.get $n) (i32.const 1)))
           (br $next)))
       (local.get $sum))
+
+    ;; Writes to n pages of 4 KiB, from 64 KiB on.
+    (func (export "touch") (param $n i32)
+      (block $done
+        (loop $next
+          (br_if $done (i32.eqz (local.get $n)))
+          (local.set $n (i32.sub (local.get $n) (i32.const 1)))
+          (i32.store offset=65536 (i32.shl (local.get $n) (i32.const 12)) (i32.const 1))
+          (br $next))))
+
+    (func (export "spin")
+      (loop $forever (br $forever)))
 
     ;; Primes below 2^20, n times; flags lie at 65536.
     (func (export "sieve") (param $n i32) (result i32)
@@ -112,6 +125,10 @@
       (realloc (core func $i "realloc")) (post-return (core func $i "echo-done"))))
   (func (export "host-calls") (param "count" u32) (result s32)
     (canon lift (core func $i "host-calls")))
+  (func (export "touch") (param "pages" u32)
+    (canon lift (core func $i "touch")))
+  (func (export "spin")
+    (canon lift (core func $i "spin")))
   (func (export "sieve") (param "rounds" u32) (result u32)
     (canon lift (core func $i "sieve")))
   (func (export "matmul") (param "rounds" u32) (result f64)

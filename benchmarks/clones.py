@@ -1,0 +1,205 @@
+"""What a new sandbox costs, from a snapshot to its first result, and what else one could start.
+
+The yardstick is a VM of the same size made by a bare loop over /dev/kvm.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from types import TracebackType
+from typing import Any
+
+import wasmtime
+import wasmtime.component
+
+import hlwasm
+from benchmarks.bare_kvm import BareKvm
+from benchmarks.measure import Row, Times, in_turns
+from benchmarks.peers import BENCH, PYTHON, Host, PythonHost, bare_exit, open_python, open_sandbox
+from hlwasm.native.library import load_library
+
+ROUNDS = 60
+KEPT_VMS = 16
+
+
+class VmPool:
+    """How many VMs native_vmm keeps, for the time of a ``with`` statement.
+
+    Args:
+        kept: the most; 0 switches the pool off, so that each sandbox is a new VM.
+    """
+
+    def __init__(self, kept: int) -> None:
+        self._ffi, self._lib = load_library()
+        self._kept = kept
+
+    def __enter__(self) -> VmPool:
+        self._before = self._set(-1).limit
+        self._set(self._kept)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._set(self._before)
+
+    def settle(self) -> None:
+        """Waits until what was closed is put back or freed, which is done by another thread."""
+        while self._set(-1).waiting:
+            time.sleep(0.0005)
+
+    def _set(self, kept: int) -> Any:
+        info = self._ffi.new("hlw_vm_pool_info *")
+        if self._lib.hlw_vm_pool(kept, info) < 0:
+            raise RuntimeError("the VM pool cannot be set")
+        return info
+
+
+class _Saved:
+    """A snapshot, of which each round makes a sandbox for one call.
+
+    Args:
+        sandbox: what is saved; closed then.
+        imports: for the new sandboxes.
+        call: calls a sandbox.
+    """
+
+    def __init__(
+        self, sandbox: hlwasm.Sandbox, imports: Any, call: Callable[[hlwasm.Sandbox], object]
+    ) -> None:
+        with sandbox:
+            for _ in range(2):
+                call(sandbox)
+            self._snapshot = sandbox.snapshot()
+        self._imports, self._call = imports, call
+        configuration = sandbox.component.configuration(sandbox.limits)
+        # One slot has it all; see ARCHITECTURE.md.
+        artifact = -(-configuration.artifact_bytes // 4096) * 4096
+        memory = configuration.ram_bytes + sum(configuration.window_bytes)
+        self.slot_bytes = memory + artifact
+
+    def clone(self, pool: VmPool) -> float:
+        """Microseconds from the snapshot to the first result."""
+        started = time.perf_counter_ns()
+        sandbox = self._snapshot.instantiate(imports=self._imports)
+        self._call(sandbox)
+        took = time.perf_counter_ns() - started
+        sandbox.close()
+        # Freeing a VM keeps a CPU busy and the kernel's locks with it.
+        pool.settle()
+        return took / 1e3
+
+
+def _small_imports(root: Any) -> None:
+    with root.add_instance("host") as host:
+        host.add_func("add", lambda _store, a, b: a + b)
+
+
+def _python_imports(root: Any) -> None:
+    """Those of the Python component; the function that is called uses none of them."""
+
+    def unused(*_: object) -> None:
+        raise NotImplementedError
+
+    root.add_func("now", unused)
+    with root.add_instance("demo:inventory/journal@1.0.0") as journal:
+        journal.add_resource("page", wasmtime.component.ResourceType.host(1), unused)
+        journal.add_func("[constructor]page", unused)
+        journal.add_func("[method]page.write", unused)
+    with root.add_instance("demo:inventory/supplier@1.0.0") as supplier:
+        supplier.add_func("price", unused)
+
+
+class _InProcess:
+    """The same component by wasmtime-py, compiled already, without isolation.
+
+    Args:
+        source: the component.
+        define: defines its imports.
+        function: what is called.
+        arguments: its arguments.
+    """
+
+    def __init__(
+        self, source: bytes | str, define: Callable[[Any], None], function: str, *arguments: int
+    ) -> None:
+        self._engine = wasmtime.Engine()
+        self._component = wasmtime.component.Component(self._engine, source)
+        self._linker = wasmtime.component.Linker(self._engine)
+        self._linker.add_wasip2()
+        with self._linker.root() as root:
+            define(root)
+        self._function, self._arguments = function, arguments
+
+    def clone(self) -> float:
+        """Microseconds from the compiled component to the first result."""
+        started = time.perf_counter_ns()
+        store = wasmtime.Store(self._engine)
+        store.set_wasi(wasmtime.WasiConfig())
+        instance = self._linker.instantiate(store, self._component)
+        index = instance.get_export_index(store, self._function)
+        assert index is not None
+        function = instance.get_func(store, index)
+        assert function is not None
+        function(store, *self._arguments)
+        return (time.perf_counter_ns() - started) / 1e3
+
+
+def _spawn(*command: str) -> float:
+    """Microseconds of a whole process."""
+    started = time.perf_counter_ns()
+    subprocess.run(command, check=True)
+    return (time.perf_counter_ns() - started) / 1e3
+
+
+def _components() -> list[tuple[str, _Saved, _InProcess, float]]:
+    """Name, ours, theirs, and the goal against a bare VM."""
+    small = _Saved(open_sandbox(), {"host": Host}, lambda sandbox: sandbox.exports.add(2, 3))
+    python = _Saved(open_python(), PythonHost, lambda sandbox: sandbox.exports.summary())
+    return [
+        ("small", small, _InProcess(BENCH.read_text(), _small_imports, "add", 2, 3), 1.5),
+        ("python", python, _InProcess(PYTHON.read_bytes(), _python_imports, "summary"), 3),
+    ]
+
+
+def _new_vms(name: str, ours: _Saved, theirs: _InProcess, goal: float) -> tuple[list[Row], Times]:
+    bare = BareKvm(ours.slot_bytes)
+    with VmPool(0) as pool:
+        clone, floor, peer = in_turns([partial(ours.clone, pool), bare.boot, theirs.clone], ROUNDS)
+    bare.close()
+    rows = [
+        Row.of(f"clone.{name}", clone, "one bare VM", floor, goal),
+        Row.of(f"clone.{name}.in_process", clone, "wasmtime-py, instantiate and call", peer),
+    ]
+    return rows, clone
+
+
+def measure() -> list[Row]:
+    """Clones in new VMs and in kept ones, beside wasmtime-py and processes."""
+    components = _components()
+    rows = []
+    small = Times(0, 0)
+    for name, ours, theirs, goal in components:
+        more, clone = _new_vms(name, ours, theirs, goal)
+        rows += more
+        small = clone if name == "small" else small
+    with open_sandbox() as sandbox, VmPool(KEPT_VMS) as pool:
+        for name, ours, _, _ in components:
+            exits, pooled = in_turns(
+                [partial(bare_exit, sandbox), partial(ours.clone, pool)], ROUNDS
+            )
+            allowed = 4.0 if name == "small" else None
+            rows.append(Row.of(f"pool.{name}", pooled, "one bare exit", exits, allowed))
+    process, python = in_turns(
+        [partial(_spawn, "/bin/true"), partial(_spawn, sys.executable, "-c", "pass")], ROUNDS // 3
+    )
+    rows.append(Row.of("clone.small.process", small, "/bin/true as a process", process))
+    rows.append(Row.of("clone.small.python_process", small, "python -c pass", python))
+    return rows

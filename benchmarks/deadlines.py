@@ -1,0 +1,185 @@
+"""How exact deadlines are while all CPUs are busy, what they cost, and who else notices."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from contextlib import ExitStack, suppress
+from functools import partial
+
+import hlwasm
+from benchmarks.measure import Row, interleaved
+from benchmarks.peers import BENCH, Host, open_sandbox
+
+GUESTS = 200
+# Guests start one after the other, and end likewise when all of them spin. A start in a crowd
+# would measure how long a thread waits for a CPU between looking at the clock and the call.
+START_INTERVAL, END_INTERVAL = 0.005, 0.01
+FIRST_END = GUESTS * START_INTERVAL + 0.5
+PAUSE = 0.002
+
+
+class _Neighbour:
+    """A sandbox that is called every few milliseconds.
+
+    Attributes:
+        calls: milliseconds that its calls take.
+        wakes: milliseconds by which its thread wakes up late from each pause: what the
+            machine does to any thread.
+    """
+
+    def __init__(self) -> None:
+        self.calls: list[float] = []
+        self.wakes: list[float] = []
+        self._ended = False
+        self._sandbox = open_sandbox()
+        for _ in range(3):
+            self._sandbox.exports.add(2, 3)
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        add = self._sandbox.exports.add
+        while not self._ended:
+            slept = time.perf_counter()
+            time.sleep(PAUSE)
+            started = time.perf_counter()
+            add(2, 3)
+            ended = time.perf_counter()
+            self.wakes.append((started - slept - PAUSE) * 1e3)
+            self.calls.append((ended - started) * 1e3)
+
+    def forget(self) -> None:
+        """Begins anew."""
+        self.calls, self.wakes = [], []
+
+    def close(self) -> None:
+        self._ended = True
+        self._thread.join()
+        self._sandbox.close()
+
+
+class _Spinner:
+    """A guest that spins until its deadline, in a thread of its own.
+
+    Args:
+        number: which of them it is.
+        sandbox: it stays the caller's.
+    """
+
+    def __init__(self, number: int, sandbox: hlwasm.Sandbox) -> None:
+        self._start = number * START_INTERVAL
+        self._sandbox = sandbox
+        self.late = 0.0
+        self.thread = threading.Thread(target=self._run)
+
+    @staticmethod
+    def limits(number: int) -> hlwasm.Limits:
+        end = FIRST_END + number * END_INTERVAL
+        return hlwasm.Limits(deadline=end - number * START_INTERVAL)
+
+    def _run(self) -> None:
+        spin, deadline = self._sandbox.exports.spin, self._sandbox.limits.deadline
+        assert deadline is not None
+        time.sleep(self._start)
+        started = time.perf_counter()
+        try:
+            spin()
+        except hlwasm.DeadlineExceeded:
+            self.late = (time.perf_counter() - started - deadline) * 1e3
+            return
+        raise AssertionError("the guest ended before its deadline")
+
+
+def _warm_up(component: hlwasm.Component) -> None:
+    """Has the code for calls of `spin` generated, which all sandboxes share."""
+    for _ in range(2):
+        with component.instantiate({"host": Host}, limits=hlwasm.Limits(deadline=0.01)) as sandbox:
+            snapshot = sandbox.snapshot()
+            for _ in range(2):
+                with suppress(hlwasm.DeadlineExceeded):
+                    sandbox.exports.spin()
+                sandbox.restore(snapshot)
+
+
+def _child() -> None:
+    """Prints, as JSON, milliseconds: how late calls ended, and of calls of a neighbour."""
+    component = hlwasm.load(BENCH)
+    _warm_up(component)
+    with ExitStack() as opened:
+        spinners = []
+        for number in range(GUESTS):
+            sandbox = component.instantiate({"host": Host}, limits=_Spinner.limits(number))
+            spinners.append(_Spinner(number, opened.enter_context(sandbox)))
+        neighbour = _Neighbour()
+        opened.callback(neighbour.close)
+        neighbour.forget()
+        time.sleep(1)
+        alone = neighbour.calls
+        for spinner in spinners:
+            spinner.thread.start()
+        time.sleep(FIRST_END)
+        neighbour.forget()
+        time.sleep(GUESTS * END_INTERVAL)
+        meanwhile, wakes = neighbour.calls, neighbour.wakes
+        for spinner in spinners:
+            spinner.thread.join()
+    late = [spinner.late for spinner in spinners]
+    print(json.dumps({"late": late, "alone": alone, "meanwhile": meanwhile, "wakes": wakes}))
+
+
+def _percentile(values: list[float], percent: int) -> float:
+    return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
+
+
+def _exactness() -> list[Row]:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.deadlines"], check=True, stdout=subprocess.PIPE
+    )
+    found = json.loads(done.stdout)
+    late, alone, meanwhile = found["late"], found["alone"], found["meanwhile"]
+    woken = "a thread's own sleep"
+    rows = [
+        Row(
+            "deadline.p99_ms",
+            _percentile(late, 99),
+            "ms",
+            woken,
+            _percentile(found["wakes"], 99),
+            goal=2,
+            goal_of="value",
+        ),
+        Row(
+            "deadline.p50_ms", statistics.median(late), "ms", woken, _percentile(found["wakes"], 50)
+        ),
+        Row("deadline.max_ms", max(late), "ms", woken, max(found["wakes"])),
+    ]
+    for percent in (50, 99):
+        calm, busy = _percentile(alone, percent), _percentile(meanwhile, percent)
+        name = f"deadline.neighbour.p{percent}_ms"
+        rows.append(Row(name, busy, "ms", "while nothing spins", calm))
+    return rows
+
+
+def _cost() -> Row:
+    with open_sandbox(hlwasm.Limits(deadline=60)) as limited, open_sandbox() as free:
+        # Short batches: among many, some are not disturbed.
+        one, other = interleaved(
+            [partial(sandbox.exports.add, 2, 3) for sandbox in (limited, free)],
+            count=10,
+            batches=1500,
+        )
+    return Row("deadline.cost_us", one.value - other.value, "µs", goal=1, goal_of="value")
+
+
+def measure() -> list[Row]:
+    """Deadlines of guests that spin, and of a call that ends in time."""
+    return [*_exactness(), _cost()]
+
+
+if __name__ == "__main__":
+    _child()
