@@ -27,13 +27,19 @@ class _Restored:
     Args:
         sandbox: any; it stays the caller's.
         call: one request.
+        before: what was called before the snapshot, where it was not the same.
     """
 
-    def __init__(self, sandbox: hlwasm.Sandbox, call: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        sandbox: hlwasm.Sandbox,
+        call: Callable[[], object],
+        before: Callable[[], object] | None = None,
+    ) -> None:
         self._sandbox = sandbox
         self._call = call
         for _ in range(2):
-            call()
+            (before or call)()
         self._snapshot = sandbox.snapshot()
         # Which pages are written to by each call is learned.
         for _ in range(50):
@@ -90,7 +96,9 @@ def _copy(target: int, source: int, size: int) -> float:
 
 
 def _by_pages(sandbox: hlwasm.Sandbox, touched: int, goal: float) -> list[Row]:
-    used = _Restored(sandbox, partial(sandbox.exports.touch, touched))
+    # The pages hold something in the snapshot, and something else after each call.
+    touch = partial(sandbox.exports.touch, touched)
+    used = _Restored(sandbox, partial(touch, 2), partial(touch, 1))
     pages = used.pages()
     buffers = [ctypes.create_string_buffer(b"\1" * (pages * PAGE)) for _ in range(2)]
     target, source = map(ctypes.addressof, buffers)

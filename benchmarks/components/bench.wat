@@ -41,13 +41,13 @@
           (br $next)))
       (local.get $sum))
 
-    ;; Writes to n pages of 4 KiB, from 64 KiB on.
-    (func (export "touch") (param $n i32)
+    ;; Writes a value to n pages of 4 KiB, from 64 KiB on.
+    (func (export "touch") (param $n i32) (param $value i32)
       (block $done
         (loop $next
           (br_if $done (i32.eqz (local.get $n)))
           (local.set $n (i32.sub (local.get $n) (i32.const 1)))
-          (i32.store offset=65536 (i32.shl (local.get $n) (i32.const 12)) (i32.const 1))
+          (i32.store offset=65536 (i32.shl (local.get $n) (i32.const 12)) (local.get $value))
           (br $next))))
 
     (func (export "spin")
@@ -125,7 +125,7 @@
       (realloc (core func $i "realloc")) (post-return (core func $i "echo-done"))))
   (func (export "host-calls") (param "count" u32) (result s32)
     (canon lift (core func $i "host-calls")))
-  (func (export "touch") (param "pages" u32)
+  (func (export "touch") (param "pages" u32) (param "value" u32)
     (canon lift (core func $i "touch")))
   (func (export "spin")
     (canon lift (core func $i "spin")))
