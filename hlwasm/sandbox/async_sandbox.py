@@ -223,7 +223,7 @@ class AsyncSandbox(SandboxBase):
 
         def restore() -> bool:
             # Values are lowered in the event loop's thread, and the guest runs in others.
-            self._restore(snapshot, False)
+            self._restore(snapshot, lowers_elsewhere=True)
             return True
 
         closing = Closing()

@@ -99,6 +99,8 @@ class CallLoop:
         self._call = native.lib.hlw_call if self.fuel is None else self.fuel.call
         self._answer = native.lib.hlw_answer
         self._restore = native.lib.hlw_restore
+        # The thread that restored last, until another one has lowered values.
+        self._thread: int | None = None
         self._garbage = self.resources.garbage
         self._lent = self.resources._lent
         self._serves: dict[int, Serve] = {}
@@ -114,6 +116,8 @@ class CallLoop:
     def begin(self) -> None:
         """Enters the sandbox; see :meth:`hlwasm.sandbox.state.Guard.begin`."""
         self.guard.begin()
+        if self._thread != get_ident():
+            self._thread = None
         if self._garbage:
             try:
                 self._collect_garbage()
@@ -390,13 +394,13 @@ class CallLoop:
         """Saves the guest. Between ``begin`` and ``end``."""
         return self._native.snapshot()
 
-    def restore(self, snapshot: NativeSnapshot, alone: bool) -> None:
+    def restore(self, snapshot: NativeSnapshot, lowers_elsewhere: bool = False) -> None:
         """Enters a sandbox that no call runs in, and puts the guest back to a snapshot.
         ``end`` follows, unless this raises.
 
         Args:
             snapshot: of a sandbox of the same layout.
-            alone: values were lowered by no other thread than those that ran the guest.
+            lowers_elsewhere: values are lowered by other threads than that of ``begin``.
 
         Raises:
             SandboxBusy, ReentrantCall, SandboxClosed: see there.
@@ -405,6 +409,10 @@ class CallLoop:
         guard = self.guard
         guard.begin_restore()
         try:
+            thread = get_ident()
+            # A call whose arguments did not fit may have lowered some, and never ran the guest.
+            alone = self._thread == thread and not lowers_elsewhere
+            self._thread = thread
             status = self._restore(self._pointer, snapshot.pointer, alone)
             if status < 0:
                 raise exception_of(self._native.ffi, self._native.lib, status)

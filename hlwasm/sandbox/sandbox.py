@@ -252,8 +252,7 @@ class Sandbox(SandboxBase):
             SandboxClosed: there is nothing left to restore.
             SnapshotError: the snapshot is of another component or other limits.
         """
-        # This thread alone lowers and lifts: the guard keeps others out.
-        self._restore(snapshot, True)
+        self._restore(snapshot)
 
     def fork(self, imports: Any = None, *, wasi: Wasi | None = None) -> Sandbox:
         """A second sandbox that goes on from the same state.

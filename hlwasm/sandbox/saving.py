@@ -33,12 +33,12 @@ class Saving:
         host = self._host().capture()
         return Snapshot(self.component, self.limits, self._loop.snapshot(), host)
 
-    def _restore(self, snapshot: Snapshot, alone: bool) -> None:
-        """See :meth:`Sandbox.restore`; ``alone`` as :meth:`CallLoop.restore` has it."""
+    def _restore(self, snapshot: Snapshot, lowers_elsewhere: bool = False) -> None:
+        """See :meth:`Sandbox.restore`, and :meth:`CallLoop.restore` for the other argument."""
         if snapshot.component is not self.component or snapshot.limits is not self.limits:
             self._check_compatible(snapshot)
         loop = self._loop
-        loop.restore(snapshot._native, alone)
+        loop.restore(snapshot._native, lowers_elsewhere)
         try:
             (self._host_side or self._host()).restore(snapshot._host)
         except BaseException as error:

@@ -343,3 +343,33 @@ def test_usage_tells_what_a_sandbox_takes(sandbox: hlwasm.Sandbox) -> None:
     sandbox.close()
     with pytest.raises(hlwasm.SandboxClosed):
         sandbox.usage()
+
+
+def test_what_a_refused_call_of_another_thread_lowered_is_gone_after_a_restore() -> None:
+    text = b"""(component
+      (core module $m (memory (export "memory") 2)
+        (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
+        (func (export "take") (param i32 i32 i32)))
+      (core instance $i (instantiate $m))
+      (func (export "take") (param "data" (list u8)) (param "number" u32)
+        (canon lift (core func $i "take")
+          (memory $i "memory") (realloc (func $i "realloc")))))"""
+    with hlwasm.load(text).instantiate() as sandbox:
+        snapshot = sandbox.snapshot()
+        take = sandbox.exports.take
+        memory = sandbox._loop.export_memory
+        for _ in range(20):
+            sandbox.restore(snapshot)
+            take(b"", 1)
+        for _ in range(10):
+
+            def refused() -> None:
+                with pytest.raises(hlwasm.WitValueError):
+                    take(b"secret" * 5000, -1)
+
+            thread = threading.Thread(target=refused)
+            thread.start()
+            thread.join()
+            assert b"secret" in bytes(memory[:30_000])
+            sandbox.restore(snapshot)
+            assert b"secret" not in bytes(memory[:40_000])
