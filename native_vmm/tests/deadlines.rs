@@ -167,3 +167,33 @@ fn a_cancel_is_not_lost_behind_a_deadline() -> TestResult {
     }
     Ok(())
 }
+
+#[test]
+fn copies_have_deadlines_as_others_have() -> TestResult {
+    let Some(sandbox) = micro_sandbox()? else {
+        return Ok(());
+    };
+    let snapshot = sandbox.snapshot()?;
+    drop(sandbox);
+    // Made anew, and from the pool.
+    for _ in 0..3 {
+        let copy = Sandbox::from_snapshot(&snapshot)?;
+        copy.limit_time(wall(5))?;
+        let reason = Some(Reason::Deadline);
+        // Whatever happens, the test comes to its end.
+        let exit = std::thread::scope(|scope| {
+            let spinning = scope.spawn(|| spin(&copy).map_err(|error| error.to_string()));
+            let began = Instant::now();
+            while !spinning.is_finished() {
+                std::thread::sleep(Duration::from_millis(1));
+                if began.elapsed() > Duration::from_secs(10) {
+                    copy.kick();
+                }
+            }
+            spinning.join()
+        });
+        let exit = exit.map_err(|_| "it panicked")??;
+        assert_eq!(exit, Exit::Interrupted { reason });
+    }
+    Ok(())
+}

@@ -100,12 +100,14 @@ impl Sandbox {
         // SAFETY: as in `new`.
         let kick = unsafe { Kick::new(guest.machine.immediate_exit())? };
         guest.counters.create_nanoseconds = nanoseconds(started.elapsed());
-        Ok(Self {
+        let sandbox = Self {
             alarm: Alarm::new(kick),
             counters: Mutex::new(guest.counters),
             generation: fork::generation(),
             guest: UnsafeCell::new(ManuallyDrop::new(guest)),
-        })
+        };
+        deadline::watch(&sandbox.alarm);
+        Ok(sandbox)
     }
 
     /// Saves the guest, which waits for a command.
@@ -288,8 +290,11 @@ impl Sandbox {
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
-        deadline::forget(&self.alarm);
-        self.guest.get_mut().leave_run(&self.alarm);
+        if !self.is_foreign() {
+            deadline::forget(&self.alarm);
+            // What runs in the parent does not count here.
+            self.guest.get_mut().leave_run(&self.alarm);
+        }
         // SAFETY: nobody uses it any more, and it is taken once.
         vm_pool::leave(unsafe { ManuallyDrop::take(self.guest.get_mut()) });
     }
