@@ -87,7 +87,7 @@ def test_children_of_children_make_sandboxes(snapshot: hlwasm.Snapshot) -> None:
 
 
 def test_deadlines_in_a_child(component: hlwasm.Component) -> None:
-    limits = hlwasm.Limits(deadline=0.05)
+    limits = hlwasm.Limits(deadline=0.1)
 
     def expire(snapshot: hlwasm.Snapshot) -> None:
         with snapshot.instantiate(IMPORTS) as sandbox:
@@ -201,7 +201,7 @@ def test_forks_while_other_threads_use_everything(
             used.exports.trap()
         used.restore(snapshot)
 
-    short = hlwasm.Limits(deadline=0.001)
+    short = hlwasm.Limits(deadline=0.03)
     with component.instantiate(IMPORTS, limits=short) as first:
         spinning = first.snapshot()
 
