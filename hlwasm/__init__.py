@@ -44,6 +44,9 @@ if TYPE_CHECKING:
         NativeError,
         NoHypervisorFound,
         OutputLimitExceeded,
+        PoolClosed,
+        PoolError,
+        PoolTimeout,
         ProgramExit,
         ReentrantCall,
         SandboxBusy,
@@ -60,8 +63,10 @@ if TYPE_CHECKING:
         WitTypeError,
         WitValueError,
     )
+    from hlwasm.native.vm_pool import VmPool, vm_pool
     from hlwasm.sandbox.async_sandbox import AsyncSandbox
     from hlwasm.sandbox.limits import Limits
+    from hlwasm.sandbox.pool import AsyncPool, Pool, PoolStatistics
     from hlwasm.sandbox.sandbox import Sandbox
     from hlwasm.sandbox.snapshot import Snapshot
     from hlwasm.sandbox.state import Status
@@ -72,21 +77,27 @@ __version__ = "0.1.0"
 
 # Imported at first use. The other names are exceptions and what belongs to them.
 _MODULES = {
+    "AsyncPool": "hlwasm.sandbox.pool",
     "AsyncSandbox": "hlwasm.sandbox.async_sandbox",
     "Cache": "hlwasm.artifact",
     "Component": "hlwasm.component",
     "Limits": "hlwasm.sandbox.limits",
     "Ok": "hlwasm.wit.values",
+    "Pool": "hlwasm.sandbox.pool",
+    "PoolStatistics": "hlwasm.sandbox.pool",
     "Sandbox": "hlwasm.sandbox.sandbox",
     "Snapshot": "hlwasm.sandbox.snapshot",
     "Some": "hlwasm.wit.values",
     "Status": "hlwasm.sandbox.state",
+    "VmPool": "hlwasm.native.vm_pool",
     "Wasi": "hlwasm.wasi",
     "load": "hlwasm.component",
+    "vm_pool": "hlwasm.native.vm_pool",
 }
 
 __all__ = [
     "ArtifactError",
+    "AsyncPool",
     "AsyncSandbox",
     "Cache",
     "Cancelled",
@@ -114,6 +125,11 @@ __all__ = [
     "NoHypervisorFound",
     "Ok",
     "OutputLimitExceeded",
+    "Pool",
+    "PoolClosed",
+    "PoolError",
+    "PoolStatistics",
+    "PoolTimeout",
     "ProgramExit",
     "ReentrantCall",
     "Sandbox",
@@ -131,11 +147,13 @@ __all__ = [
     "TrapCode",
     "UnsupportedImport",
     "UnsupportedItem",
+    "VmPool",
     "Wasi",
     "WitTypeError",
     "WitValueError",
     "__version__",
     "load",
+    "vm_pool",
 ]
 
 

@@ -36,6 +36,9 @@
     │   ├── ReentrantCall         … it is running, and this call comes from inside it
     │   ├── SandboxPoisoned       … an earlier call did not run to its end
     │   └── SandboxClosed         … it was closed
+    ├── PoolError                 the pool cannot do this
+    │   ├── PoolTimeout           … nothing became free in time (also a TimeoutError)
+    │   └── PoolClosed            … it was closed, or is another process's (also a RuntimeError)
     ├── SnapshotError             the state cannot be captured, or a snapshot cannot be used here
     ├── NoHypervisorFound         /dev/kvm is missing, not permitted or not working
     └── NativeError               an unexpected failure of the VMM or of the kernel
@@ -335,6 +338,18 @@ class SandboxPoisoned(SandboxStateError):
 
 class SandboxClosed(SandboxStateError):
     """The sandbox was closed."""
+
+
+class PoolError(HlwasmError):
+    """A pool cannot do this, or not now."""
+
+
+class PoolTimeout(PoolError, TimeoutError):
+    """No sandbox, or no place in the queue, became free in time."""
+
+
+class PoolClosed(PoolError, RuntimeError):
+    """The pool was closed, or belongs to another process."""
 
 
 class SnapshotError(HlwasmError):

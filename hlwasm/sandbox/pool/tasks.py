@@ -1,0 +1,358 @@
+"""What is submitted to a pool: a bounded queue, threads, and their deadlines.
+
+A deadline kicks the guest, and nothing can kick a host function that blocks in C code. So one
+thread watches the clock for all of a pool's: at its deadline a task fails, whatever its thread
+does; if the thread does not come back soon, it and its sandbox are abandoned and others take
+their place. At most as many again: where host functions go on blocking, the queue fills up.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from _thread import allocate_lock, get_ident
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from os import getpid
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from hlwasm.errors import PoolClosed, PoolTimeout
+from hlwasm.sandbox.calls import deadline_exceeded
+from hlwasm.sandbox.pool.store import Token
+
+if TYPE_CHECKING:
+    from hlwasm.sandbox.pool.store import Slot, Store
+
+FORKED = "the pool belongs to the parent process: make one in this process"
+# How long after its deadline a thread may still come back, in seconds: the guest is kicked
+# within a millisecond or two, but must get a core then.
+_PATIENCE = 0.05
+# How often the watcher looks at calls that are close to their deadline, in seconds.
+_LOOK = 0.002
+
+# Work for a slot that holds a sandbox.
+Work = Callable[["Slot"], Any]
+
+
+class PoolFuture(Future[Any]):
+    """What was submitted. In a forked child, which has no threads to do it, waiting raises."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._process = getpid()
+
+    def _check(self) -> None:
+        if self._process != getpid() and not self.done():
+            raise PoolClosed(FORKED)
+
+    def result(self, timeout: float | None = None) -> Any:
+        self._check()
+        return super().result(timeout)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        self._check()
+        return super().exception(timeout)
+
+
+class _Worker:
+    """A thread, and what it does now.
+
+    Attributes:
+        bell: released when there may be something to do.
+        token, slot, since: of the task that runs; guarded by the lock of Tasks.
+        failed: when its task was failed at its deadline, None where it was not.
+        abandoned: the thread no longer counts, and ends when it comes back.
+    """
+
+    __slots__ = ("abandoned", "bell", "failed", "future", "since", "slot", "thread", "token")
+
+    def __init__(self, run: Callable[[_Worker], None]) -> None:
+        self.bell = allocate_lock()
+        self.bell.acquire()
+        self.future: PoolFuture | None = None
+        self.token: Token | None = None
+        self.slot: Slot | None = None
+        self.since = 0.0
+        self.failed: float | None = None
+        self.abandoned = False
+        # Daemons: a guest must not keep the process from ending.
+        self.thread = threading.Thread(target=run, args=(self,), name="hlwasm-pool", daemon=True)
+
+
+class Tasks:
+    """Runs tasks in the sandboxes of a store.
+
+    Args:
+        store: where the sandboxes come from.
+        threads: most threads that count.
+        max_pending: most tasks that wait for a thread.
+        deadline: of each call, in seconds.
+    """
+
+    def __init__(
+        self, store: Store, threads: int, max_pending: int, deadline: float | None
+    ) -> None:
+        self._store = store
+        self._threads = threads
+        self._max_pending = max_pending
+        self._deadline = deadline
+        # Guards all that follows. Reentrant, for signal handlers.
+        self._lock = threading.RLock()
+        self._queue: deque[tuple[PoolFuture, Work]] = deque()
+        self._room = threading.Condition(self._lock)
+        self._blocked = 0  # threads that wait for room
+        self._workers: set[_Worker] = set()
+        self._idle: list[_Worker] = []
+        self._abandoned: set[_Worker] = set()
+        self._ended = threading.Condition(self._lock)
+        self._refusing = ""
+        self._finish: Callable[[], None] | None = None
+        self._watcher: threading.Thread | None = None
+        self._watcher_bell = allocate_lock()
+        self._watcher_bell.acquire()
+
+    # Submitting -------------------------------------------------------------------
+
+    def submit(self, work: Work, timeout: float | None) -> PoolFuture:
+        """Queues a task; waits for room in the queue.
+
+        Raises:
+            PoolClosed: see there.
+            PoolTimeout: there was no room for so long; or there is none, and this thread must
+                not wait, as it runs an event loop or tasks of the pool.
+            RuntimeError: not even a first thread can be started.
+        """
+        future = PoolFuture()
+        task = (future, work)
+        with self._lock:
+            if len(self._queue) >= self._max_pending and not self._refusing:
+                self._wait_for_room(timeout)
+            if self._refusing:
+                raise PoolClosed(self._refusing)
+            self._queue.append(task)
+            try:
+                self._wake()
+            except BaseException:
+                with suppress(ValueError):
+                    self._queue.remove(task)
+                raise
+        return future
+
+    def _wait_for_room(self, timeout: float | None) -> None:
+        if timeout is None or timeout > 0:
+            reason = f"it was so for {timeout} s"
+            if any(worker.thread.ident == get_ident() for worker in self._workers):
+                timeout, reason = 0, "a task cannot wait for others"
+            elif _in_event_loop():
+                timeout, reason = 0, "an event loop cannot wait here; see AsyncPool"
+        else:
+            reason = "and timeout is 0"
+        self._blocked += 1
+        try:
+            if not self._room.wait_for(
+                lambda: len(self._queue) < self._max_pending or self._refusing,
+                None if timeout is None else min(timeout, threading.TIMEOUT_MAX),
+            ):
+                raise PoolTimeout(
+                    f"{self._max_pending} tasks wait already, and {reason}: "
+                    "submit more slowly, or raise max_pending="
+                )
+        finally:
+            self._blocked -= 1
+
+    def _wake(self) -> None:
+        """Sees to it that a thread looks at the queue. With the lock held."""
+        if self._idle:
+            # The one that was busy last: its caches are warm.
+            self._idle.pop().bell.release()
+        elif len(self._workers) < self._threads:
+            worker = _Worker(self._run)
+            try:
+                worker.thread.start()
+            except RuntimeError:  # the process may have no more threads
+                if not self._workers:
+                    raise
+                return
+            self._workers.add(worker)
+
+    # Threads ----------------------------------------------------------------------
+
+    def _run(self, worker: _Worker) -> None:
+        try:
+            while self._next(worker):
+                pass
+        finally:
+            with self._lock:
+                self._workers.discard(worker)
+                self._abandoned.discard(worker)
+                self._ended.notify_all()
+                finish = None if self._workers else self._finish
+            if finish is not None:
+                finish()
+
+    def _next(self, worker: _Worker) -> bool:
+        """Does a task, or waits for one. False: the thread is no longer wanted."""
+        with self._lock:
+            if worker.abandoned:
+                return False
+            if self._queue:
+                future, work = self._queue.popleft()
+                if self._blocked:
+                    self._room.notify()
+            elif self._refusing:
+                return False
+            else:
+                self._idle.append(worker)
+                future = None
+        if future is None:
+            worker.bell.acquire()
+        else:
+            self._do(worker, future, work)
+        return True
+
+    def _do(self, worker: _Worker, future: PoolFuture, work: Work) -> None:
+        token = Token()
+        slot = result = error = None
+        begun = False
+        try:
+            try:
+                slot = self._store.take(token, worker=True)
+                begun = future.set_running_or_notify_cancel()
+                if begun:
+                    if self._deadline is not None:
+                        self._begin(worker, future, token, slot)
+                    result = work(slot)
+            except BaseException:
+                if slot is not None:
+                    slot.errors += 1
+                raise
+            finally:
+                if worker.future is not None:
+                    with self._lock:
+                        worker.future = worker.slot = worker.token = None
+                self._store.give(token, slot)
+        except BaseException as failure:
+            error = failure
+            begun = begun or future.set_running_or_notify_cancel()
+        if begun:
+            with suppress(InvalidStateError):  # the watcher has failed it
+                if error is None:
+                    future.set_result(result)
+                else:
+                    future.set_exception(error)
+        # Its traceback leads back here.
+        del error
+
+    # Deadlines --------------------------------------------------------------------
+
+    def _begin(self, worker: _Worker, future: PoolFuture, token: Token, slot: Slot) -> None:
+        with self._lock:
+            worker.token, worker.slot, worker.future = token, slot, future
+            worker.since, worker.failed = monotonic(), None
+            if self._watcher is None:
+                watcher = threading.Thread(
+                    target=self._watch, name="hlwasm-pool-watch", daemon=True
+                )
+                with suppress(RuntimeError):  # no more threads; the next task will try again
+                    watcher.start()
+                    self._watcher = watcher
+
+    def _watch(self) -> None:
+        """A thread that lives while tasks run."""
+        assert self._deadline is not None
+        while True:
+            with self._lock:
+                now = monotonic()
+                due = [self._look(worker, now) for worker in self._workers if worker.slot]
+                if not due:
+                    self._watcher = None
+                    return
+                # Tasks that begin later are due later.
+                pause = min(due) - now
+            self._watcher_bell.acquire(timeout=min(pause, threading.TIMEOUT_MAX))
+
+    def _look(self, worker: _Worker, now: float) -> float:
+        """When to look at it again."""
+        slot, future, deadline = worker.slot, worker.future, self._deadline
+        assert slot is not None and future is not None and deadline is not None
+        assert worker.token is not None
+        if now < worker.since + deadline:
+            return worker.since + deadline
+        sandbox = slot.sandbox
+        native = None if sandbox is None else sandbox._loop._native
+        if native is None or not native.is_expired():
+            worker.failed = None
+        elif worker.failed is None:
+            worker.failed = now
+            with suppress(InvalidStateError):
+                future.set_exception(deadline_exceeded(deadline))
+        elif now > worker.failed + _PATIENCE and self._store.abandon(worker.token, slot):
+            worker.abandoned = True
+            worker.slot = None
+            self._workers.discard(worker)
+            self._abandoned.add(worker)
+            if self._queue:
+                self._wake()
+        return now + _LOOK
+
+    # Numbers ----------------------------------------------------------------------
+
+    def pending(self) -> int:
+        """Tasks that wait for a thread."""
+        return len(self._queue)
+
+    def threads(self) -> int:
+        """Threads that there are, the abandoned ones included."""
+        return len(self._workers) + len(self._abandoned)
+
+    # The end ----------------------------------------------------------------------
+
+    def refuse(self, reason: str, cancel: bool) -> None:
+        """Takes no more tasks; ``cancel`` cancels those that no thread has begun."""
+        with self._lock:
+            self._refusing = self._refusing or reason
+            cancelled = list(self._queue) if cancel else []
+            if cancel:
+                self._queue.clear()
+            for worker in self._idle:
+                worker.bell.release()
+            self._idle.clear()
+            self._room.notify_all()
+        for future, _ in cancelled:
+            if future.cancel():
+                future.set_running_or_notify_cancel()
+
+    def wait(self, timeout: float | None) -> bool:
+        """Waits until all threads have ended but this one and those that were abandoned."""
+        me = get_ident()
+        with self._ended:
+            return self._ended.wait_for(
+                lambda: all(worker.thread.ident == me for worker in self._workers), timeout
+            )
+
+    def when_ended(self, finish: Callable[[], None]) -> None:
+        """Has ``finish`` called when the last thread has ended. After :meth:`refuse`."""
+        with self._lock:
+            if self._workers:
+                self._finish = finish
+                return
+        finish()
+
+    def start_anew(self, reason: str) -> None:
+        """In a forked child: nothing here is of use, and the locks are as they were."""
+        self._lock = threading.RLock()
+        self._room = threading.Condition(self._lock)
+        self._ended = threading.Condition(self._lock)
+        self._queue.clear()
+        self._workers.clear()
+        self._abandoned.clear()
+        self._idle.clear()
+        self._refusing = reason
+
+
+def _in_event_loop() -> bool:
+    asyncio = sys.modules.get("asyncio")
+    return asyncio is not None and asyncio._get_running_loop() is not None
