@@ -15,7 +15,10 @@ import pytest
 
 import hlwasm
 import hlwasm.component
+import hlwasm.native.vm_pool
 import hlwasm.sandbox.async_sandbox
+import hlwasm.sandbox.pool.async_pool
+import hlwasm.sandbox.pool.pool
 import hlwasm.sandbox.snapshot
 import hlwasm.wit.names
 
@@ -34,7 +37,10 @@ def blocks(language: str, text: str = README) -> list[str]:
     "module",
     [
         hlwasm.component,
+        hlwasm.native.vm_pool,
         hlwasm.sandbox.async_sandbox,
+        hlwasm.sandbox.pool.async_pool,
+        hlwasm.sandbox.pool.pool,
         hlwasm.sandbox.snapshot,
         hlwasm.wit.names,
     ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from time import monotonic
 from types import TracebackType
@@ -224,6 +224,27 @@ class Pool(Executor):
         function = self._indices[call]
         index = function.index
         return lambda slot: (slot.functions.get(index) or slot.bind(function))(*args, **kwargs)
+
+    def map(
+        self,
+        fn: str | Callable[..., Any],
+        *iterables: Iterable[Any],
+        timeout: float | None = None,
+        chunksize: int = 1,
+    ) -> Iterator[Any]:
+        """The results of :meth:`submit` for each of the arguments, in their order.
+
+        Args:
+            fn: as for :meth:`submit`.
+            iterables: the arguments; read at once, as far as the queue has room.
+            timeout: seconds from now in which all results must be there.
+            chunksize: for other executors.
+
+        Raises:
+            PoolTimeout, PoolClosed: as for :meth:`submit`.
+        """
+        submit: Any = fn  # Executor knows no names
+        return super().map(submit, *iterables, timeout=timeout, chunksize=chunksize)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """As for any executor: no more tasks and borrowers; with ``wait``, what is queued is

@@ -22,7 +22,13 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from hlwasm.errors import PoolClosed, PoolTimeout, SandboxClosed, SandboxStateError
+from hlwasm.errors import (
+    Cancelled,
+    PoolClosed,
+    PoolTimeout,
+    SandboxClosed,
+    SandboxStateError,
+)
 from hlwasm.logs import INFO, WARNING, log
 from hlwasm.sandbox.pool.exports import export_of
 from hlwasm.sandbox.resources import Closing
@@ -119,7 +125,7 @@ class Store:
         self._lost: set[Slot] = set()
         self._back = threading.Condition(self._lock)
         self._refusing = ""
-        self._closed = False
+        self._closed = self._cancelled = False
         self._waits = 0
         self._wait_time = 0.0
         self._gone = Slot(self._forgotten)  # counts of slots that are no more
@@ -137,6 +143,7 @@ class Store:
 
         Raises:
             PoolClosed, PoolTimeout: see there.
+            Cancelled: the pool was closed, not waiting for anybody.
             HlwasmError: a sandbox cannot be made.
         """
         with self._lock:
@@ -151,6 +158,7 @@ class Store:
             slot = self._take_other(token, timeout, worker)
         if slot.sandbox is None or slot.dirty:
             self._prepare(slot)
+            self._check_cancelled()
         return slot
 
     def _take_other(self, token: Token, timeout: float | None, worker: bool) -> Slot:
@@ -158,6 +166,7 @@ class Store:
         with self._lock:
             if self._refusing and (self._closed or not worker):
                 raise PoolClosed(self._refusing)
+            self._check_cancelled()
             for slot in self._idle:
                 slot.holder = ref(token, slot.forgotten)
                 del self._idle[slot]
@@ -183,6 +192,10 @@ class Store:
                 slot.owner = ident
             self._last[ident] = slot
         return slot
+
+    def _check_cancelled(self) -> None:
+        if self._cancelled:
+            raise Cancelled("the pool was closed with cancel=True")
 
     def _wait(self, waiter: _Waiter, timeout: float | None) -> Slot:
         started = monotonic()
@@ -378,7 +391,9 @@ class Store:
                 waiter.bell.release()
 
     def cancel(self) -> None:
-        """Ends the calls that run."""
+        """Ends the calls that run, and those about to. After :meth:`refuse`."""
+        # First: who gets a sandbox too late to be found below looks at this afterwards.
+        self._cancelled = True
         with self._lock:
             held = [s.sandbox for s in (*self._slots, *self._lost) if s.holder is not None]
         for sandbox in held:
@@ -438,5 +453,7 @@ class Store:
         self._lock = threading.RLock()
         self._back = threading.Condition(self._lock)
         self._idle, self._last, self._empty = {}, {}, []
+        # Not freed here, in the midst of the fork.
+        self._parents, self._slots = self._slots, []
         self._waiters.clear()
         self._refusing, self._closed = reason, True

@@ -266,7 +266,7 @@ class Tasks:
         while True:
             with self._lock:
                 now = monotonic()
-                due = [self._look(worker, now) for worker in self._workers if worker.slot]
+                due = [self._look(worker, now) for worker in list(self._workers) if worker.slot]
                 if not due:
                     self._watcher = None
                     return
