@@ -16,7 +16,7 @@ from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from hlwasm.errors import PoolClosed, PoolError, PoolTimeout
+from hlwasm.errors import Cancelled, PoolClosed, PoolError, PoolTimeout
 from hlwasm.logs import WARNING, log
 from hlwasm.sandbox.pool.exports import export_of, find, pooled_exports
 from hlwasm.sandbox.pool.recipe import Recipe, check_size, check_timeout
@@ -116,7 +116,7 @@ class AsyncPool:
         self._waiters: deque[asyncio.Future[_Place]] = deque()
         self._cleaners: set[asyncio.Task[None]] = set()
         self._all_back: asyncio.Future[None] | None = None
-        self._closed = False
+        self._closed = self._cancelled = False
         self._borrowed = self._errors = self._created = self._restores = self._replaced = 0
         self._waits, self._wait_time = 0, 0.0
         self._functions: dict[str, Callable[..., Awaitable[Any]]] = {}
@@ -234,6 +234,8 @@ class AsyncPool:
             else:
                 place.sandbox = await self._recipe.make_async()
             self._created += 1
+        if self._cancelled:
+            raise Cancelled("the pool was closed with cancel=True")
         return place.sandbox
 
     def _give(self, place: _Place) -> None:
@@ -305,6 +307,7 @@ class AsyncPool:
         if self._process != getpid():
             return
         if cancel:
+            self._cancelled = True
             for place in self._out:
                 if place.sandbox is not None:
                     place.sandbox.cancel()

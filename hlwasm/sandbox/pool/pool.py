@@ -12,8 +12,9 @@ from hlwasm.errors import PoolError, PoolTimeout
 from hlwasm.sandbox.pool import life
 from hlwasm.sandbox.pool.exports import find, pooled_exports
 from hlwasm.sandbox.pool.recipe import Recipe, check_size, check_timeout
+from hlwasm.sandbox.pool.slot import Slot, Token
 from hlwasm.sandbox.pool.statistics import PoolStatistics
-from hlwasm.sandbox.pool.store import Slot, Store, Token
+from hlwasm.sandbox.pool.store import Store
 from hlwasm.sandbox.pool.tasks import PoolFuture, Tasks, Work
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from hlwasm.wit.model import Function
 
 MAX_PENDING = 1024
+# Attribute of the callables of exports: the store that they borrow from, and the function.
+_EXPORT = "_hlwasm_export"
+_NO_EXPORT: tuple[Any, Any] = (None, None)
 
 
 class Pool(Executor):
@@ -116,7 +120,6 @@ class Pool(Executor):
         self._store = store = Store(recipe, size, stateless)
         self._tasks = Tasks(store, size, max_pending, recipe.limits.deadline)
         self._functions: dict[str, Callable[..., Any]] = {}
-        self._indices: dict[Callable[..., Any], Function] = {}
         self.exports = pooled_exports(recipe.component.description, self._bind)
         life.register(self, self._tasks, store)
         try:
@@ -153,7 +156,8 @@ class Pool(Executor):
             finally:
                 give(token, slot)
 
-        self._indices[call] = function
+        # For `submit`, which lends a sandbox by itself.
+        setattr(call, _EXPORT, (self._store, function))
         return call
 
     def _find(self, name: str) -> Callable[..., Any]:
@@ -218,10 +222,11 @@ class Pool(Executor):
     def _work(
         self, fn: str | Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Work:
-        if callable(fn) and fn not in self._indices:
+        if isinstance(fn, str):
+            fn = self._functions.get(fn) or self._find(fn)
+        store, function = getattr(fn, _EXPORT, _NO_EXPORT)
+        if store is not self._store:
             return lambda slot: fn(slot.sandbox, *args, **kwargs)
-        call = (self._functions.get(fn) or self._find(fn)) if isinstance(fn, str) else fn
-        function = self._indices[call]
         index = function.index
         return lambda slot: (slot.functions.get(index) or slot.bind(function))(*args, **kwargs)
 

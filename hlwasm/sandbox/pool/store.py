@@ -16,10 +16,8 @@ from __future__ import annotations
 import threading
 from _thread import allocate_lock, get_ident
 from collections import deque
-from collections.abc import Callable
-from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from weakref import ref
 
 from hlwasm.errors import (
@@ -30,60 +28,15 @@ from hlwasm.errors import (
     SandboxStateError,
 )
 from hlwasm.logs import INFO, WARNING, log
-from hlwasm.sandbox.pool.exports import export_of
+from hlwasm.sandbox.pool.slot import Slot, Token
 from hlwasm.sandbox.resources import Closing
 from hlwasm.sandbox.state import Status
 
 if TYPE_CHECKING:
     from hlwasm.sandbox.pool.recipe import Recipe
     from hlwasm.sandbox.sandbox import Sandbox
-    from hlwasm.wit.model import Function
 
 LOGGER = "hlwasm.pool"
-
-
-class Token:
-    """Identifies a borrower, as long as it lives."""
-
-    __slots__ = ("__weakref__",)
-
-
-class Slot:
-    """A place for a sandbox. Who holds it may use all but ``holder``, ``owner`` and ``lost``.
-
-    Args:
-        forgotten: called with the slot when the token that holds it has died.
-
-    Attributes:
-        sandbox: None where there is none yet.
-        functions: exports that were called, by index.
-        dirty: it is to be restored before it is used.
-        holder: reference to the borrower's token, None while it is idle.
-        owner: ident of the thread that had it last.
-        lost: it was abandoned: nobody will use it again.
-        borrowed, errors, restores, created, replaced: counts.
-    """
-
-    __slots__ = (
-        "borrowed", "created", "dirty", "errors", "forgotten", "functions", "holder", "lost",
-        "owner", "replaced", "restores", "sandbox",
-    )  # fmt: skip
-
-    def __init__(self, forgotten: Callable[[Slot, object], None]) -> None:
-        self.forgotten = partial(forgotten, self)
-        self.sandbox: Sandbox | None = None
-        self.functions: dict[int, Callable[..., Any]] = {}
-        self.dirty = False
-        self.holder: ref[Token] | None = None
-        self.owner = 0
-        self.lost = False
-        self.borrowed = self.errors = self.restores = self.created = self.replaced = 0
-
-    def bind(self, function: Function) -> Callable[..., Any]:
-        """The callable of an exported function in this sandbox."""
-        assert self.sandbox is not None
-        found = self.functions[function.index] = export_of(self.sandbox, function)
-        return found
 
 
 class _Waiter:

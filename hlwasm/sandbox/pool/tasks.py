@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING, Any
 
 from hlwasm.errors import PoolClosed, PoolTimeout
 from hlwasm.sandbox.calls import deadline_exceeded
-from hlwasm.sandbox.pool.store import Token
+from hlwasm.sandbox.pool.slot import Token
 
 if TYPE_CHECKING:
-    from hlwasm.sandbox.pool.store import Slot, Store
+    from hlwasm.sandbox.pool.slot import Slot
+    from hlwasm.sandbox.pool.store import Store
 
 FORKED = "the pool belongs to the parent process: make one in this process"
 # How long after its deadline a thread may still come back, in seconds: the guest is kicked
@@ -170,13 +171,17 @@ class Tasks:
             self._idle.pop().bell.release()
         elif len(self._workers) < self._threads:
             worker = _Worker(self._run)
+            self._workers.add(worker)
             try:
                 worker.thread.start()
-            except RuntimeError:  # the process may have no more threads
-                if not self._workers:
+            except BaseException as error:
+                # Ctrl-C may come behind the start.
+                if worker.thread.ident is not None:
                     raise
-                return
-            self._workers.add(worker)
+                self._workers.discard(worker)
+                # The process may have no more threads: those that there are will do.
+                if not self._workers or not isinstance(error, RuntimeError):
+                    raise
 
     # Threads ----------------------------------------------------------------------
 

@@ -17,7 +17,8 @@ import pytest
 
 from hlwasm.errors import PoolClosed, PoolTimeout, SandboxClosed, SnapshotError
 from hlwasm.sandbox.pool.recipe import Recipe
-from hlwasm.sandbox.pool.store import Slot, Store, Token
+from hlwasm.sandbox.pool.slot import Slot, Token
+from hlwasm.sandbox.pool.store import Store
 from hlwasm.sandbox.state import Status
 
 
