@@ -42,6 +42,8 @@ class _ExportCode:
         self.names = parameter_names(function)
         self.plain = PlainFunction(function)
         self.generated: GeneratedCode | None = None
+        # Of all sandboxes together.
+        self.plain_calls = 0
         self._stub: CodeType | None = None
         types = python_types(function.description)
         self.annotations = {
@@ -86,10 +88,10 @@ def bind_export(function: Function, context: CallContext) -> Callable[..., Any]:
     def plain_call(*arguments: Any) -> Any:
         return shared.plain.call(context, arguments)
 
-    calls_left = _PLAIN_GUEST_CALLS
+    plain_calls = _PLAIN_GUEST_CALLS
     if _takes_lists(function) or _is_list(function, function.result):
-        calls_left = 0
-    return _bind_export(shared, context, plain_call, calls_left)
+        plain_calls = 0
+    return _bind_export(shared, context, plain_call, plain_calls)
 
 
 def bind_async_export(function: Function, context: AsyncCallContext) -> Callable[..., Any]:
@@ -120,7 +122,6 @@ def _bind_export(
     else:
         namespace: dict[str, Any] = {"__builtins__": builtins.__dict__}
         call = stub = FunctionType(shared.stub(), namespace, shared.name)
-        calls_left = plain_calls
 
         def generate() -> FunctionType:
             generated = shared.generate()
@@ -129,9 +130,8 @@ def _bind_export(
             return stub
 
         def present() -> Callable[..., Any]:
-            nonlocal calls_left
-            calls_left -= 1
-            return plain_call if plain_call and calls_left >= 0 else generate()
+            shared.plain_calls += 1
+            return plain_call if plain_call and shared.plain_calls <= plain_calls else generate()
 
         namespace["_present"] = present
         namespace["_generate"] = generate

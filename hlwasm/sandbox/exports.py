@@ -6,8 +6,7 @@ attribute.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from hlwasm.sandbox.imports import interface_keys
@@ -32,15 +31,12 @@ class ResourceClasses:
 
     def build(self, bind: Bind, base: type[HeldResource]) -> None:
         """Makes the class of each resource that the component exports functions of."""
-        functions: dict[int, list[Function]] = {}
-        for function in self._description.exports:
-            if function.resource is not None:
-                functions.setdefault(function.resource, []).append(function)
+        functions = self._description.exports_by_resource
         for type_index, members in functions.items():
             self.by_type[type_index] = self._build_class(type_index, members, bind, base)
 
     def _build_class(
-        self, type_index: int, members: list[Function], bind: Bind, base: type[HeldResource]
+        self, type_index: int, members: Sequence[Function], bind: Bind, base: type[HeldResource]
     ) -> type[HeldResource]:
         resource = self._description.types[type_index]
         namespace: dict[str, Any] = {"__slots__": (), "__doc__": resource.docs}
@@ -65,24 +61,105 @@ def _constructor(call: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class _Namespace:
-    """Attributes that are worked out at first use."""
+    """Attributes that are worked out at first use.
+
+    Attributes:
+        _targets: what each attribute stands for; the same in all sandboxes of a component.
+    """
 
     _owner: str
-    _resolvers: dict[str, Callable[[], Any]]
+    _targets: Mapping[str, Any]
 
     def __getattr__(self, name: str) -> Any:
-        resolver = self.__dict__["_resolvers"].get(name)
-        if resolver is None:
-            known = ", ".join(sorted(self._resolvers)) or "nothing"
+        targets = self.__dict__["_targets"]
+        if name not in targets:
+            known = ", ".join(sorted(targets)) or "nothing"
             raise AttributeError(f"{self._owner} exports no {name!r}; it exports {known}")
-        value = self.__dict__[name] = resolver()
+        value = self.__dict__[name] = self._resolve(targets[name])
         return value
 
+    def _resolve(self, target: Any) -> Any:
+        raise NotImplementedError
+
     def __dir__(self) -> list[str]:
-        return sorted(self._resolvers)
+        return sorted(self._targets)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(sorted(self._resolvers))
+        return iter(sorted(self._targets))
+
+
+class _InterfacePlan:
+    """What an exported interface has.
+
+    Attributes:
+        functions: by WIT name.
+        targets: Python name → a function, or the index of a type.
+    """
+
+    def __init__(self, description: Description, name: str) -> None:
+        functions = description.exports_by_interface.get(name, ())
+        self.functions = {function.name: function for function in functions}
+        self.targets: dict[str, Function | int] = {}
+        for type_name, index in description.types_of(name, "export").items():
+            if isinstance(description.types[index], Resource) or description.has_python_type(index):
+                self.targets[upper_camel_case(type_name)] = index
+        for function in functions:
+            if function.resource is None:
+                self.targets[python_function_name(function.name)] = function
+
+
+class _Plan:
+    """What a component exports.
+
+    Attributes:
+        items: by WIT name, or a shorter one: functions of the world, names of interfaces.
+        targets: likewise by Python name.
+        ambiguous: the names that stand for several interfaces.
+    """
+
+    def __init__(self, description: Description) -> None:
+        self.description = description
+        self.items: dict[str, Function | str] = {}
+        self.targets: dict[str, Function | str] = {}
+        self.ambiguous: dict[str, list[str]] = {}
+        self._interfaces: dict[str, _InterfacePlan] = {}
+        functions = description.exports_by_interface
+        for function in functions.get(None, ()):
+            if function.resource is None:
+                self.items[function.name] = function
+                self.targets[python_function_name(function.name)] = function
+        interfaces = [i.name for i in description.interfaces if i.direction == "export"]
+        for name in dict.fromkeys([*interfaces, *(n for n in functions if n is not None)]):
+            self._add_interface(name)
+
+    def _add_interface(self, name: str) -> None:
+        for key in interface_keys(name):
+            if key in self.ambiguous:
+                self.ambiguous[key].append(name)
+            elif key in self.items:
+                other = self.items.pop(key)
+                self.targets.pop(key, None)
+                self.ambiguous[key] = [other if isinstance(other, str) else key, name]
+            else:
+                self.items[key] = name
+        attribute = identifier(name.partition("@")[0].rpartition("/")[2])
+        if attribute not in self.ambiguous and attribute not in self.targets:
+            self.targets[attribute] = name
+
+    def interface(self, name: str) -> _InterfacePlan:
+        """What the exported interface of this WIT name has."""
+        plan = self._interfaces.get(name)
+        if plan is None:
+            plan = self._interfaces[name] = _InterfacePlan(self.description, name)
+        return plan
+
+
+def _plan(description: Description) -> _Plan:
+    plan = description.cache.get("exports")
+    if plan is None:
+        plan = description.cache["exports"] = _Plan(description)
+    assert isinstance(plan, _Plan)
+    return plan
 
 
 class InterfaceExports(_Namespace):
@@ -93,15 +170,22 @@ class InterfaceExports(_Namespace):
     """
 
     def __init__(
-        self, name: str, functions: list[Function], types: dict[str, Callable[[], Any]], bind: Bind
+        self, name: str, description: Description, classes: ResourceClasses, bind: Bind
     ) -> None:
+        plan = _plan(description).interface(name)
         self._owner = name
-        self._resolvers = {**types}
-        self._functions = {function.name: function for function in functions}
-        for function in functions:
-            if function.resource is None:
-                self._resolvers[python_function_name(function.name)] = partial(bind, function)
+        self._targets = plan.targets
+        self._functions = plan.functions
+        self._description = description
+        self._classes = classes
         self._bind = bind
+
+    def _resolve(self, target: Function | int) -> Any:
+        if isinstance(target, Function):
+            return self._bind(target)
+        if isinstance(self._description.types[target], Resource):
+            return self._classes.by_type[target]
+        return self._description.python_type(target)
 
     def __getitem__(self, name: str) -> Callable[..., Any]:
         """The function of this WIT name, such as ``"add"`` or ``"[method]stream.read"``."""
@@ -124,68 +208,45 @@ class Exports(_Namespace):
     """
 
     def __init__(self, description: Description, classes: ResourceClasses, bind: Bind) -> None:
+        plan = _plan(description)
         self._owner = "the component"
-        self._resolvers = {}
-        self._items: dict[str, Any] = {}
-        self._ambiguous: dict[str, list[str]] = {}
-        functions: dict[str | None, list[Function]] = {}
-        for function in description.exports:
-            functions.setdefault(function.interface, []).append(function)
-        for function in functions.pop(None, []):
-            if function.resource is None:
-                self._items[function.name] = partial(bind, function)
-                self._resolvers[python_function_name(function.name)] = self._items[function.name]
-        interfaces = [i.name for i in description.interfaces if i.direction == "export"]
-        for name in dict.fromkeys([*interfaces, *(n for n in functions if n is not None)]):
-            types = _type_resolvers(description, name, classes)
-            self._add_interface(name, InterfaceExports(name, functions.get(name, []), types, bind))
+        self._targets = plan.targets
+        self._plan = plan
+        self._classes = classes
+        self._bind = bind
+        self._interfaces: dict[str, InterfaceExports] = {}
 
-    def _add_interface(self, name: str, interface: InterfaceExports) -> None:
-        for key in interface_keys(name):
-            if key in self._ambiguous:
-                self._ambiguous[key].append(name)
-            elif key in self._items:
-                other = self._items.pop(key)
-                self._resolvers.pop(key, None)
-                self._ambiguous[key] = [getattr(other(), "_owner", key), name]
-            else:
-                self._items[key] = lambda: interface
-        attribute = identifier(name.partition("@")[0].rpartition("/")[2])
-        if attribute not in self._ambiguous and attribute not in self._resolvers:
-            self._resolvers[attribute] = lambda: interface
+    def _resolve(self, target: Function | str) -> Any:
+        if isinstance(target, Function):
+            return self._bind(target)
+        found = self._interfaces.get(target)
+        if found is None:
+            found = InterfaceExports(target, self._plan.description, self._classes, self._bind)
+            self._interfaces[target] = found
+        return found
 
     def __getattr__(self, name: str) -> Any:
-        if name in self.__dict__.get("_ambiguous", ()):
+        plan = self.__dict__["_plan"]
+        if name in plan.ambiguous:
             raise AttributeError(
                 f"{name!r} is ambiguous: use exports[…] with one of "
-                f"{', '.join(self._ambiguous[name])}"
+                f"{', '.join(plan.ambiguous[name])}"
             )
         return super().__getattr__(name)
 
     def __getitem__(self, name: str) -> Any:
-        resolver = self._items.get(name)
-        if resolver is None:
-            candidates = self._ambiguous.get(name)
+        plan = self._plan
+        target = plan.items.get(name)
+        if target is None:
+            candidates = plan.ambiguous.get(name)
             if candidates:
                 raise KeyError(f"{name!r} is ambiguous: {', '.join(candidates)}")
-            known = ", ".join(self._items) or "nothing"
+            known = ", ".join(plan.items) or "nothing"
             raise KeyError(f"the component exports no {name!r}; it exports {known}")
-        return resolver()
+        return self._resolve(target)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._items
+        return name in self._plan.items
 
     def __repr__(self) -> str:
         return f"<exports: {', '.join(self)}>"
-
-
-def _type_resolvers(
-    description: Description, interface: str, classes: ResourceClasses
-) -> dict[str, Callable[[], Any]]:
-    resolvers: dict[str, Callable[[], Any]] = {}
-    for name, index in description.types_of(interface, "export").items():
-        if isinstance(description.types[index], Resource):
-            resolvers[upper_camel_case(name)] = partial(classes.by_type.__getitem__, index)
-        elif description.has_python_type(index):
-            resolvers[upper_camel_case(name)] = partial(description.python_type, index)
-    return resolvers

@@ -9,8 +9,9 @@ their WIT name or their Python name.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from types import FunctionType
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hlwasm.errors import LinkError
@@ -31,6 +32,8 @@ Implementation = Callable[..., Any]
 Resolver = Callable[[], Implementation]
 
 _MISSING = object()
+# Of a code object that takes any number of positional arguments; see `inspect`.
+_VARARGS = 4
 
 
 class Suspended(BaseException):
@@ -106,18 +109,12 @@ class Provider(Protocol):
         """The sandbox is closed."""
 
 
-def interface_keys(name: str) -> Iterator[str]:
+@lru_cache(maxsize=1024)
+def interface_keys(name: str) -> tuple[str, ...]:
     """The names under which an interface may be given, most exact first."""
-    yield name
     base = name.partition("@")[0]
-    if base != name:
-        yield base
     short = base.rpartition("/")[2]
-    if short != base:
-        yield short
-    python = identifier(short)
-    if python != short:
-        yield python
+    return tuple(dict.fromkeys((name, base, short, identifier(short))))
 
 
 def lookup(container: Any, keys: Iterable[str]) -> Any:
@@ -159,7 +156,10 @@ def _resource_member(interface: Any, function: Function, resource: str) -> Any:
 def _arity_problem(function: Function, implementation: Implementation) -> str | None:
     """Whether the callable cannot take the function's arguments, said in words."""
     count = len(function.params)
-    if isinstance(implementation, FunctionType) and _takes(implementation, count):
+    plain, given = implementation, count
+    if isinstance(plain, MethodType):
+        plain, given = plain.__func__, count + 1
+    if isinstance(plain, FunctionType) and _takes(plain, given):
         return None
     # Only here: most functions are plain ones that fit, and inspect takes long to import.
     import inspect
@@ -182,7 +182,7 @@ def _takes(implementation: FunctionType, count: int) -> bool:
     if code.co_kwonlyargcount or hasattr(implementation, "__wrapped__"):
         return False
     required = code.co_argcount - len(implementation.__defaults__ or ())
-    return required <= count <= code.co_argcount
+    return required <= count and (count <= code.co_argcount or bool(code.co_flags & _VARARGS))
 
 
 class Linker:
@@ -218,9 +218,7 @@ class Linker:
             LinkError: naming everything that is missing, mistyped or unknown.
         """
         linked: dict[int, Resolver] = {}
-        by_interface: dict[str | None, list[Function]] = {}
-        for function in self._description.imports:
-            by_interface.setdefault(function.interface, []).append(function)
+        by_interface = self._description.imports_by_interface
         for name, functions in by_interface.items():
             if name is None:
                 self._link_world(functions, linked)
@@ -232,7 +230,7 @@ class Linker:
             raise LinkError(f"the imports do not fit the component:\n{lines}", (*self._problems,))
         return linked
 
-    def _link_world(self, functions: list[Function], linked: dict[int, Resolver]) -> None:
+    def _link_world(self, functions: Sequence[Function], linked: dict[int, Resolver]) -> None:
         for function in functions:
             keys = (function.name, python_function_name(function.name))
             self._used.update(keys)
@@ -244,9 +242,9 @@ class Linker:
             self._add(function, found, linked)
 
     def _link_interface(
-        self, name: str, functions: list[Function], linked: dict[int, Resolver]
+        self, name: str, functions: Sequence[Function], linked: dict[int, Resolver]
     ) -> None:
-        keys = tuple(interface_keys(name))
+        keys = interface_keys(name)
         self._used.update(keys)
         interface = lookup(self._given, keys)
         if interface is not _MISSING:
@@ -290,7 +288,7 @@ class Linker:
         else:
             linked[function.index] = lambda: found
 
-    def _check_unknown(self, by_interface: Mapping[str | None, list[Function]]) -> None:
+    def _check_unknown(self, by_interface: Mapping[str | None, Sequence[Function]]) -> None:
         """A key that fits no import is most likely a misspelt one."""
         if not isinstance(self._given, Mapping):
             return

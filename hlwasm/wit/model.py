@@ -8,7 +8,8 @@ types of a component are never used.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 from hlwasm.frozen import Frozen, late
@@ -255,6 +256,40 @@ class Description(Frozen):
 
         return read_description(source)
 
+    @cached_property
+    def imports_by_index(self) -> Mapping[int, Function]:
+        """The imported functions by their numbers."""
+        return {function.index: function for function in self.imports}
+
+    @cached_property
+    def imports_by_interface(self) -> Mapping[str | None, Sequence[Function]]:
+        """The imported functions by the WIT names of their interfaces, None for the world's."""
+        return _by_interface(self.imports)
+
+    @cached_property
+    def exports_by_interface(self) -> Mapping[str | None, Sequence[Function]]:
+        """The exported functions likewise."""
+        return _by_interface(self.exports)
+
+    @cached_property
+    def exports_by_resource(self) -> Mapping[int, Sequence[Function]]:
+        """The methods, static functions and constructors that are exported, by resource type."""
+        found: dict[int, list[Function]] = {}
+        for function in self.exports:
+            if function.resource is not None:
+                found.setdefault(function.resource, []).append(function)
+        return found
+
+    @cached_property
+    def drops_by_resource(self) -> Mapping[int, int]:
+        """Guest resource type → index of the call that drops a handle."""
+        return {drop.resource: drop.index for drop in self.resource_drops}
+
+    @cached_property
+    def destructors_by_number(self) -> Mapping[int, int]:
+        """Number of a host resource's drop → its type."""
+        return {each.number: each.resource for each in self.resource_destructors}
+
     def types_of(
         self, interface: str | None, direction: Literal["import", "export"] = "export"
     ) -> Mapping[str, int]:
@@ -280,3 +315,10 @@ class Description(Frozen):
         from hlwasm.wit.python_types import python_types
 
         return python_types(self)[index]
+
+
+def _by_interface(functions: Iterable[Function]) -> dict[str | None, list[Function]]:
+    found: dict[str | None, list[Function]] = {}
+    for function in functions:
+        found.setdefault(function.interface, []).append(function)
+    return found

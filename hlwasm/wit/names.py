@@ -114,6 +114,7 @@ def parse_function_name(name: str) -> FunctionName:
     return FunctionName("method" if kind == "method" else "static", resource, method)
 
 
+@lru_cache(maxsize=1024)
 def python_function_name(name: str) -> str:
     """The Python name of a function, method or static; a constructor's is its class's.
 
@@ -129,6 +130,7 @@ def python_function_name(name: str) -> str:
         return identifier(parsed.name)
 
 
+@lru_cache(maxsize=1024)
 def identifier(text: str) -> str:
     """An ASCII identifier that resembles ``text``."""
     python = re.sub(r"[^A-Za-z0-9_]", "_", text)

@@ -237,3 +237,27 @@ class TestResources:
             f"{HOST}#[method]blob.read-at: missing",
             f"{HOST}#[static]blob.merge: missing",
         )
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3])
+def test_methods_and_functions_of_any_number_of_parameters(count: int) -> None:
+    class Host:
+        def exact(self, a: int, b: int) -> None: ...
+
+        def many(self, *numbers: int) -> None: ...
+
+        def one_and_many(self, a: int, *numbers: int) -> None: ...
+
+    world = one_import(params=count)
+    for implementation, fits in (
+        (Host().exact, count == 2),
+        (Host().many, True),
+        (Host().one_and_many, count >= 1),
+        (lambda *numbers: None, True),
+    ):
+        imports = {"host": {"get-it": implementation}}
+        if fits:
+            assert link(world, imports)[0] == implementation
+        else:
+            with pytest.raises(LinkError, match="takes"):
+                link(world, imports)
