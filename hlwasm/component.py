@@ -12,6 +12,7 @@ from hlwasm.errors import ArtifactError, LoadError, TransferLimitExceeded
 from hlwasm.native.handles import Configuration
 from hlwasm.sandbox.limits import WASM_PAGE, Limits, total_memory_bytes, window_bytes
 from hlwasm.sandbox.sandbox import Sandbox
+from hlwasm.sandbox.starts import Starts
 from hlwasm.wit.model import Description
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from hlwasm.wasi import Wasi
 
 DEFAULT_TRANSFER_MEMORY = 64 << 20
+# One object: looking for it among others is to compare it with itself.
+_DEFAULT_LIMITS = Limits()
 
 
 def load(
@@ -28,6 +31,7 @@ def load(
     cache: Cache | bool = True,
     transfer_memory: int = DEFAULT_TRANSFER_MEMORY,
     fuel: bool = False,
+    reuse: bool = True,
     progress: Callable[[Progress], None] | None = None,
 ) -> Component:
     """Loads a component, a core module, WAT text or an artifact.
@@ -40,6 +44,11 @@ def load(
         transfer_memory: bytes that the values of one call may take, each way. An artifact
             that was compiled for more is refused.
         fuel: compile code that counts its work, for ``Limits(fuel=…)``. It runs slower.
+        reuse: later sandboxes of the component may start from the state in which an earlier
+            one was right after its instantiation, instead of booting and instantiating once
+            more. It shows in nothing but time: only instantiating that calls no host function,
+            or only functions of WASI with the same answers, is done once for several. The
+            component then holds that memory, for up to four different limits.
         progress: called while a compile runs.
 
     Raises:
@@ -75,7 +84,7 @@ def load(
         if error.args and isinstance(error.args[0], str):
             error.args = (f"{name}: {error.args[0]}", *error.args[1:])
         raise
-    component = Component(artifact, name)
+    component = Component(artifact, name, reuse=reuse)
     _check_transfer_memory(component, transfer_memory)
     if fuel and not artifact.metadata.fuel:
         raise ArtifactError(
@@ -107,9 +116,11 @@ class Component:
         artifact: what the guest runs.
     """
 
-    def __init__(self, artifact: Artifact, name: str) -> None:
+    def __init__(self, artifact: Artifact, name: str, *, reuse: bool = True) -> None:
         self.artifact = artifact
         self.name = name
+        self._starts = Starts() if reuse else None
+        self._configured: tuple[Limits | None, Configuration | None] = None, None
 
     @cached_property
     def description(self) -> Description:
@@ -148,7 +159,7 @@ class Component:
             ValueError: ``limits`` has fuel, and the artifact does not count it.
             Trap: the component trapped while it was instantiated.
         """
-        return Sandbox(self, imports, wasi, limits or Limits())
+        return Sandbox(self, imports, wasi, limits or _DEFAULT_LIMITS)
 
     def instantiate_async(
         self,
@@ -170,7 +181,7 @@ class Component:
         from hlwasm.sandbox.async_sandbox import AsyncSandbox, Instantiation
 
         async def start() -> AsyncSandbox:
-            return await AsyncSandbox(self, imports, wasi, limits or Limits()).start()
+            return await AsyncSandbox(self, imports, wasi, limits or _DEFAULT_LIMITS).start()
 
         return Instantiation(start)
 
@@ -180,17 +191,28 @@ class Component:
         Raises:
             LimitExceeded: the component needs more than the limits allow.
         """
-        return Configuration(
+        fd = self.artifact.fd
+        known, found = self._configured
+        # The same object for the most part. A closed artifact has no descriptor any more.
+        if known is limits and found is not None and found.artifact_fd == fd:
+            return found
+        made = Configuration(
             window_bytes(self.description, limits),
             limits.runtime_memory,
-            self.artifact.fd,
+            fd,
             self.artifact.code_bytes,
             total_memory_bytes(limits),
         )
+        self._configured = limits, made
+        return made
+
+    @cached_property
+    def _imports_wasi(self) -> bool:
+        names = (i.name for i in self.description.interfaces if i.direction == "import")
+        return any(name.startswith(("wasi:", "hlwasm:")) for name in names)
 
     def _providers(self, wasi: Wasi | None) -> list[Any]:
-        names = (i.name for i in self.description.interfaces if i.direction == "import")
-        if not any(name.startswith(("wasi:", "hlwasm:")) for name in names):
+        if not self._imports_wasi:
             return []
         from hlwasm.wasi import Wasi, WasiHost
 

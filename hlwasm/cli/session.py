@@ -101,13 +101,16 @@ def load(
 ) -> Component:
     """Loads FILE, compiling it if need be and telling so."""
     import hlwasm
+    from hlwasm.component import DEFAULT_TRANSFER_MEMORY
 
     set_up_logging(quiet)
     source = read_source(file)
-    given = {} if transfer_memory is None else {"transfer_memory": _checked(transfer_memory)}
+    size = DEFAULT_TRANSFER_MEMORY if transfer_memory is None else _checked(transfer_memory)
     with compile_progress(display_name(file), quiet) as progress:
         try:
-            return hlwasm.load(source, cache=not no_cache, progress=progress, fuel=fuel, **given)
+            return hlwasm.load(
+                source, cache=not no_cache, progress=progress, fuel=fuel, transfer_memory=size
+            )
         except hlwasm.LoadError as error:
             name_input(error, file)
             raise

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from hlwasm.sandbox.imports import Provider, Resolver
     from hlwasm.sandbox.limits import Limits
     from hlwasm.sandbox.snapshot import Snapshot
+    from hlwasm.sandbox.starts import Starts
     from hlwasm.wasi import Wasi
     from hlwasm.wit.model import Function
 
@@ -106,6 +107,9 @@ class AsyncSandbox(SandboxBase):
         try:
             await self._workers.run(self._boot_and_load)
             await self._instantiate()
+            starts = self.component._starts
+            if self._start is None and starts is not None and starts.wants(self.limits):
+                await self._workers.run(partial(self._keep, starts))
         except GeneratorExit:
             raise  # nothing can be awaited any more
         except BaseException:
@@ -115,14 +119,18 @@ class AsyncSandbox(SandboxBase):
 
     def _boot_and_load(self) -> bool:
         self._native = self._boot()
-        if self._snapshot is None:
+        if self._start is None:
             self._loop.load()
+        return True
+
+    def _keep(self, starts: Starts) -> bool:
+        starts.keep(self)
         return True
 
     async def _instantiate(self) -> None:
         assert self._native is not None
         description = self.component.description
-        functions = {function.index: function for function in description.imports}
+        functions = description.imports_by_index
         awaited = self._awaited()
         self._calls = calls = AsyncCalls(
             self._loop, self._native, self._workers, self.cancel, awaited, self.limits.deadline
@@ -140,10 +148,11 @@ class AsyncSandbox(SandboxBase):
                 if _abi.TRANSFER_DROP_RESOURCE | each.number in awaited
             },
         }
-        if self._snapshot is None:
+        start = self._start
+        if start is None:
             await calls.command(*self._loop.instantiation(description))
-        else:
-            self._host().restore(self._snapshot._host)
+        elif not start.host.is_initial:
+            self._host().restore(start.host)
         self._export(partial(bind_async_export, context=calls), AsyncGuestResource)
 
     def _awaited(self) -> frozenset[int]:

@@ -8,8 +8,9 @@ one ``begin``, a lowering, one ``invoke``, a lifting and one ``end``; without ho
 from __future__ import annotations
 
 from _thread import get_ident
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection
 from struct import Struct
+from typing import Protocol
 
 from hlwasm.errors import (
     ArtifactError,
@@ -40,6 +41,14 @@ LOGGER = "hlwasm.guest_runtime"
 # Answers a host call: pointer to the parameters → pointer to the result.
 Serve = Callable[[int], int]
 
+
+class Binders(Protocol):
+    """What makes the servers of host functions, by their numbers; a mapping, for example."""
+
+    def get(self, number: int, /) -> Callable[[], Serve] | None:
+        """Makes the server of one; None where there is none."""
+
+
 # Codes of an interrupted run; see hlwasm.h.
 _DEADLINE, _CPU_TIME = 2, 3
 
@@ -69,6 +78,7 @@ class CallLoop:
         resources: converts handles.
         bind_import: makes the server of host function number n, at its first call. One under
             the number of a drop goes before the usual one, which calls ``close``.
+        logged: the guest runtime has had something to say.
         interrupt_providers: raises an exception in host functions of providers that wait;
             called from any thread.
     """
@@ -91,7 +101,7 @@ class CallLoop:
         self.import_memory = native.window(_abi.WINDOW_IMPORT_BRIDGE)
         self.export_memory = native.window(_abi.WINDOW_EXPORT_BRIDGE)
         self.resources = ResourceTable(description, self._drop_guest, resource_classes)
-        self.bind_import: Mapping[int, Callable[[], Serve]] = {}
+        self.bind_import: Binders = {}
         self.interrupt_providers: Callable[[BaseException], None] = lambda error: None
         self.end = self.guard.end
         self._native = native
@@ -104,9 +114,8 @@ class CallLoop:
         self._garbage = self.resources.garbage
         self._lent = self.resources._lent
         self._serves: dict[int, Serve] = {}
+        self.logged = False
         self._serve_kind = self._serve if limits.deadline is None else self._serve_in_time
-        self._drops = {drop.resource: drop.index for drop in description.resource_drops}
-        self._destructors = {d.number: d.resource for d in description.resource_destructors}
         for memory in (self.import_memory, self.export_memory):
             if memory:
                 _HEADER.pack_into(memory, _abi.TRANSFER_OVERFLOW, 0, _abi.TRANSFER_DATA)
@@ -203,7 +212,7 @@ class CallLoop:
         type_index, handle = held
         data = _abi.TRANSFER_DATA
         _DROP_PARAMETERS.pack_into(self.export_memory, _abi.TRANSFER_CURSOR, data + 16, handle)
-        return self._drops[type_index]
+        return self.description.drops_by_resource[type_index]
 
     def _collect_garbage(self) -> None:
         while self._garbage:
@@ -258,6 +267,7 @@ class CallLoop:
             if at.code:
                 raise self.interruption(at.code)
         elif kind == lib.HLW_EXIT_LOG:
+            self.logged = True
             self.meter.count_log(at.text_bytes)
             log(LOGGER, at.value0 % 64, "%s", parse_report(native.text())[0])
         else:
@@ -288,6 +298,10 @@ class CallLoop:
             raise meter.host_calls_exceeded()
         return self._serves.get(function) or self._bind(function)
 
+    def called(self) -> Collection[int]:
+        """Numbers of the host functions, and of drops, that the guest has called so far."""
+        return self._serves.keys()
+
     def _bind(self, function: int) -> Serve:
         bind = self.bind_import.get(function)
         if bind is not None:
@@ -300,9 +314,10 @@ class CallLoop:
         return serve
 
     def _bind_destructor(self, number: int) -> Serve:
-        if number not in self._destructors:
+        destructors = self.description.destructors_by_number
+        if number not in destructors:
             raise GuestDataError(f"the guest dropped a resource of an unknown type: {number}")
-        type_index = self._destructors[number]
+        type_index = destructors[number]
 
         def destroy(rep: int) -> int:
             self.resources.destroy_host(type_index, rep)

@@ -38,6 +38,11 @@ class HostState(Frozen):
     resources: HostResources
     providers: tuple[Any, ...] = ()
 
+    @property
+    def is_initial(self) -> bool:
+        """Whether a new sandbox is in this state anyway."""
+        return not self.providers and not self.resources.host and self.resources.next_rep == 1
+
 
 class HostSide:
     """Captures and restores the host's side of one sandbox.

@@ -20,12 +20,12 @@ from hlwasm.sandbox.state import Guard, Status
 from hlwasm.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from hlwasm.component import Component
     from hlwasm.sandbox.snapshot import Snapshot
+    from hlwasm.sandbox.starts import Start
     from hlwasm.wasi import Wasi
-    from hlwasm.wit.model import Function
 
 
 class SandboxBase(Saving):
@@ -53,7 +53,6 @@ class SandboxBase(Saving):
                 f"{component.name} does not count fuel, so that Limits(fuel=…) cannot limit it: "
                 "load it by hlwasm.load(…, fuel=True)"
             )
-        self._snapshot = snapshot
         self._imports = imports
         self._wasi = wasi
         providers: Sequence[Provider] = component._providers(wasi)
@@ -65,16 +64,22 @@ class SandboxBase(Saving):
         self.limits = limits
         self._providers = providers
         self._guard = Guard()
+        self._start: Start | None = None
+        if snapshot is not None:
+            self._start = snapshot._start
+        elif component._starts is not None:
+            self._start = component._starts.find(limits, linker.provided, providers)
 
     def _boot(self) -> NativeSandbox:
         """Makes the micro-VM and its call loop, which knows no host functions yet."""
         description, limits, steps = self.component.description, self.limits, self._steps
         load_library()
         steps.step("library")
-        snapshot = None if self._snapshot is None else self._snapshot._native
-        native = NativeSandbox(self.component.configuration(limits), snapshot)
-        steps.step("VM")
-        steps.split(native.steps())
+        saved = None if self._start is None else self._start.native
+        native = NativeSandbox(self.component.configuration(limits), saved)
+        steps.step("VM creation")
+        if saved is None:
+            steps.split(native.steps())
         self._classes = ResourceClasses(description)
         if limits.deadline is not None or limits.cpu_time is not None:
             native.limit_time(limits.deadline, limits.cpu_time)
@@ -92,6 +97,13 @@ class SandboxBase(Saving):
         self._classes.build(bind, base)
         self.exports = Exports(self.component.description, self._classes, bind)
         self._steps.step("instantiation")
+
+    def _keep_start(self) -> None:
+        """Keeps the state right after instantiation for other sandboxes, if it is wanted."""
+        starts = self.component._starts
+        if self._start is None and starts is not None and starts.wants(self.limits):
+            starts.keep(self)
+            self._steps.step("snapshot")
 
     @property
     def status(self) -> Status:
@@ -147,7 +159,11 @@ class SandboxBase(Saving):
         return list(self._steps.steps)
 
     def counters(self) -> Counters:
-        """What the sandbox has done since it was made."""
+        """What the sandbox has done since it was made.
+
+        That is booting and instantiating, too, unless it started from a snapshot or from a
+        state that was kept; see ``reuse`` of :func:`hlwasm.load`.
+        """
         if self._guard.status is Status.CLOSED:
             self._guard.refuse()
         return self._loop.counters()
@@ -192,17 +208,15 @@ class Sandbox(SandboxBase):
         super().__init__(component, imports, wasi, limits, snapshot)
         self._boot()
         loop = self._loop
-        functions = {function.index: function for function in component.description.imports}
-        loop.bind_import = {
-            index: partial(_bind_import, functions[index], loop, resolve)
-            for index, resolve in self._linked.items()
-        }
+        loop.bind_import = _Binders(self._linked, loop)
         try:
-            if snapshot is None:
+            start = self._start
+            if start is None:
                 loop.load_and_instantiate(component.description)
-            else:
-                self._host().restore(snapshot._host)
+            elif not start.host.is_initial:
+                self._host().restore(start.host)
             self._export(partial(bind_export, context=loop), GuestResource)
+            self._keep_start()
         except BaseException:
             self.close()
             raise
@@ -294,5 +308,20 @@ class Sandbox(SandboxBase):
         self.close()
 
 
-def _bind_import(function: Function, loop: CallLoop, resolve: Resolver) -> Serve:
-    return bind_import(function, loop, resolve())
+class _Binders:
+    """Binds host functions to a sandbox, each at its first call."""
+
+    __slots__ = ("_linked", "_loop")
+
+    def __init__(self, linked: Mapping[int, Resolver], loop: CallLoop) -> None:
+        self._linked = linked
+        self._loop = loop
+
+    def get(self, number: int, /) -> Callable[[], Serve] | None:
+        """See :class:`hlwasm.sandbox.calls.Binders`."""
+        resolve = self._linked.get(number)
+        return None if resolve is None else partial(self._bind, number, resolve)
+
+    def _bind(self, number: int, resolve: Resolver) -> Serve:
+        loop = self._loop
+        return bind_import(loop.description.imports_by_index[number], loop, resolve())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hlwasm.sandbox.sandbox import Sandbox
+from hlwasm.sandbox.starts import Start
 
 if TYPE_CHECKING:
     import os
@@ -60,6 +61,7 @@ class Snapshot:
         self.limits = limits
         self._native = native
         self._host = host
+        self._start = Start(native, host)
 
     @property
     def size(self) -> int:
