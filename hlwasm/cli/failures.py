@@ -58,6 +58,8 @@ def message_of(error: BaseException) -> str:
             "  give them in Python: hlwasm.load(FILE).instantiate(imports={…}),\n"
             "  or run without them: --allow-missing-imports"
         )
+    if isinstance(error, errors.LimitExceeded):
+        return _with_option(str(error), error.limit)
     if isinstance(error, errors.HlwasmError):
         return str(error)
     if isinstance(error, OSError):
@@ -68,6 +70,16 @@ def message_of(error: BaseException) -> str:
         f"internal error: {type(error).__name__}: {detail}\n"
         "  - set HLWASM_DEBUG=1 for the traceback, and please report it"
     )
+
+
+def _with_option(message: str, limit: str) -> str:
+    """Names the option that sets a limit, where there is one, in place of the field."""
+    from hlwasm.cli.session import LIMIT_OPTIONS
+
+    option = LIMIT_OPTIONS.get(limit)
+    if option is None:
+        return message
+    return message.replace(f"Limits({limit}=…)", f"--{option.replace('_', '-')}")
 
 
 def say(message: str) -> None:

@@ -97,6 +97,12 @@ def sandbox_options(function: F) -> F:
         ),
         fuel_option,
         click.option(
+            "--deadline",
+            metavar="SECONDS",
+            type=click.FloatRange(min=0, min_open=True),
+            help="End it after so much time, waits included, with exit code 124.",
+        ),
+        click.option(
             "--total-memory",
             metavar="SIZE",
             callback=parse_size,

@@ -38,9 +38,10 @@ def _binary(stream: TextIO | None) -> BinaryIO | None:
 
 
 # Field of Limits → the option that sets it.
-_LIMIT_OPTIONS = {
+LIMIT_OPTIONS = {
     "memory": "memory",
     "total_memory": "total_memory",
+    "deadline": "deadline",
     "fuel": "fuel",
     "output": "max_output",
     "host_calls": "max_host_calls",
@@ -54,6 +55,7 @@ class RunOptions(Frozen):
     allow_missing_imports: bool = False
     memory: int | None = None
     total_memory: int | None = None
+    deadline: float | None = None
     fuel: int | None = None
     max_output: int | None = None
     max_host_calls: int | None = None
@@ -68,14 +70,14 @@ class RunOptions(Frozen):
 
         given = {
             field: value
-            for field, option in _LIMIT_OPTIONS.items()
+            for field, option in LIMIT_OPTIONS.items()
             if (value := getattr(self, option)) is not None
         }
         try:
             return Limits(**given)
         except ValueError as error:
             # Messages start with the field's name.
-            option = _LIMIT_OPTIONS[str(error).partition(":")[0]].replace("_", "-")
+            option = LIMIT_OPTIONS[str(error).partition(":")[0]].replace("_", "-")
             raise WrongUse(f"Invalid value for --{option}: {error}") from error
 
     def wasi(self, arguments: Sequence[str]) -> Wasi:
