@@ -67,6 +67,11 @@ class Artifact:
         return None if self._path is None else Path(self._path)
 
     @property
+    def file(self) -> str | None:
+        """The same as a string."""
+        return None if self._path is None else os.fspath(self._path)
+
+    @property
     def key(self) -> str:
         """Names the input, the options and the versions: 64 hex digits."""
         return self.metadata.key

@@ -1,9 +1,10 @@
-"""The cache of artifacts in the user's cache directory.
+"""The cache of artifacts, and of states to start from, in the user's cache directory.
 
 ::
 
     <root>/artifacts/<key>.cwasm   complete entries; their time stamps say when last used
-    <root>/artifacts/.new-*        being written
+    <root>/snapshots/<key>.snapshot  states right after instantiation, likewise
+    <root>/*/.new-*                being written
     <root>/locks/<key>             held while the entry is compiled
 
 An entry appears by renaming and is never changed, so readers need no lock. A key names
@@ -24,9 +25,9 @@ from typing import TYPE_CHECKING
 
 from hlwasm.artifact.artifact import Artifact
 from hlwasm.artifact.file_format import read_sections, verify_code
-from hlwasm.errors import ArtifactError
+from hlwasm.errors import ArtifactError, SnapshotError
 from hlwasm.frozen import Frozen
-from hlwasm.logs import WARNING, log
+from hlwasm.logs import INFO, WARNING, log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,7 +36,9 @@ if TYPE_CHECKING:
 
 DEFAULT_LIMIT_BYTES = 2 << 30
 LOGGER = "hlwasm.cache"
-_SUFFIX = ".cwasm"
+ARTIFACT, SNAPSHOT = "artifact", "snapshot"
+# Kind of an entry → its directory and the end of its name.
+_PLACES = {ARTIFACT: ("artifacts", ".cwasm"), SNAPSHOT: ("snapshots", ".snapshot")}
 _NEW_PREFIX = ".new-"
 # A file still being written is younger than this.
 _ABANDONED_SECONDS = 3600.0
@@ -64,19 +67,21 @@ def _home() -> Path:
 
 
 class Entry(Frozen):
-    """One artifact in the cache.
+    """One artifact in the cache, or one snapshot.
 
     Attributes:
         path: its file.
         key: 64 hex digits.
         size: in bytes.
         used: when it was last used, in seconds since the epoch.
+        kind: :data:`ARTIFACT` or :data:`SNAPSHOT`.
     """
 
     path: Path
     key: str
     size: int
     used: float
+    kind: str = ARTIFACT
 
 
 class Cache:
@@ -102,22 +107,22 @@ class Cache:
 
         return Path(self._root)
 
-    @property
-    def _artifacts(self) -> Path:
-        return self.root / "artifacts"
+    def _directory(self, kind: str = ARTIFACT) -> Path:
+        return self.root / _PLACES[kind][0]
 
     @property
     def _locks(self) -> Path:
         return self.root / "locks"
 
-    def _path_of(self, key: str) -> str:
-        return f"{self._root}/artifacts/{key}{_SUFFIX}"
+    def _path_of(self, key: str, kind: str = ARTIFACT) -> str:
+        directory, suffix = _PLACES[kind]
+        return f"{self._root}/{directory}/{key}{suffix}"
 
-    def path_of(self, key: str) -> Path:
+    def path_of(self, key: str, kind: str = ARTIFACT) -> Path:
         """Where the entry of a key is, or would be."""
         from pathlib import Path
 
-        return Path(self._path_of(key))
+        return Path(self._path_of(key, kind))
 
     # Reading --------------------------------------------------------------------
 
@@ -140,6 +145,33 @@ class Cache:
             os.utime(fd)
         return artifact
 
+    def holds(self, artifact: Artifact) -> bool:
+        """Whether this is the entry of its key, and not one that only says so."""
+        return artifact.file == self._path_of(artifact.key)
+
+    def open_snapshot(self, key: str) -> int | None:
+        """A descriptor of a snapshot, the caller's to close; None where there is none."""
+        path = self._path_of(key, SNAPSHOT)
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            self._check_owner(fd)
+        except (ArtifactError, OSError) as error:
+            os.close(fd)
+            self.reject_snapshot(key, error)
+            return None
+        with contextlib.suppress(OSError):
+            os.utime(fd)
+        return fd
+
+    def reject_snapshot(self, key: str, reason: Exception) -> None:
+        """Removes a snapshot that cannot be used. It is made again: no reason for a warning."""
+        path = self._path_of(key, SNAPSHOT)
+        log(LOGGER, INFO, "ignored %s: %s", path, reason)
+        _unlink(path)
+
     @staticmethod
     def _check_owner(fd: int) -> None:
         """Codecs are made from the description: no other user may write it."""
@@ -153,13 +185,13 @@ class Cache:
         """Makes the directories; False, with a warning, where entries cannot be written."""
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for directory in (self._artifacts, self._locks):
+            for directory in (self._directory(), self._locks):
                 directory.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             log(LOGGER, WARNING, "works without a cache: %s", error)
             return False
-        if not os.access(self._artifacts, os.W_OK | os.X_OK):
-            log(LOGGER, WARNING, "works without a cache: %s cannot be written", self._artifacts)
+        if not os.access(self._directory(), os.W_OK | os.X_OK):
+            log(LOGGER, WARNING, "works without a cache: %s cannot be written", self._directory())
             return False
         return True
 
@@ -171,7 +203,7 @@ class Cache:
 
         return key_lock(self._locks / key, seconds, waiting)
 
-    def create(self) -> tuple[int, Path]:
+    def create(self, kind: str = ARTIFACT) -> tuple[int, Path]:
         """A new file, open for writing; :meth:`discard` it in any case.
 
         Raises:
@@ -181,7 +213,9 @@ class Cache:
         import tempfile
         from pathlib import Path
 
-        fd, name = tempfile.mkstemp(prefix=_NEW_PREFIX, suffix=_SUFFIX, dir=self._artifacts)
+        fd, name = tempfile.mkstemp(
+            prefix=_NEW_PREFIX, suffix=_PLACES[kind][1], dir=self._directory(kind)
+        )
         return fd, Path(name)
 
     @staticmethod
@@ -215,32 +249,51 @@ class Cache:
         self.prune(keep=key)
         return artifact
 
+    def add_snapshot(self, key: str, write: Callable[[int], None]) -> None:
+        """Makes a snapshot the entry of a key, and prunes the cache.
+
+        Without synchronising: a crash of the machine may damage an entry, which then is made
+        again.
+
+        Args:
+            key: its key.
+            write: writes the snapshot to a descriptor.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        self._directory(SNAPSHOT).mkdir(mode=0o700, parents=True, exist_ok=True)
+        fd, path = self.create(SNAPSHOT)
+        try:
+            write(fd)
+            os.fchmod(fd, 0o400)
+            path.rename(self.path_of(key, SNAPSHOT))
+        finally:
+            self.discard(fd, path)
+        self.prune(keep=key)
+
     # Housekeeping ---------------------------------------------------------------
 
     def entries(self) -> list[Entry]:
         """All entries, least recently used first."""
         found = []
-        for name, status in self._files():
-            if name.endswith(_SUFFIX) and not name.startswith(_NEW_PREFIX):
-                found.append(
-                    Entry(
-                        self._artifacts / name,
-                        name.removesuffix(_SUFFIX),
-                        status.st_size,
-                        status.st_mtime,
-                    )
-                )
+        for kind, path, status in self._files():
+            suffix = _PLACES[kind][1]
+            if path.name.endswith(suffix) and not path.name.startswith(_NEW_PREFIX):
+                key = path.name.removesuffix(suffix)
+                found.append(Entry(path, key, status.st_size, status.st_mtime, kind))
         return sorted(found, key=lambda entry: entry.used)
 
-    def _files(self) -> Iterator[tuple[str, os.stat_result]]:
-        try:
-            paths = list(self._artifacts.iterdir())
-        except OSError:
-            return
-        for path in paths:
-            # Another process may remove it meanwhile.
-            with contextlib.suppress(OSError):
-                yield path.name, path.lstat()
+    def _files(self) -> Iterator[tuple[str, Path, os.stat_result]]:
+        for kind in _PLACES:
+            try:
+                paths = list(self._directory(kind).iterdir())
+            except OSError:
+                continue
+            for path in paths:
+                # Another process may remove it meanwhile.
+                with contextlib.suppress(OSError):
+                    yield kind, path, path.lstat()
 
     def size(self) -> int:
         """Sum of the entries' sizes, in bytes."""
@@ -271,9 +324,9 @@ class Cache:
 
     def _remove_abandoned(self) -> None:
         oldest = time.time() - _ABANDONED_SECONDS
-        for name, status in self._files():
-            if name.startswith(_NEW_PREFIX) and status.st_mtime < oldest:
-                _unlink(self._artifacts / name)
+        for _, path, status in self._files():
+            if path.name.startswith(_NEW_PREFIX) and status.st_mtime < oldest:
+                _unlink(path)
 
     def clear(self) -> list[Entry]:
         """Removes all entries; what runs goes on running.
@@ -295,16 +348,25 @@ class Cache:
             except OSError:
                 continue
             try:
-                sections = read_sections(fd)
-                verify_code(fd, sections)
-                problem = None if sections.metadata.key == entry.key else "it has another key"
-            except (ArtifactError, OSError) as error:
+                problem = _problem_of(fd, entry)
+            except (ArtifactError, SnapshotError, OSError) as error:
                 problem = str(error)
             finally:
                 os.close(fd)
             if problem is not None:
                 _unlink(entry.path)
             yield entry, problem
+
+
+def _problem_of(fd: int, entry: Entry) -> str | None:
+    if entry.kind == SNAPSHOT:
+        from hlwasm.sandbox.snapshot_file import read_parts
+
+        read_parts(fd, verify=True)
+        return None
+    sections = read_sections(fd)
+    verify_code(fd, sections)
+    return None if sections.metadata.key == entry.key else "it has another key"
 
 
 def _unlink(path: str | Path) -> bool:

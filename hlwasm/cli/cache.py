@@ -24,7 +24,9 @@ Examples:
   hlwasm cache prune --limit 500M
   hlwasm cache clear
 
-The cache is in HLWASM_CACHE_DIR, else in XDG_CACHE_HOME/hlwasm, else in ~/.cache/hlwasm.
+It holds artifacts, and snapshots from which large programs start: their memory as it is
+right after they are instantiated. It is in HLWASM_CACHE_DIR, else in XDG_CACHE_HOME/hlwasm,
+else in ~/.cache/hlwasm.
 The least recently used entries go when it grows over 2 GiB. Removing entries never
 harms what runs.
 """
@@ -33,7 +35,7 @@ harms what runs.
 @click.group(name="cache", epilog=_EPILOG, invoke_without_command=True)
 @click.pass_context
 def command(context: click.Context) -> int:
-    """Show, check, prune or clear the cache of compiled artifacts."""
+    """Show, check, prune or clear the cache of compiled artifacts and snapshots."""
     return int(context.invoke(info, as_json=False)) if context.invoked_subcommand is None else OK
 
 
@@ -52,7 +54,13 @@ def info(as_json: bool) -> int:
             "bytes": total,
             "limit_bytes": cache.limit_bytes,
             "entries": [
-                {"key": each.key, "bytes": each.size, "last_used": each.used} for each in entries
+                {
+                    "key": each.key,
+                    "kind": each.kind,
+                    "bytes": each.size,
+                    "last_used": each.used,
+                }
+                for each in entries
             ],
         }
         json.dump(report, sys.stdout, indent=2)
@@ -63,7 +71,8 @@ def info(as_json: bool) -> int:
     click.echo(f"size       {size_text(total)} of {size_text(cache.limit_bytes)}")
     for entry in reversed(entries):
         age = _age_text(time.time() - entry.used)
-        click.echo(f"  {printable(entry.key[:16])}  {size_text(entry.size):>12}  used {age}")
+        size = size_text(entry.size)
+        click.echo(f"  {printable(entry.key[:16])}  {entry.kind:8}  {size:>12}  used {age}")
     return OK
 
 

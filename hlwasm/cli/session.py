@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from hlwasm import Component, Limits, Sandbox, Wasi
     from hlwasm.cli.timings import Format, Timings
+    from hlwasm.cli.warm_start import WarmStart
 
 
 def set_up_logging(quiet: bool) -> None:
@@ -36,6 +37,8 @@ def set_up_logging(quiet: bool) -> None:
 def _binary(stream: TextIO | None) -> BinaryIO | None:
     return None if stream is None else stream.buffer
 
+
+_LARGE_CODE_BYTES = 1 << 20
 
 # Field of Limits → the option that sets it.
 LIMIT_OPTIONS = {
@@ -140,6 +143,15 @@ def load_timed(file: str, options: RunOptions, timings: Timings) -> Component:
     return component
 
 
+def _warm_start(component: Component, limits: Limits, options: RunOptions) -> WarmStart | None:
+    """For components that may be worth it: a small one is instantiated before this is imported."""
+    if options.no_cache or component.artifact.code_bytes < _LARGE_CODE_BYTES:
+        return None
+    from hlwasm.cli.warm_start import WarmStart
+
+    return WarmStart(component, limits)
+
+
 @contextlib.contextmanager
 def sandbox_of(
     component: Component, options: RunOptions, wasi: Wasi, timings: Timings
@@ -152,15 +164,28 @@ def sandbox_of(
 
             imports = stand_ins(component.description)
         limits = options.limits()
+        warm = _warm_start(component, limits, options)
+        if warm is not None:
+            timings.step("snapshot (cached)" if warm.found else "snapshot (none)")
         with component.instantiate(imports, wasi=wasi, limits=limits) as sandbox:
             timings.step("sandbox")
             timings.split(sandbox.steps())
             # See `_run_quickly`. From here on a host function may make garbage.
             gc.freeze()
             gc.enable()
-            yield sandbox
+            if warm is not None and warm.take(sandbox):
+                timings.step("taking a snapshot")
+            try:
+                yield sandbox
+            except Exception:
+                # How a program ends is its own affair; only Ctrl-C does not wait.
+                if warm is not None:
+                    warm.save()
+                raise
             timings.step("first call")
         timings.step("close")
+        if warm is not None and warm.save():
+            timings.step("saving the snapshot")
     finally:
         if options.timings:
             timings.tell(options.timings)

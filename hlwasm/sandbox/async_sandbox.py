@@ -151,7 +151,7 @@ class AsyncSandbox(SandboxBase):
         start = self._start
         if start is None:
             await calls.command(*self._loop.instantiation(description))
-        elif not start.host.is_initial:
+        elif start.host is not None:
             self._host().restore(start.host)
         self._export(partial(bind_async_export, context=calls), AsyncGuestResource)
 

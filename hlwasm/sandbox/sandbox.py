@@ -213,7 +213,7 @@ class Sandbox(SandboxBase):
             start = self._start
             if start is None:
                 loop.load_and_instantiate(component.description)
-            elif not start.host.is_initial:
+            elif start.host is not None:
                 self._host().restore(start.host)
             self._export(partial(bind_export, context=loop), GuestResource)
             self._keep_start()

@@ -61,7 +61,7 @@ class Snapshot:
         self.limits = limits
         self._native = native
         self._host = host
-        self._start = Start(native, host)
+        self._start = Start(native, None if host.is_initial else host)
 
     @property
     def size(self) -> int:

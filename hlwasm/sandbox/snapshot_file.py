@@ -15,24 +15,23 @@ is read; what native_vmm finds in its part it takes for the work of a hostile gu
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import struct
-import tempfile
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hlwasm.artifact.fingerprint import abi_fingerprint, native_fingerprint
+from hlwasm.artifact.hashing import new_blake2b
 from hlwasm.errors import SnapshotError
 from hlwasm.native.handles import NativeSnapshot
-from hlwasm.sandbox.host_state_json import decode, encode
-from hlwasm.sandbox.snapshot import Snapshot
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from hlwasm.component import Component
     from hlwasm.sandbox.limits import Limits
+    from hlwasm.sandbox.snapshot import Snapshot
 
 MAGIC = b"HLWSNAP\n"
 VERSION = 1
@@ -49,34 +48,20 @@ _ABANDONED_SECONDS = 3600.0
 
 def save(snapshot: Snapshot, path: str | os.PathLike[str]) -> None:
     """See :meth:`Snapshot.save`."""
+    # Here and below: who starts from a cached state only loads it, and needs none of this.
+    import tempfile
+    from pathlib import Path
+
+    from hlwasm.sandbox.host_state_json import encode
+
     target = Path(path)
-    component = snapshot.component
-    described = {
-        "component": component.name,
-        "key": component.artifact.key,
-        "abi": abi_fingerprint(),
-        "native": native_fingerprint(),
-        "limits": snapshot.limits.as_dict(),
-        "host": encode(snapshot._host).decode(),
-    }
+    host = {"host": encode(snapshot._host).decode()}
     prefix = f".{target.name}.new-"
     _remove_abandoned(target.parent, prefix)
     fd, name = tempfile.mkstemp(prefix=prefix, dir=target.parent)
     try:
         try:
-            size, record = snapshot._native.save(fd, PAGE)
-            trailer = json.dumps({**described, "record": record.decode()}).encode()
-            if len(trailer) > TRAILER_LIMIT:
-                raise SnapshotError(
-                    f"the snapshot knows too much of the host for a file: {len(trailer)} bytes, "
-                    f"and the limit is {TRAILER_LIMIT}"
-                )
-            _write(fd, trailer, PAGE + size)
-            header = _HEADER.pack(
-                MAGIC, VERSION, 0, PAGE + size, len(trailer), size,
-                _checksum(trailer), _checksum_of_pages(fd, size),
-            )  # fmt: skip
-            _write(fd, header + _checksum(header), 0)
+            write(fd, snapshot._native, snapshot.component, snapshot.limits, host)
             os.fsync(fd)
         finally:
             os.close(fd)
@@ -88,6 +73,46 @@ def save(snapshot: Snapshot, path: str | os.PathLike[str]) -> None:
     _sync_directory(target.parent)
 
 
+def write(
+    fd: int,
+    native: NativeSnapshot,
+    component: Component,
+    limits: Limits,
+    more: dict[str, str],
+) -> None:
+    """Writes a snapshot into an empty file.
+
+    Args:
+        more: to be told in the trailer, besides the origin.
+
+    Raises:
+        OSError: it cannot be written.
+        SnapshotError: the trailer is too large.
+    """
+    size, record = native.save(fd, PAGE)
+    described = {
+        "component": component.name,
+        "key": component.artifact.key,
+        "abi": abi_fingerprint(),
+        "native": native_fingerprint(),
+        "limits": limits.as_dict(),
+        **more,
+        "record": record.decode(),
+    }
+    trailer = json.dumps(described).encode()
+    if len(trailer) > TRAILER_LIMIT:
+        raise SnapshotError(
+            f"the snapshot knows too much of the host for a file: {len(trailer)} bytes, "
+            f"and the limit is {TRAILER_LIMIT}"
+        )
+    _write(fd, trailer, PAGE + size)
+    header = _HEADER.pack(
+        MAGIC, VERSION, 0, PAGE + size, len(trailer), size,
+        _checksum(trailer), _checksum_of_pages(fd, size),
+    )  # fmt: skip
+    _write(fd, header + _checksum(header), 0)
+
+
 def load(
     path: str | os.PathLike[str],
     component: Component,
@@ -97,14 +122,13 @@ def load(
     trusted: bool,
 ) -> Snapshot:
     """See :meth:`Snapshot.load`."""
+    from hlwasm.sandbox.host_state_json import decode
+    from hlwasm.sandbox.snapshot import Snapshot
+
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        size, trailer = _read(fd, verify)
-        _check_origin(trailer, component, limits)
+        native, trailer = read(fd, component, limits, verify=verify)
         host = decode(_text(trailer, "host").encode(), component.description, trusted=trusted)
-        native = NativeSnapshot.load(
-            component.configuration(limits), fd, PAGE, size, _text(trailer, "record").encode()
-        )
         return Snapshot(component, limits, native, host)
     except SnapshotError as error:
         error.args = (f"{os.fspath(path)}: {error}",)
@@ -113,8 +137,26 @@ def load(
         os.close(fd)
 
 
-def _read(fd: int, verify: bool) -> tuple[int, dict[str, Any]]:
-    """Size of the pages, and the trailer."""
+def read(
+    fd: int, component: Component, limits: Limits, *, verify: bool
+) -> tuple[NativeSnapshot, dict[str, Any]]:
+    """The guest of a snapshot file, and the trailer.
+
+    Raises:
+        SnapshotError: damaged, or of another machine, version, component or limits.
+    """
+    size, trailer = read_parts(fd, verify=verify)
+    _check_origin(trailer, component, limits)
+    record = _text(trailer, "record").encode()
+    return NativeSnapshot.load(component.configuration(limits), fd, PAGE, size, record), trailer
+
+
+def read_parts(fd: int, *, verify: bool) -> tuple[int, dict[str, Any]]:
+    """Size of the pages, and the trailer, of any snapshot file.
+
+    Raises:
+        SnapshotError: damaged.
+    """
     head = os.pread(fd, _HEADER.size + _CHECKSUM_BYTES, 0)
     if head[:8] != MAGIC:
         raise SnapshotError("not a snapshot file")
@@ -170,11 +212,13 @@ def _text(trailer: dict[str, Any], name: str) -> str:
 
 
 def _checksum(data: bytes) -> bytes:
-    return hashlib.blake2b(data, digest_size=_CHECKSUM_BYTES).digest()
+    digest = new_blake2b()
+    digest.update(data)
+    return digest.digest()
 
 
 def _checksum_of_pages(fd: int, size: int) -> bytes:
-    digest = hashlib.blake2b(digest_size=_CHECKSUM_BYTES)
+    digest = new_blake2b()
     for position in range(0, size, _CHUNK):
         digest.update(os.pread(fd, min(_CHUNK, size - position), PAGE + position))
     return digest.digest()

@@ -32,7 +32,7 @@ class Start:
 
     Args:
         native: the guest.
-        host: the host's side.
+        host: the host's side, None where it is that of any new sandbox.
         interfaces: those that were called while it was made.
         answers: what their providers answer, None where nothing was called.
     """
@@ -42,7 +42,7 @@ class Start:
     def __init__(
         self,
         native: NativeSnapshot,
-        host: HostState,
+        host: HostState | None = None,
         interfaces: frozenset[str | None] = frozenset(),
         answers: object = None,
     ) -> None:
@@ -52,7 +52,12 @@ class Start:
         self.answers = answers
 
     def fits(self, provided: Mapping[str | None, Provider], providers: Sequence[Provider]) -> bool:
-        """Whether instantiating would call the same functions and get the same answers."""
+        """Whether instantiating would call the same functions and get the same answers.
+
+        Args:
+            provided: the interfaces that come from providers, as the linker found them.
+            providers: the sandbox's, in order.
+        """
         if not self.interfaces:
             return True
         return self.interfaces <= provided.keys() and self.answers == answers_of(providers)
@@ -117,6 +122,11 @@ class Starts:
         self._once[limits] = True
         return False
 
+    def put(self, limits: Limits, start: Start) -> None:
+        """Has sandboxes with these limits start from a state."""
+        _make_room(self._kept)
+        self._kept[limits] = start
+
     def keep(self, sandbox: SandboxBase) -> None:
         """Keeps the state of a sandbox that was just instantiated, if it can stand for others'."""
         start = None
@@ -143,9 +153,10 @@ def start_of(sandbox: SandboxBase) -> Start | None:
         start = sandbox._save()._start
     finally:
         guard.end()
-    return Start(
-        start.native, start.host, interfaces, answers_of(sandbox._providers) if interfaces else None
-    )
+    if not interfaces:
+        # Nobody has called the host: there is nothing to restore.
+        return Start(start.native)
+    return Start(start.native, start.host, interfaces, answers_of(sandbox._providers))
 
 
 def _make_room(kept: dict[Limits, Any]) -> None:
