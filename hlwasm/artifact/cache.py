@@ -5,6 +5,7 @@
     <root>/artifacts/<key>.cwasm   complete entries; their time stamps say when last used
     <root>/snapshots/<key>.snapshot  states right after instantiation, likewise
     <root>/*/.new-*                being written
+    <root>/sources.json            hashes of large inputs, by what their files look like
     <root>/locks/<key>             held while the entry is compiled
 
 An entry appears by renaming and is never changed, so readers need no lock. A key names
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
+
+    from hlwasm.artifact.source_index import SourceIndex
 
 DEFAULT_LIMIT_BYTES = 2 << 30
 LOGGER = "hlwasm.cache"
@@ -144,6 +147,13 @@ class Cache:
         with contextlib.suppress(OSError):
             os.utime(fd)
         return artifact
+
+    def sources(self) -> SourceIndex:
+        """The hashes of inputs that were read before."""
+        # Only here: small inputs are hashed sooner than this is imported.
+        from hlwasm.artifact.source_index import SourceIndex
+
+        return SourceIndex(f"{self._root}/sources.json")
 
     def holds(self, artifact: Artifact) -> bool:
         """Whether this is the entry of its key, and not one that only says so."""
@@ -329,11 +339,12 @@ class Cache:
                 _unlink(path)
 
     def clear(self) -> list[Entry]:
-        """Removes all entries; what runs goes on running.
+        """Removes all entries, and what is known of inputs; what runs goes on running.
 
         Returns:
             The entries that were removed.
         """
+        _unlink(self.sources().path)
         return [entry for entry in self.entries() if _unlink(entry.path)]
 
     def verify(self) -> Iterator[tuple[Entry, str | None]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hlwasm.artifact.artifact import Artifact
 from hlwasm.artifact.fingerprint import cache_key
 from hlwasm.artifact.options import CompileLimits, CompileOptions
-from hlwasm.artifact.source import Source
+from hlwasm.artifact.source import INDEXED_BYTES, Source
 from hlwasm.frozen import Frozen
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def prepare(
             return _take(opened)
         opened.check_kind()
         if cache is not None:
-            found = cache.find(cache_key(opened.sha256(), options))
+            found = cache.find(cache_key(_sha256_of(opened, cache), options))
             if found is not None:
                 return found
         # Only here: a start with a cached artifact imports nothing of the compiler.
@@ -67,6 +67,19 @@ def prepare(
     if cache is None or not cache.prepare():
         return job.compile_to_memory()
     return job.compile_to_cache(cache)
+
+
+def _sha256_of(source: Source, cache: Cache) -> str:
+    """The input's hash, from the cache's index where the file was read before."""
+    if source.status is None or source.size < INDEXED_BYTES:
+        return source.sha256()
+    index = cache.sources()
+    found = index.find(source.status)
+    if found is None:
+        found = source.sha256()
+        if source.is_unchanged():
+            index.add(source.status, found)
+    return found
 
 
 class Outline(Frozen):

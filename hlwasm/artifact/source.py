@@ -12,6 +12,9 @@ from hlwasm.artifact.hashing import new_sha256
 from hlwasm.errors import ArtifactError, InvalidWasm, LoadError
 
 SOURCE_LIMIT_BYTES = 1 << 30
+# Files of this size are looked up by their times before they are hashed; see `source_index`.
+# Less is hashed in about a millisecond.
+INDEXED_BYTES = 1 << 20
 _CHUNK = 1 << 18
 _HEAD_BYTES = 4096
 _WASM_MAGIC = b"\0asm"
@@ -36,6 +39,7 @@ class Source:
     Attributes:
         path: the file, None for bytes.
         size: in bytes.
+        status: of the file when it was opened, None for all else than regular files.
     """
 
     def __init__(self, source: bytes | str | os.PathLike[str]) -> None:
@@ -46,6 +50,7 @@ class Source:
             LoadError: the input is too large.
         """
         self.path: str | None = None
+        self.status: os.stat_result | None = None
         self._data: bytes | None = None
         self._fd = -1
         if isinstance(source, (bytes, bytearray, memoryview)):
@@ -68,6 +73,7 @@ class Source:
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
             if stat.S_ISREG(status.st_mode):
                 self.size = status.st_size
+                self.status = status
                 return
             # A pipe or device: one pass, bounded.
             with os.fdopen(self._fd, "rb", closefd=False) as file:
@@ -111,6 +117,17 @@ class Source:
             digest.update(view[:read])
             offset += read
         return digest.hexdigest()
+
+    def is_unchanged(self) -> bool:
+        """Whether the file has the status that it was opened with."""
+        if self.status is None:
+            return False
+        now = os.fstat(self._fd)
+        return (now.st_size, now.st_mtime_ns, now.st_ctime_ns) == (
+            self.status.st_size,
+            self.status.st_mtime_ns,
+            self.status.st_ctime_ns,
+        )
 
     def read(self) -> bytes:
         """The whole input."""

@@ -6,12 +6,14 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 import wasmtime
 
 from hlwasm.artifact import Cache, CompileOptions, Phase, Progress, describe, prepare
+from hlwasm.artifact.source import INDEXED_BYTES
 from hlwasm.errors import ArtifactError, CompileError, InvalidWasm, LoadError, UnsupportedItem
 
 from .files import ADD, large_module
@@ -216,3 +218,32 @@ def test_a_full_disk_is_named(tmp_path: Path) -> None:
     )
     assert done.stdout.startswith(f"{CompileError.__name__} no space left"), done
     assert "hlwasm cache clear" in done.stdout
+
+
+def test_a_large_file_is_not_read_again_but_a_changed_one_is(cache: Cache, tmp_path: Path) -> None:
+    file = tmp_path / "large.wat"
+
+    def write(answer: int) -> None:
+        text = f'(module (func (export "f") (result i32) i32.const {answer}))'
+        file.write_text(text + ";;" + " " * (INDEXED_BYTES + 5))
+
+    write(7)
+    first = file.stat()
+    with prepare(file, cache=cache) as artifact:
+        before = artifact.key
+    assert not Path(cache.sources().path).exists(), "it may change within the grain of its times"
+    time.sleep(2.1)
+    with prepare(file, cache=cache) as artifact:
+        assert artifact.key == before
+    assert cache.sources().find(file.stat()) == artifact.metadata.source_sha256
+    # Who looks only at the index finds what it says.
+    with prepare(MODULE, cache=cache) as other:
+        cache.sources().add(file.stat(), other.metadata.source_sha256)
+    with prepare(file, cache=cache) as artifact:
+        assert artifact.key == other.key
+    # The same size and the same time, as a program that unpacks archives sets it.
+    write(8)
+    os.utime(file, ns=(first.st_atime_ns, first.st_mtime_ns))
+    assert (file.stat().st_size, file.stat().st_mtime_ns) == (first.st_size, first.st_mtime_ns)
+    with prepare(file, cache=cache) as artifact:
+        assert artifact.key != before
