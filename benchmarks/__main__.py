@@ -27,6 +27,7 @@ SUBJECTS = (
     "scaling",
     "deadlines",
     "cold_start",
+    "warm_start",
 )
 _WIDTH = 140
 
