@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import threading
 import weakref
 from typing import Any
@@ -246,3 +247,20 @@ def test_a_component_and_its_states_are_freed_without_the_collector() -> None:
         assert watched() is None
     finally:
         gc.enable()
+
+
+def test_a_forked_process_starts_from_the_states_of_its_parent() -> None:
+    component = hlwasm.load(COUNTER)
+    for _ in range(3):
+        component.instantiate().close()
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            with component.instantiate() as sandbox:
+                code = 0 if not booted(sandbox) and sandbox.exports.next() == 41 else 2
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    with component.instantiate() as sandbox:
+        assert sandbox.exports.next() == 41
