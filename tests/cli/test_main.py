@@ -148,7 +148,7 @@ def test_no_error_of_hlwasm_is_forgotten() -> None:
     assert unlisted == {
         "HlwasmError", "GuestError", "GuestFault", "GuestDataError", "ProgramExit", "Err",
         "Cancelled", "SandboxStateError", "SandboxBusy", "ReentrantCall", "SandboxPoisoned",
-        "SnapshotError",
+        "PoolClosed", "PoolError", "PoolTimeout", "SnapshotError",
         "SandboxClosed", "NativeError",
     }  # fmt: skip
 
