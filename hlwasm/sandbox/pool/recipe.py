@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
 from hlwasm.component import Component
@@ -90,8 +89,7 @@ class Recipe:
             self.imports(), wasi=self._wasi, limits=self.limits
         )
         try:
-            taken: Any = sandbox.snapshot()
-            self.snapshot = await taken if isawaitable(taken) else taken
+            self.snapshot = await sandbox.snapshot()
         except BaseException:
             await sandbox.aclose()
             raise
