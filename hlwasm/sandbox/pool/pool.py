@@ -148,7 +148,8 @@ class Pool(Executor):
             slot = None
             try:
                 slot = take(token, timeout)
-                return (slot.functions.get(index) or slot.bind(function))(*arguments, **named)
+                export = slot.functions.get(index) or slot.bind(function)
+                return export(*arguments, **named) if named else export(*arguments)
             except BaseException:
                 if slot is not None:
                     slot.errors += 1
@@ -179,7 +180,8 @@ class Pool(Executor):
             AttributeError, KeyError: there is no such function.
             Exception: what the function raises, as in a sandbox.
         """
-        return (self._functions.get(name) or self._find(name))(*arguments, **named)
+        call = self._functions.get(name) or self._find(name)
+        return call(*arguments, **named) if named else call(*arguments)
 
     def sandbox(self, timeout: float | None = None) -> Borrowed:
         """Borrows a sandbox for several calls, in a ``with`` statement; afterwards it must not

@@ -256,12 +256,14 @@ class Store:
                 self._put(None, slot)
 
     def _put(self, token: Token | None, slot: Slot) -> None:
-        if slot.lost and slot.sandbox is not None:
-            self._free(slot)
         with self._lock:
             if slot.holder is None or slot.holder() is not token:
                 return
-            if slot.lost:
+            if not self._waiters and not slot.lost and slot.sandbox is not None:
+                # As below, without further ado.
+                self._idle[slot] = None
+                slot.holder = None
+            elif slot.lost:
                 self._lost.discard(slot)
                 self._count(slot)
                 slot.holder = None
@@ -269,6 +271,8 @@ class Store:
                 self._pass_on(slot)
             if self._refusing:
                 self._back.notify_all()
+        if slot.lost and slot.sandbox is not None:
+            self._free(slot)
         if self._closed:
             self._close_idle()
 
