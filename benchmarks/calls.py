@@ -8,8 +8,8 @@ from benchmarks.host_part import HostPart
 from benchmarks.measure import Row, Times, interleaved
 from benchmarks.peers import WasmtimePeer, bare_exits, open_sandbox, repeat_in_guest
 
-EXITS = 100
-HOST_CALLS = 100
+EXITS = 20
+HOST_CALLS = 20
 REPEATS = 20_000
 
 
@@ -33,8 +33,8 @@ def measure() -> list[Row]:
                 partial(host_calls, 0),
                 partial(peer_host_calls, HOST_CALLS),
             ],
-            count=20,
-            batches=75,
+            count=5,
+            batches=300,
         )
         add(2, 3)
         in_guest, once = interleaved(
