@@ -12,15 +12,25 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from types import TracebackType
 
+import hlwasm
 from benchmarks.measure import Row, Times, in_turns
-from benchmarks.peers import open_sandbox
+from benchmarks.peers import BENCH, Host, open_sandbox
 
 WORKERS = 2
 ROUNDS = 20
 SECONDS = 0.1
 GOAL = 1.8
+
+
+def _serve(request: Callable[[], object], seconds: float) -> int:
+    count, end = 0, time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        request()
+        count += 1
+    return count
 
 
 class Requests:
@@ -47,11 +57,7 @@ class Requests:
 
     def serve(self, seconds: float) -> int:
         """Serves requests one after the other for so long; answers how many."""
-        count, end = 0, time.perf_counter() + seconds
-        while time.perf_counter() < end:
-            self._serve()
-            count += 1
-        return count
+        return _serve(self._serve, seconds)
 
     def __enter__(self) -> Requests:
         return self
@@ -103,7 +109,19 @@ def _child(long: bool) -> None:
             print(requests.serve(float(line)), flush=True)
 
 
-def _by_threads(servers: Sequence[Requests]) -> float:
+class _PoolRequests:
+    """The same short requests to a pool, which restores by itself."""
+
+    def __init__(self, pool: hlwasm.Pool) -> None:
+        self._add = pool.exports.add
+        for _ in range(50):
+            self._add(2, 3)
+
+    def serve(self, seconds: float) -> int:
+        return _serve(partial(self._add, 2, 3), seconds)
+
+
+def _by_threads(servers: Sequence[Requests | _PoolRequests]) -> float:
     """Microseconds per request of as many threads as servers."""
     counts: list[int] = []
     threads = [
@@ -130,7 +148,6 @@ def _speedup(alone: Times, together: Times) -> float:
 
 def _scaling(name: str, long: bool) -> Row:
     with ExitStack() as opened:
-        # A row for hlwasm.Pool belongs here: its workers in the place of these threads.
         servers = [opened.enter_context(Requests(long)) for _ in range(WORKERS)]
         processes = [opened.enter_context(_Process(long)) for _ in range(WORKERS)]
         thread, threads, process, both = in_turns(
@@ -156,9 +173,41 @@ def _scaling(name: str, long: bool) -> Row:
     )
 
 
+def _pool() -> list[Row]:
+    component = hlwasm.load(BENCH)
+    with (
+        hlwasm.Pool(component, size=WORKERS, min_size=WORKERS, imports={"host": Host}) as pool,
+        Requests(False) as alone,
+    ):
+        servers = [_PoolRequests(pool) for _ in range(WORKERS)]
+        own, thread, threads = in_turns(
+            [
+                lambda: _by_threads([alone]),
+                lambda: _by_threads(servers[:1]),
+                lambda: _by_threads(servers),
+            ],
+            ROUNDS,
+            warm_up=1,
+        )
+    speedup, spread = _speedup(thread, threads), max(thread.spread, threads.spread)
+    return [
+        Row(
+            "scaling.pool",
+            speedup,
+            "times one thread",
+            goal=GOAL,
+            spread=spread,
+            goal_of="value",
+            better="larger",
+        ),
+        Row.of("request.pool", thread, "restore and call of a sandbox", own),
+    ]
+
+
 def measure() -> list[Row]:
     """Short requests, and requests of one to two milliseconds."""
-    return [_scaling("scaling.2_cores", False), _scaling("scaling.2_cores.long", True)]
+    own = [_scaling("scaling.2_cores", False), _scaling("scaling.2_cores.long", True)]
+    return own + _pool()
 
 
 if __name__ == "__main__":
