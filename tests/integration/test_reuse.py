@@ -264,3 +264,14 @@ def test_a_forked_process_starts_from_the_states_of_its_parent() -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     with component.instantiate() as sandbox:
         assert sandbox.exports.next() == 41
+
+
+def test_limits_of_calls_hold_however_a_sandbox_started() -> None:
+    component = hlwasm.load(b'(module (func (export "spin") (loop $again (br $again))))')
+    limits = hlwasm.Limits(deadline=0.05)
+    for number in range(4):
+        with component.instantiate(limits=limits) as sandbox:
+            assert booted(sandbox) == (number < 2)
+            with pytest.raises(hlwasm.DeadlineExceeded):
+                sandbox.exports.spin()
+            assert sandbox.status is hlwasm.Status.POISONED
