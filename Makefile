@@ -1,5 +1,6 @@
 # make demo   set up everything and run a sample component in a micro-VM
 # make test   set up everything and run the tests
+# make stress as many repetitions as the promises name, which takes half an hour
 # make lint   formatters, linters, type checkers
 # make bench  measure, print a table, write benchmarks/results/latest.json
 #
@@ -10,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUST_SOURCES := $(shell find native_vmm host_guest_abi guest_wasm_runtime -path '*/target' -prune -o -type f -print)
 
-.PHONY: demo test lint bench format clean prerequisites
+.PHONY: demo test stress lint bench format clean prerequisites
 .DEFAULT_GOAL := demo
 
 prerequisites:
@@ -36,6 +37,11 @@ test: $(VENV)/.native
 	cargo test --release --workspace --locked --quiet
 	$(BIN)/python components/build.py
 	$(BIN)/python -m pytest --numprocesses auto
+
+stress: $(VENV)/.native
+	HLWASM_STRESS=1 cargo test --release -p native_vmm --locked --test kick_storm
+	$(BIN)/python components/build.py cpython wordcount_c
+	HLWASM_STRESS=1 $(BIN)/python -m pytest tests/security --override-ini timeout=3600
 
 lint: $(VENV)/.native
 	cargo fmt --all --check
