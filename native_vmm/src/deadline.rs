@@ -15,7 +15,10 @@
 //! that, its scheduling is raised for a moment.
 
 use std::mem::MaybeUninit;
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{
+    AtomicBool, AtomicI32, AtomicU64,
+    Ordering::{Relaxed, SeqCst},
+};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, Thread};
 use std::time::Duration;
@@ -24,9 +27,9 @@ use crate::fork;
 use crate::kick::Kick;
 use crate::turns::{self, Look, Seen, TICK, Verdict};
 
-/// How long the scheduling of a thread whose time was up stays raised: enough for its caller
-/// to take note.
-const RAISED: u64 = 10_000_000;
+/// How long the scheduling of a thread whose time was up stays raised, unless it uses the
+/// sandbox again before: enough for its caller to get Python's lock and take note.
+const RAISED: u64 = 50_000_000;
 /// Real-time priorities, the lowest that there are: of threads that were kicked, and of the
 /// watcher.
 const PRIORITY_KICKED: i32 = 1;
@@ -45,6 +48,8 @@ pub struct Alarm {
     cpu_due: AtomicU64,
     cpu_thread: AtomicI32,
     cpu_end: AtomicU64,
+    /// Whether the thread that ran the guest is raised and has not used the sandbox since.
+    raised: AtomicBool,
 }
 
 /// Time limits of each command, in nanoseconds; 0 for none.
@@ -66,6 +71,7 @@ impl Alarm {
             cpu_due: AtomicU64::new(0),
             cpu_thread: AtomicI32::new(0),
             cpu_end: AtomicU64::new(0),
+            raised: AtomicBool::new(false),
         })
     }
 
@@ -78,6 +84,13 @@ impl Alarm {
     /// noticed.
     pub fn is_expired(&self) -> bool {
         self.kick.is_expired(self.command.load(SeqCst))
+    }
+
+    /// The calling thread uses the sandbox again: if it was raised, it has taken note.
+    pub fn note(&self) {
+        if self.raised.load(Relaxed) && self.raised.swap(false, SeqCst) {
+            Scheduling::lower();
+        }
     }
 
     /// A run begins. Answers nothing, but sees to it that a crowd is looked after.
@@ -138,7 +151,7 @@ impl Alarm {
         let mut next = u64::MAX;
         if due != 0 && due <= time {
             if self.due.compare_exchange(due, 0, SeqCst, SeqCst).is_ok() {
-                Raised::add(raised, self.kick.expire(command, false), time);
+                self.expire(command, false, time, raised);
                 notify();
             }
         } else if due != 0 {
@@ -157,7 +170,7 @@ impl Alarm {
                 .is_ok()
             {
                 if left == 0 {
-                    Raised::add(raised, self.kick.expire(command, true), time);
+                    self.expire(command, true, time, raised);
                 } else {
                     next = next.min(later);
                 }
@@ -166,6 +179,13 @@ impl Alarm {
             next = next.min(cpu_due);
         }
         next
+    }
+
+    fn expire(&self, command: u64, cpu: bool, time: u64, raised: &mut Vec<Raised>) {
+        let thread = self.kick.expire(command, cpu);
+        if Raised::add(raised, thread, time) {
+            self.raised.store(true, SeqCst);
+        }
     }
 
     /// CPU time that the running thread has left; 0 also if it has ended.
@@ -404,6 +424,14 @@ impl Scheduling {
         (result == 0).then_some(before)
     }
 
+    /// Makes the calling thread, which was raised, an ordinary one. What else it was the
+    /// watcher knows, and sees to later.
+    fn lower() {
+        let ordinary = libc::sched_param { sched_priority: 0 };
+        // SAFETY: only changes how the calling thread is scheduled.
+        unsafe { libc::sched_setscheduler(0, libc::SCHED_OTHER, &raw const ordinary) };
+    }
+
     fn restore(&self, thread: i32) {
         // SAFETY: as above. A thread that has ended meanwhile is no error.
         unsafe { libc::sched_setscheduler(thread, self.policy, &raw const self.priority) };
@@ -418,16 +446,20 @@ struct Raised {
 }
 
 impl Raised {
-    fn add(raised: &mut Vec<Self>, thread: i32, time: u64) {
-        if thread != 0
-            && let Some(before) = Scheduling::raise(thread, PRIORITY_KICKED)
-        {
-            raised.push(Self {
-                thread,
-                until: time + RAISED,
-                before,
-            });
+    /// Raises a thread, 0 for none; whether that was possible.
+    fn add(raised: &mut Vec<Self>, thread: i32, time: u64) -> bool {
+        if thread == 0 {
+            return false;
         }
+        let Some(before) = Scheduling::raise(thread, PRIORITY_KICKED) else {
+            return false;
+        };
+        raised.push(Self {
+            thread,
+            until: time + RAISED,
+            before,
+        });
+        true
     }
 
     /// Lowers those whose time has come; answers when the next one's comes.

@@ -279,6 +279,7 @@ impl Sandbox {
             return Err(SandboxError::Busy);
         }
         let inside = Inside { sandbox: self };
+        self.alarm.note();
         // SAFETY: `Kick::enter` succeeded, so no other reference exists until `inside` drops.
         let guest = unsafe { &mut *self.guest.get() };
         let result = body(guest);
