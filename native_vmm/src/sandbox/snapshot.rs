@@ -111,8 +111,10 @@ impl Guest {
             return Err(self.refusal("to be used again"));
         };
         self.state = State::Broken;
-        self.machine.settle()?;
-        self.machine.clear_extended_state()?;
+        if !std::mem::replace(&mut self.clean, false) {
+            self.machine.settle()?;
+            self.machine.clear_extended_state()?;
+        }
         self.memory
             .restore(&memory, false)
             .map_err(SandboxError::Snapshot)?;
