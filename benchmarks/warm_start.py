@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,25 @@ def _run(arguments: list[str], cache: str) -> float:
     return (time.perf_counter_ns() - started) / 1e3
 
 
+@contextlib.contextmanager
+def _without(cache: Path) -> Iterator[None]:
+    """Hides what the cache has besides artifacts, and keeps it from being made again."""
+    names = ("snapshots", "sources.json")
+    # On a fast machine no snapshot is worth keeping.
+    hidden = [name for name in names if (cache / name).exists()]
+    for name in hidden:
+        (cache / name).rename(cache / f"{name}.hidden")
+    (cache / "snapshots").write_text("in the way")
+    (cache / "sources.json").mkdir()
+    try:
+        yield
+    finally:
+        (cache / "snapshots").unlink()
+        (cache / "sources.json").rmdir()
+        for name in hidden:
+            (cache / f"{name}.hidden").rename(cache / name)
+
+
 def _programs() -> list[Row]:
     """Large programs, with and without what the run before left in the cache."""
     rows = []
@@ -94,16 +113,8 @@ def _programs() -> list[Row]:
             cold: list[float] = []
             for _ in range(ROUNDS):
                 warm.append(_run(arguments, cache))
-                kept, sources = Path(cache) / "snapshots", Path(cache) / "sources.json"
-                shutil.move(kept, f"{cache}/kept")
-                sources.rename(f"{cache}/kept.json")
-                kept.write_text("in the way")
-                sources.mkdir()
-                cold.append(_run(arguments, cache))
-                kept.unlink()
-                sources.rmdir()
-                shutil.move(f"{cache}/kept", kept)
-                Path(f"{cache}/kept.json").rename(sources)
+                with _without(Path(cache)):
+                    cold.append(_run(arguments, cache))
         rows.append(
             Row.of(f"warm.{name}", Times.of(warm), "artifact cached only", Times.of(cold), 1.0)
         )
