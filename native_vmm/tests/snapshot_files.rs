@@ -267,3 +267,30 @@ fn a_file_cut_off_later_ends_its_guests_and_nothing_else() -> TestResult {
     assert_eq!(load(&other, DATA)?, 0);
     Ok(())
 }
+
+#[test]
+fn a_file_cut_off_while_its_pages_are_hot_is_an_error_of_the_restore() -> TestResult {
+    let Some(saved) = saved()? else {
+        return Ok(());
+    };
+    let snapshot = saved.load(&saved.record)?;
+    let sandbox = Sandbox::from_snapshot(&snapshot)?;
+    for _ in 0..10 {
+        for address in [DATA, 0xf0_0000, Plan::window_address(2) + PAGE] {
+            store(&sandbox, address, 9)?;
+        }
+        sandbox.restore(&snapshot, true)?;
+    }
+    // What the sandbox has written to vanishes, too.
+    saved.file.set_len(POSITION)?;
+    let restored = sandbox.restore(&snapshot, true);
+    assert!(
+        matches!(restored, Err(SandboxError::Snapshot(_))),
+        "{restored:?}"
+    );
+    drop(sandbox);
+    // A guest that comes from elsewhere is as well as ever.
+    let other = Sandbox::new(config(&WINDOWS)?)?;
+    assert_eq!(load(&other, DATA)?, 0);
+    Ok(())
+}

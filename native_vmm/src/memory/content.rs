@@ -54,6 +54,7 @@ unsafe impl Sync for Source {}
 /// The content of a snapshot.
 pub struct Content {
     file: File,
+    sealed: bool,
     extents: Vec<Extent>,
     /// Pages that the host touches too, by address. They are copied, not mapped.
     copies: Vec<(u64, Box<Page>)>,
@@ -63,9 +64,17 @@ pub struct Content {
 impl Content {
     /// A file with its extents, and pages to be copied. Both ascend, without a common page,
     /// and the extents are inside the file, as whoever calls this has made sure.
-    pub fn new(file: File, extents: Vec<Extent>, copies: Vec<(u64, Box<Page>)>) -> Self {
+    ///
+    /// `sealed` says that the file cannot become shorter.
+    pub fn new(
+        file: File,
+        sealed: bool,
+        extents: Vec<Extent>,
+        copies: Vec<(u64, Box<Page>)>,
+    ) -> Self {
         Self {
             file,
+            sealed,
             extents,
             copies,
             cache: Mutex::default(),
@@ -75,6 +84,12 @@ impl Content {
     /// The file that the extents are in.
     pub const fn file(&self) -> &File {
         &self.file
+    }
+
+    /// Whether the file cannot become shorter. If it can, its pages may vanish from memory at
+    /// any time, copies that were written to included, and touching one is a SIGBUS then.
+    pub const fn is_sealed(&self) -> bool {
+        self.sealed
     }
 
     /// The extents, ascending.
@@ -196,6 +211,15 @@ impl Source {
                 };
                 page == source
             }
+        }
+    }
+
+    /// Where the content can be read.
+    pub fn address(self) -> *const u8 {
+        static ZEROS: Page = Page([0; host_size(PAGE_BYTES)]);
+        match self {
+            Self::Zeros => (&raw const ZEROS).cast(),
+            Self::Bytes(source) => source.as_ptr().cast_const().cast(),
         }
     }
 

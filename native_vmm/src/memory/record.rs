@@ -115,7 +115,7 @@ impl MemorySnapshot {
         let snapshot = Self {
             plan,
             artifact,
-            content: Content::new(file, extents, copies),
+            content: Content::new(file, false, extents, copies),
             windows,
             working_set: Mutex::new(Arc::new([])),
         };

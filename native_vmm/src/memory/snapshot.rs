@@ -100,7 +100,7 @@ impl MemorySnapshot {
         Ok(Self {
             plan: plan.clone(),
             artifact: memory.artifact.clone(),
-            content: Content::new(file, extents, copies),
+            content: Content::new(file, true, extents, copies),
             windows: memory.windows.of_snapshot(),
             working_set: Mutex::new(Arc::new([])),
         })
@@ -243,7 +243,7 @@ impl GuestMemory {
         }
         let dropped = restored.dropped;
         // SAFETY: nothing runs in the memory, and `base` keeps the snapshot.
-        unsafe { hot.copy_back(region, &mut restored) };
+        unsafe { hot.copy_back(region, snapshot.content.is_sealed(), &mut restored)? };
         if restored.dropped > dropped {
             snapshot.learn(hot);
         }
