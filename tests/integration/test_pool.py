@@ -642,3 +642,28 @@ def test_the_native_pool_is_shown_and_bounded(component: hlwasm.Component) -> No
                 hlwasm.vm_pool(wrong)  # type: ignore[arg-type]
     finally:
         hlwasm.vm_pool(before.limit)
+
+
+def test_a_pool_is_warmed_up_once(component: hlwasm.Component) -> None:
+    warmed: list[int] = []
+
+    def warm_up(sandbox: hlwasm.Sandbox) -> None:
+        warmed.append(sandbox.exports.count())
+
+    with hlwasm.Pool(component, size=2, imports=IMPORTS, warm_up=warm_up) as pool:
+        assert [pool.call("count") for _ in range(3)] == [2, 2, 2]
+        with pool.sandbox() as first, pool.sandbox() as second:
+            assert first.exports.count() == second.exports.count() == 2
+            snapshot = first.snapshot()
+    assert warmed == [1]
+    with pytest.raises(TypeError, match="warm_up"):
+        hlwasm.Pool(snapshot, imports=IMPORTS, warm_up=warm_up)
+
+    async def main() -> None:
+        async def warm(sandbox: hlwasm.AsyncSandbox) -> None:
+            await sandbox.exports.count()
+
+        async with hlwasm.AsyncPool(component, size=2, imports=IMPORTS, warm_up=warm) as pool:
+            assert [await pool.call("count") for _ in range(3)] == [2, 2, 2]
+
+    asyncio.run(main())

@@ -57,7 +57,8 @@ class AsyncPool:
 
     Args:
         source, size, imports, imports_factory, wasi, limits, stateless, timeout: see
-            :class:`hlwasm.Pool`. Functions in imports may be coroutine functions.
+            :class:`hlwasm.Pool`. Functions in imports, and ``warm_up``, may be coroutine
+            functions.
         min_size: how many are made on entering the ``async with`` statement.
 
     Attributes:
@@ -95,12 +96,13 @@ class AsyncPool:
         wasi: Wasi | None = None,
         limits: Limits | None = None,
         stateless: bool = True,
+        warm_up: Callable[[AsyncSandbox], object] | None = None,
         timeout: float | None = None,
     ) -> None:
         check_size("size", size, 1)
         check_size("min_size", min_size, 0)
         check_timeout(timeout)
-        self._recipe = recipe = Recipe(source, imports, imports_factory, wasi, limits)
+        self._recipe = recipe = Recipe(source, imports, imports_factory, wasi, limits, warm_up)
         self.component = recipe.component
         self.limits = recipe.limits
         self.size = size

@@ -56,6 +56,8 @@ class Pool(Executor):
         limits: of each sandbox; a snapshot has its own.
         stateless: False lets sandboxes keep their state from one use to the next, and
             restores them only after failures. Which sandbox a use gets is not defined.
+        warm_up: called with the first sandbox before its state is saved, to do once what every
+            use would do first: what the component works out at its first call is then there.
         timeout: seconds to wait for a sandbox, or for room in the queue; None for as long as
             it takes, 0 for not at all.
         max_pending: most tasks that wait for a thread after :meth:`submit`.
@@ -106,6 +108,7 @@ class Pool(Executor):
         wasi: Wasi | None = None,
         limits: Limits | None = None,
         stateless: bool = True,
+        warm_up: Callable[[Sandbox], object] | None = None,
         timeout: float | None = None,
         max_pending: int = MAX_PENDING,
     ) -> None:
@@ -113,7 +116,7 @@ class Pool(Executor):
         check_size("min_size", min_size, 0)
         check_size("max_pending", max_pending, 1)
         check_timeout(timeout)
-        recipe = Recipe(source, imports, imports_factory, wasi, limits)
+        recipe = Recipe(source, imports, imports_factory, wasi, limits, warm_up)
         self.component = recipe.component
         self.limits = recipe.limits
         self._timeout = timeout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
 from hlwasm.component import Component
@@ -26,12 +27,14 @@ class Recipe:
         imports_factory: makes one for each sandbox instead.
         wasi: what the WASI imports may reach.
         limits: of each sandbox; those of the snapshot where there is one.
+        warm_up: called with the first sandbox before its state is saved.
 
     Attributes:
         snapshot: what sandboxes are made from and restored to, None before the first.
 
     Raises:
-        TypeError: the source is neither, or imports are given twice.
+        TypeError: the source is neither, imports are given twice, or a snapshot is to be
+            warmed up.
         ValueError: the limits are not those of the snapshot.
     """
 
@@ -42,6 +45,7 @@ class Recipe:
         imports_factory: Callable[[], Any] | None,
         wasi: Wasi | None,
         limits: Limits | None,
+        warm_up: Callable[[Any], Any] | None = None,
     ) -> None:
         if not isinstance(source, (Component, Snapshot)):
             raise TypeError(
@@ -49,6 +53,8 @@ class Recipe:
             )
         if imports is not None and imports_factory is not None:
             raise TypeError("give either imports or imports_factory, not both")
+        if warm_up is not None and isinstance(source, Snapshot):
+            raise TypeError("warm_up: a snapshot stays as it is; warm up its sandbox before")
         self.snapshot = source if isinstance(source, Snapshot) else None
         self.component = source.component if isinstance(source, Snapshot) else source
         if self.snapshot is None:
@@ -60,6 +66,7 @@ class Recipe:
         self._given = imports
         self._factory = imports_factory
         self._wasi = wasi
+        self._warm_up = warm_up
 
     def imports(self) -> Any:
         """What serves the imports of the next sandbox."""
@@ -75,6 +82,8 @@ class Recipe:
             return self.snapshot.instantiate(self.imports(), wasi=self._wasi)
         sandbox = self.component.instantiate(self.imports(), wasi=self._wasi, limits=self.limits)
         try:
+            if self._warm_up is not None:
+                self._warm_up(sandbox)
             self.snapshot = sandbox.snapshot()
         except BaseException:
             sandbox.close()
@@ -89,6 +98,10 @@ class Recipe:
             self.imports(), wasi=self._wasi, limits=self.limits
         )
         try:
+            if self._warm_up is not None:
+                warming = self._warm_up(sandbox)
+                if isawaitable(warming):
+                    await warming
             self.snapshot = await sandbox.snapshot()
         except BaseException:
             await sandbox.aclose()
