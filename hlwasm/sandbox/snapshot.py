@@ -23,7 +23,8 @@ class Snapshot:
 
     Made by :meth:`hlwasm.Sandbox.snapshot`, or from a file by :meth:`load`. It never changes;
     any thread may use it, also at the same time as others, and it outlives the sandbox. Its
-    memory is freed when neither it nor a sandbox made from it is left.
+    memory is freed when neither it nor a sandbox made from it is left, nor a VM that is kept for
+    sandboxes to come (ten seconds at most; see :func:`hlwasm.vm_pool`).
 
     What the component drew at random before the snapshot is the same in all sandboxes made
     from it; what it draws afterwards is not, for WASI asks the host each time.

@@ -7,7 +7,8 @@ mod common;
 use std::time::Duration;
 
 use common::canaries::{
-    EXTENTS, Extent, Memory, Registers, WAYS, Way, fresh, grown, prepared, restores, spoil,
+    EXTENTS, Extent, Memory, Registers, WAYS, Way, fresh, grown, prepared, reloaded, restores,
+    spoil,
 };
 use common::micro_guest::End;
 use common::{TestResult, done, hypervisor};
@@ -22,6 +23,7 @@ fn nothing_is_left_for_the_next_request() -> TestResult {
     restores(&WAYS)?;
     blind_restores()?;
     snapshots_by_turns()?;
+    runtimes_from_files()?;
     // From the first one that does not end well to the last.
     machines_that_are_used_again(&WAYS[1..15], false)?;
     let well = [Way::Guest(End::Well), Way::Guest(End::Load), Way::Late];
@@ -67,6 +69,26 @@ fn snapshots_by_turns() -> TestResult {
             }
             spoil(&sandbox, extent)?;
         }
+    }
+    Ok(())
+}
+
+/// Who wrote a file may have put another guest runtime into it, which keeps vector registers.
+fn runtimes_from_files() -> TestResult {
+    let (_original, honest) = prepared()?;
+    let loaded = reloaded(&honest)?;
+    let clean = fresh(&honest)?;
+    let sandbox = Sandbox::from_snapshot(&loaded)?;
+    // A snapshot of what came from a file is no better.
+    let second = sandbox.snapshot()?;
+    // The last one last: of a genuine guest it is expected that it clears them itself.
+    let snapshots = [&loaded, &second, &honest];
+    for (round, snapshot) in snapshots.into_iter().enumerate() {
+        spoil(&sandbox, Extent::Pages)?;
+        Way::Guest(End::Well).end(&sandbox)?;
+        sandbox.restore(snapshot, true)?;
+        let found = Registers::of(&sandbox)?;
+        found.assert_is(&clean.registers, false, &format!("from a file, {round}"));
     }
     Ok(())
 }

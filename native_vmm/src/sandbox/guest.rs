@@ -53,6 +53,8 @@ pub(super) struct Guest {
     /// Whether the guest was sent to its trap entry and has asked for nothing since.
     pub(super) trapping: bool,
     pub(super) counters: Counters,
+    /// Whether the guest runtime is surely ours; see [`super::snapshot::Snapshot`].
+    pub(super) genuine: bool,
     /// Addresses of the guest image.
     pub(super) image: Range<u64>,
     /// Whether the last exit was the end of a command that ended well.
@@ -102,6 +104,7 @@ impl Guest {
             trap_entry: None,
             trapping: false,
             counters: Counters::default(),
+            genuine: true,
             image,
             clean: false,
             witness: Witness::default(),

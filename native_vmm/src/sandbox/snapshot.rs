@@ -26,6 +26,8 @@ pub struct Snapshot {
     pub(super) request_sequence: u64,
     pub(super) trap_entry: Option<u64>,
     pub(super) image: Range<u64>,
+    /// Whether the guest runtime in it is surely ours, as it is not in a file.
+    pub(super) genuine: bool,
 }
 
 impl Snapshot {
@@ -50,6 +52,7 @@ impl Guest {
             request_sequence: self.request_sequence,
             trap_entry: self.trap_entry,
             image: self.image.clone(),
+            genuine: self.genuine,
         })
     }
 
@@ -75,10 +78,7 @@ impl Guest {
         alarm.end();
         self.leave_run(alarm);
         alarm.kick().take(self.commands);
-        if !clean {
-            self.machine.settle()?;
-            self.machine.clear_extended_state()?;
-        }
+        self.clear_machine(clean)?;
         // The limit is the sandbox's own, whoever the snapshot is of.
         let total = self.memory.total_limit();
         let restored = self.memory.restore(&snapshot.memory, certain);
@@ -104,6 +104,19 @@ impl Guest {
         memory.is_some_and(|memory| Arc::ptr_eq(memory, &snapshot.memory))
     }
 
+    /// Leaves nothing of what ran in vector and x87 registers. The guest runtime clears them
+    /// before each command, so after a command that ended well there is nothing to do, unless
+    /// it may be another runtime than ours.
+    fn clear_machine(&mut self, clean: bool) -> Result<(), SandboxError> {
+        if !clean {
+            self.machine.settle()?;
+        }
+        if !clean || !self.genuine {
+            self.machine.clear_extended_state()?;
+        }
+        Ok(())
+    }
+
     /// Leaves nothing of what ran, for whoever gets the guest next.
     pub(super) fn scrub(&mut self) -> Result<(), SandboxError> {
         let memory = self.memory.snapshot().cloned();
@@ -111,10 +124,8 @@ impl Guest {
             return Err(self.refusal("to be used again"));
         };
         self.state = State::Broken;
-        if !std::mem::replace(&mut self.clean, false) {
-            self.machine.settle()?;
-            self.machine.clear_extended_state()?;
-        }
+        let clean = std::mem::replace(&mut self.clean, false);
+        self.clear_machine(clean)?;
         self.memory
             .restore(&memory, false)
             .map_err(SandboxError::Snapshot)?;
@@ -164,6 +175,7 @@ impl Guest {
         self.sequence = snapshot.sequence;
         self.request_sequence = snapshot.request_sequence;
         self.trap_entry = snapshot.trap_entry;
+        self.genuine = snapshot.genuine;
         self.trapping = false;
         self.text.clear();
         self.state = State::Ready;

@@ -152,6 +152,7 @@ impl Snapshot {
             request_sequence: record.request_sequence,
             trap_entry: record.trap_entry,
             image: image.range(),
+            genuine: false,
         })
     }
 }

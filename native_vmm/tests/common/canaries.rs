@@ -12,6 +12,7 @@ use host_guest_abi::layout::{
 use native_vmm::deadline::TimeLimits;
 use native_vmm::hypervisor::Driver;
 use native_vmm::kick::Reason;
+use native_vmm::memory::memory_file;
 use native_vmm::memory::{Plan, host_size};
 use native_vmm::sandbox::{Config, Exit, Sandbox, SandboxError, Snapshot, vm_pool};
 
@@ -28,11 +29,28 @@ const fn window(index: usize) -> u64 {
     Plan::window_address(index)
 }
 
-/// A guest with content of every kind, and a snapshot of it.
-pub fn prepared() -> Result<(Sandbox, Snapshot), Box<dyn Error>> {
+fn config() -> Result<Config, Box<dyn Error>> {
     let (file, bytes) = artifact()?;
     let config = Config::new(Driver::Kvm, RAM, &WINDOWS)?.with_artifact(file, bytes)?;
-    let sandbox = Sandbox::new(config.with_image(micro_guest::image()?))?;
+    Ok(config.with_image(micro_guest::image()?))
+}
+
+/// The same snapshot by way of a file.
+pub fn reloaded(snapshot: &Snapshot) -> Result<Snapshot, Box<dyn Error>> {
+    let file = memory_file(c"test")?;
+    let (bytes, record) = snapshot.save(&file, 0)?;
+    Ok(Snapshot::load(
+        config()?,
+        file,
+        0,
+        bytes,
+        record.as_bytes(),
+    )?)
+}
+
+/// A guest with content of every kind, and a snapshot of it.
+pub fn prepared() -> Result<(Sandbox, Snapshot), Box<dyn Error>> {
+    let sandbox = Sandbox::new(config()?)?;
     done(sandbox.command(Do::HandleTraps.code(), &[])?);
     for (index, bytes) in [(2, MIB), (3, MIB)] {
         let range = [window(index), bytes, READ_WRITE, 0];
