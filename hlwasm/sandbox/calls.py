@@ -422,7 +422,7 @@ class CallLoop:
             NativeError: the kernel has no memory left; the sandbox is of no use then.
         """
         guard = self.guard
-        guard.begin_restore()
+        guard.begin_look()
         try:
             thread = get_ident()
             # A call whose arguments did not fit may have lowered some, and never ran the guest.
@@ -431,7 +431,8 @@ class CallLoop:
             status = self._restore(self._pointer, snapshot.pointer, alone)
             if status < 0:
                 raise exception_of(self._native.ffi, self._native.lib, status)
-            guard.ready = True
+            if not guard.ready:
+                guard.heal()
         except BaseException as error:
             # KeyboardInterrupt comes as soon as the native half returns.
             self.poison_restored(error)

@@ -79,6 +79,8 @@ class HostSide:
             Exception: what a maker of a host resource, or the ``close`` of one that is not
                 part of the state, raised.
         """
+        if not self._restores and self._table.is_at(state.resources) and not state.providers:
+            return
         states = state.providers
         if len(self._restores) != len(states):
             raise SnapshotError(

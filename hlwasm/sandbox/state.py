@@ -77,18 +77,8 @@ class Guard:
             raise
         self.refuse()
 
-    def begin_restore(self) -> None:
-        """Enters also where the sandbox is poisoned, which it no longer is then.
-
-        Raises:
-            SandboxBusy, ReentrantCall, SandboxClosed: see there.
-        """
-        self.begin_look()
-        self.status = Status.READY
-        self.reason = None
-
     def begin_look(self) -> None:
-        """Enters also where the sandbox is poisoned.
+        """Enters also where the sandbox is poisoned: to look at it, or to restore it.
 
         Raises:
             SandboxBusy, ReentrantCall, SandboxClosed: see there.
@@ -125,6 +115,12 @@ class Guard:
             f"the sandbox is running in another {self._callers}; "
             f"use one sandbox per {self._callers}, or a lock"
         )
+
+    def heal(self) -> None:
+        """The sandbox was restored. Called by the holder."""
+        self.ready = True
+        self.status = Status.READY
+        self.reason = None
 
     def poison(self, reason: str) -> None:
         """The guest did not run to its end. Called by the holder; the first reason counts."""
