@@ -10,7 +10,7 @@ from __future__ import annotations
 from _thread import get_ident
 from collections.abc import Callable, Collection
 from struct import Struct
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from hlwasm.errors import (
     ArtifactError,
@@ -35,6 +35,9 @@ from hlwasm.sandbox.meter import CallMeter, FuelMeter, fuel_exhausted
 from hlwasm.sandbox.resources import HeldResource, ResourceTable
 from hlwasm.sandbox.state import Guard
 from hlwasm.wit.model import Description
+
+if TYPE_CHECKING:
+    from hlwasm.sandbox.expiry import Attendance
 
 LOGGER = "hlwasm.guest_runtime"
 
@@ -115,6 +118,7 @@ class CallLoop:
         self._lent = self.resources._lent
         self._serves: dict[int, Serve] = {}
         self.logged = False
+        self._attendance: Attendance | None = None
         self._serve_kind = self._serve if limits.deadline is None else self._serve_in_time
         for memory in (self.import_memory, self.export_memory):
             if memory:
@@ -239,13 +243,28 @@ class CallLoop:
         try:
             try:
                 attendance = Attendance(self._native.is_expired, self._interrupt_providers)
+                self._attendance = attendance
                 self._serve(kind)
             finally:
+                self._attendance = None
                 passed = attendance is not None and attendance.leave()
         except DeadlinePassed:
             passed = True
         if passed:
             raise deadline_exceeded(self._limits.deadline) from None
+
+    def abandonable(self, implementation: Callable[..., object]) -> Callable[..., object]:
+        """A host function that runs in another thread, and is given up at the deadline."""
+
+        def call(*arguments: object) -> object:
+            from hlwasm.sandbox.errands import run_elsewhere
+
+            attendance = self._attendance
+            if attendance is None:
+                return implementation(*arguments)
+            return run_elsewhere(implementation, arguments, attendance)
+
+        return call
 
     def _interrupt_providers(self) -> None:
         self.interrupt_providers(deadline_exceeded(self._limits.deadline))

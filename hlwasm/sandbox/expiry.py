@@ -8,7 +8,8 @@ that a deadline has passed, and then
 * in the main thread sends a signal, whose handler raises: that ends blocking system calls,
   too, as Ctrl-C does;
 * in other threads has Python raise an exception before its next instruction. What blocks in
-  a library written in C is not reached by that: the call ends when it returns.
+  a library written in C is not reached by that: the call ends when it returns, unless the
+  host function runs in a thread of its own (``errands.py``).
 
 Nothing of this costs anything before the first host call of a call with a deadline, and
 then a lock and an entry in a set.
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
+    from hlwasm.sandbox.errands import Errand
+
 # Counts from SIGRTMIN, next to that of kicks.
 _SIGNAL = 12
 
@@ -43,9 +46,12 @@ class Attendance:
     Args:
         is_expired: whether the deadline has passed.
         interrupt: ends waits of providers; called from any thread.
+
+    Attributes:
+        errand: what the thread waits for, where its host function runs in another one.
     """
 
-    __slots__ = ("_active", "_interrupt", "_is_expired", "_lock", "_sent", "_thread")
+    __slots__ = ("_active", "_interrupt", "_is_expired", "_lock", "_sent", "_thread", "errand")
 
     def __init__(self, is_expired: Callable[[], bool], interrupt: Callable[[], object]) -> None:
         self._is_expired = is_expired
@@ -54,6 +60,7 @@ class Attendance:
         self._thread = get_ident()
         self._active = True
         self._sent = False
+        self.errand: Errand | None = None
         _enter(self)
         if is_expired():
             # Nobody may have been told of it.
@@ -91,6 +98,10 @@ class Attendance:
                 return
             self._sent = True
             self._interrupt()
+            errand = self.errand
+            if errand is not None:
+                errand.give_up()
+                return
             if self._thread == get_ident():
                 return  # the next run of the guest ends at once
             if _in_main_thread(self._thread) and _handles_signal():
@@ -99,6 +110,10 @@ class Attendance:
                 signal.pthread_kill(self._thread, signal.SIGRTMIN + _SIGNAL)
             else:
                 _raise_in(self._thread, DeadlinePassed)
+
+    def is_late(self) -> bool:
+        """Whether the deadline was found to have passed."""
+        return self._sent
 
     def is_struck(self) -> bool:
         """Whether the signal that arrived is for this."""

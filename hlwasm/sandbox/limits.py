@@ -46,6 +46,11 @@ class Limits(Frozen):
             0 for none. Costs nothing where the component has none (MemoryLimitExceeded).
         deadline: seconds of wall-clock time of one call (DeadlineExceeded).
         cpu_time: seconds of CPU time of one call (CpuTimeExceeded).
+        abandon_host_calls: host functions run in threads of their own, with the caller's
+            context variables, so that ``deadline`` ends a call also while one blocks in a
+            library written in C. What was given up goes on until it returns, to no effect.
+            Costs a switch of threads for each host call. Not for asyncio, where coroutines
+            can be cancelled.
         fuel: units of work of one call: about one per executed wasm instruction, and one
             per byte or element for those that work on many (``memory.fill``). The same
             call uses the same in every process. Needs an artifact that counts:
@@ -91,6 +96,7 @@ class Limits(Frozen):
     host_call_bytes: int | None = None
     output: int | None = None
     captured_output: int | None = 64 * MIB
+    abandon_host_calls: bool = False
 
     def __post_init__(self) -> None:
         if self.memory < WASM_PAGE or self.memory > 4096 * MIB:

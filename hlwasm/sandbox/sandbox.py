@@ -208,7 +208,9 @@ class Sandbox(SandboxBase):
         super().__init__(component, imports, wasi, limits, snapshot)
         self._boot()
         loop = self._loop
-        loop.bind_import = _Binders(self._linked, loop)
+        abandon = limits.abandon_host_calls and limits.deadline is not None
+        own = self._linker.provided if abandon else None
+        loop.bind_import = _Binders(self._linked, loop, own)
         try:
             start = self._start
             if start is None:
@@ -309,13 +311,26 @@ class Sandbox(SandboxBase):
 
 
 class _Binders:
-    """Binds host functions to a sandbox, each at its first call."""
+    """Binds host functions to a sandbox, each at its first call.
 
-    __slots__ = ("_linked", "_loop")
+    Args:
+        linked: what implements them, by their numbers.
+        loop: the sandbox's.
+        waiting: interfaces whose functions end their own waits; those of all others may be
+            given up at the deadline. None where they are not.
+    """
 
-    def __init__(self, linked: Mapping[int, Resolver], loop: CallLoop) -> None:
+    __slots__ = ("_linked", "_loop", "_waiting")
+
+    def __init__(
+        self,
+        linked: Mapping[int, Resolver],
+        loop: CallLoop,
+        waiting: Mapping[str | None, Provider] | None,
+    ) -> None:
         self._linked = linked
         self._loop = loop
+        self._waiting = waiting
 
     def get(self, number: int, /) -> Callable[[], Serve] | None:
         """See :class:`hlwasm.sandbox.calls.Binders`."""
@@ -324,4 +339,8 @@ class _Binders:
 
     def _bind(self, number: int, resolve: Resolver) -> Serve:
         loop = self._loop
-        return bind_import(loop.description.imports_by_index[number], loop, resolve())
+        function = loop.description.imports_by_index[number]
+        implementation = resolve()
+        if self._waiting is not None and function.interface not in self._waiting:
+            implementation = loop.abandonable(implementation)
+        return bind_import(function, loop, implementation)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import os
 import threading
 import time
@@ -159,6 +160,54 @@ def test_a_host_function_that_blocks_outside_of_python_ends_with_its_call_late(
     thread.start()
     thread.join(30)
     assert len(caught) == 1
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_host_functions_can_be_given_up(component: hlwasm.Component, elsewhere: bool) -> None:
+    limits = hlwasm.Limits(deadline=0.1, abandon_host_calls=True)
+    variable = contextvars.ContextVar("variable", default="")
+    seen: list[tuple[str, int]] = []
+    ended = threading.Event()
+
+    def work(value: int) -> int:
+        seen.append((variable.get(), threading.get_ident()))
+        if value == 0:
+            raise ZeroDivisionError("as it is")
+        if value > 1:
+            time.sleep(0.6)  # in C, where no exception arrives
+            ended.set()
+        return value
+
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            variable.set("the caller's")
+            with component.instantiate({"work": work}, limits=limits) as sandbox:
+                snapshot = sandbox.snapshot()
+                assert sandbox.exports.call(1) == 1
+                assert seen[-1][0] == "the caller's"
+                assert seen[-1][1] != threading.get_ident()
+                started = time.monotonic()
+                with pytest.raises(hlwasm.DeadlineExceeded):
+                    sandbox.exports.call(2)
+                assert 0.1 <= time.monotonic() - started < 0.5
+                sandbox.restore(snapshot)
+                # What was given up comes back to nobody.
+                assert ended.wait(5)
+                assert sandbox.exports.call(1) == 1
+                with pytest.raises(ZeroDivisionError, match="as it is"):
+                    sandbox.exports.call(0)
+        except BaseException as error:
+            failures.append(error)
+
+    if elsewhere:
+        thread = threading.Thread(target=run)
+        thread.start()
+        thread.join(30)
+    else:
+        run()
+    assert failures == []
 
 
 def test_calls_in_time_notice_nothing(component: hlwasm.Component) -> None:

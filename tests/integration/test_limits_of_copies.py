@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -154,14 +155,14 @@ SLEEPER = b"""(module
 def test_a_host_call_that_waits_counts_once() -> None:
     component = hlwasm.load(SLEEPER, cache=False)
 
-    def plain(**limits: int) -> bytes:
+    def plain(**limits: Any) -> bytes:
         out = io.BytesIO()
         wasi = Wasi(stdout=out)
         with component.instantiate(wasi=wasi, limits=Limits(**limits)) as sandbox:
             assert sandbox.run() == 0
         return out.getvalue()
 
-    def asynchronous(**limits: int) -> bytes:
+    def asynchronous(**limits: Any) -> bytes:
         out = io.BytesIO()
 
         async def main() -> None:
