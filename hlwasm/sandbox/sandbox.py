@@ -257,8 +257,8 @@ class Sandbox(SandboxBase):
         """Puts the sandbox back to a snapshot, whatever state it is in but closed.
 
         Nothing that happened since is left: neither in memory and registers, nor in tables of
-        the host. What host functions did stays done. Costs about a microsecond, and a tenth
-        of one for each page that the guest writes to.
+        the host. What host functions did stays done. Costs a few microseconds, and less than
+        a tenth of one for each page that the guest writes to.
 
         Args:
             snapshot: of a sandbox of the same component with the same limits.
