@@ -6,6 +6,7 @@ these when a function is bound.
 
 from __future__ import annotations
 
+from _thread import _local
 from collections.abc import Sequence
 
 from hlwasm.errors import ArtifactError
@@ -59,6 +60,12 @@ def align_up(offset: int, align: int) -> int:
     return (offset + align - 1) & -align
 
 
+class _Depth(_local):
+    """How many shapes are being computed inside of each other, in each thread by itself."""
+
+    now = 0
+
+
 class Layout:
     """The layouts of one description's types, computed once each."""
 
@@ -68,7 +75,7 @@ class Layout:
             name: Shape(size, 4 if name == "string" else size)
             for name, size in PRIMITIVE_SIZE.items()
         }
-        self._depth = 0
+        self._depth = _Depth()
 
     def shape(self, ref: TypeRef) -> Shape:
         """Size and alignment of a type in memory.
@@ -78,13 +85,14 @@ class Layout:
         """
         found = self._shapes.get(ref)
         if found is None:
-            if self._depth > _DEEPEST:
+            depth = self._depth
+            if depth.now > _DEEPEST:
                 raise ArtifactError("the component's description nests types too deeply")
-            self._depth += 1
+            depth.now += 1
             try:
                 found = self._shapes[ref] = self._compute(ref)
             finally:
-                self._depth -= 1
+                depth.now -= 1
         return found
 
     def record(self, refs: Sequence[TypeRef]) -> Offsets:

@@ -6,6 +6,8 @@ through an imported and an exported copy of its interface is one class.
 
 from __future__ import annotations
 
+import os
+from _thread import RLock
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -41,8 +43,23 @@ def python_types(description: Description) -> PythonTypes:
     """The classes of a description; always the same object for one description."""
     found = description.cache.get(PythonTypes)
     if found is None:
-        found = description.cache[PythonTypes] = PythonTypes(description)
+        # Another thread may be here too: the first to put one there has made it for both.
+        found = description.cache.setdefault(PythonTypes, PythonTypes(description))
     return cast(PythonTypes, found)
+
+
+# Held while a class is made: two threads that ask for one must get the same. Reentrant, for
+# signal handlers. One for the process, so that a forked child can replace it.
+_making = RLock()
+
+
+def _forget() -> None:
+    # In the child the thread that held it does not exist.
+    global _making
+    _making = RLock()
+
+
+os.register_at_fork(after_in_child=_forget)
 
 
 class PythonTypes:
@@ -64,15 +81,20 @@ class PythonTypes:
         """
         found = self._by_index.get(index)
         if found is None:
-            type_ = self._description.types[index]
-            try:
-                identity = (type_.interface, type_.name, self._structure(index))
-            except RecursionError:
-                raise ArtifactError("the component's description nests types too deeply") from None
-            found = self._by_identity.get(identity)
-            if found is None:
-                found = self._by_identity[identity] = self._make(type_)
-            self._by_index[index] = found
+            with _making:
+                found = self._by_index.get(index) or self._class(index)
+        return found
+
+    def _class(self, index: int) -> type:
+        type_ = self._description.types[index]
+        try:
+            identity = (type_.interface, type_.name, self._structure(index, set()))
+        except RecursionError:
+            raise ArtifactError("the component's description nests types too deeply") from None
+        found = self._by_identity.get(identity)
+        if found is None:
+            found = self._by_identity[identity] = self._make(type_)
+        self._by_index[index] = found
         return found
 
     def has_class(self, index: int) -> bool:
@@ -116,21 +138,30 @@ class PythonTypes:
         """Whether the type is an option, so that an option of it needs Some."""
         return isinstance(ref, int) and isinstance(self._description.types[ref], Option)
 
-    def _structure(self, ref: TypeRef | None) -> int:
-        """A number that two types share exactly when they are built alike."""
+    def _structure(self, ref: TypeRef | None, within: set[int]) -> int:
+        """A number that two types share exactly when they are built alike.
+
+        Args:
+            ref: the type.
+            within: types that this is asked on behalf of.
+        """
         found = self._structures.get(ref)
         if found is None:
             if ref is None or isinstance(ref, str):
                 shape: tuple[object, ...] = (ref,)
-            else:
+            elif ref in within:
                 # Standing for itself while it is computed ends a cyclic description.
-                self._structures[ref] = -1
-                shape = self._parts(self._description.types[ref])
+                return -1
+            else:
+                within.add(ref)
+                shape = self._parts(self._description.types[ref], within)
             found = self._structures[ref] = self._interned.setdefault(shape, len(self._interned))
         return found
 
-    def _parts(self, type_: AnyType) -> tuple[object, ...]:
-        of = self._structure
+    def _parts(self, type_: AnyType, within: set[int]) -> tuple[object, ...]:
+        def of(ref: TypeRef | None) -> int:
+            return self._structure(ref, within)
+
         kind = type(type_)
         if isinstance(type_, Record):
             return (kind, type_.name, *[(each.name, of(each.type)) for each in type_.fields])

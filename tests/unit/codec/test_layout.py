@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -8,6 +10,7 @@ from hlwasm.codec.functions import bind_export
 from hlwasm.codec.layout import Layout, Shape, discriminant_size, flags_shape
 from hlwasm.codec.plain import PlainFunction
 from hlwasm.errors import ArtifactError, LimitExceeded
+from tests.switching import switching_often
 from tests.unit.codec.worlds import EchoContext, World
 
 
@@ -77,6 +80,22 @@ def test_types_nested_without_end_are_refused(kind: str) -> None:
         deep = getattr(world, kind)(deep)
     with pytest.raises(ArtifactError, match="too deeply"):
         Layout(world.description()).shape(deep)
+
+
+def test_threads_do_not_add_up_their_depths() -> None:
+    def measure(_: int) -> int:
+        start.wait()
+        return layout.shape(deep).size
+
+    with switching_often(), ThreadPoolExecutor(4) as threads:
+        for _ in range(50):
+            world = World()
+            deep: Any = "u8"
+            for _ in range(100):
+                deep = world.tuple(deep)
+            layout = Layout(world.description())
+            start = Barrier(4)
+            assert set(threads.map(measure, range(4))) == {1}
 
 
 def test_what_has_no_values_has_no_layout() -> None:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import copy
 import dataclasses
 import enum
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from hlwasm.errors import ArtifactError
 from hlwasm.wit.model import Description
 from hlwasm.wit.python_types import python_types
 from hlwasm.wit.values import Err, Ok, Some, WitFlags
+from tests.switching import switching_often
 from tests.unit.codec.worlds import World
 
 
@@ -160,3 +163,19 @@ def test_types_nested_without_end_are_refused() -> None:
         ref = world.record(f"r{number}", a=ref)
     with pytest.raises(ArtifactError, match="too deeply"):
         world.description().python_type(ref)
+
+
+def test_threads_that_ask_at_the_same_time_get_the_same_class() -> None:
+    def ask(_: int) -> tuple[int, ...]:
+        start.wait()
+        return tuple([id(python_types(description)[ref]) for ref in (outer, color, inner)])
+
+    with switching_often(), ThreadPoolExecutor(4) as threads:
+        for _ in range(50):
+            world = World()
+            inner = world.record("inner", x="u8")
+            color = world.enum("color", "red", "blue")
+            outer = world.record("outer", a=inner, b=world.list(color))
+            description = world.description()
+            start = Barrier(4)
+            assert len(set(threads.map(ask, range(4)))) == 1
