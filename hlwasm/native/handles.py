@@ -248,6 +248,16 @@ class NativeSandbox:
         raw = bytes(self.ffi.buffer(self.lib.hlw_text(self.pointer), length))
         return raw.decode("utf-8", "replace")
 
+    def fuel_left(self) -> int | None:
+        """The fuel that the guest says the last command has left; None where it did not run
+        to an end of its own, or the sandbox is closed. Any thread may ask.
+        """
+        # The exit is the sandbox's memory, too.
+        with self._life:
+            at = self.exit
+            ended = self.lib.HLW_EXIT_DONE, self.lib.HLW_EXIT_FAILED
+            return None if at is None or at.kind not in ended else int(at.value1)
+
     def counters(self) -> Counters:
         """Reads the counters."""
         out = self._read_counters()

@@ -149,12 +149,9 @@ class FuelMeter:
 
     def used(self) -> int | None:
         """Fuel that the last command used; None where it did not run to an end of its own."""
-        native = self._native
-        at = native.exit
-        if at is None or at.kind not in (native.lib.HLW_EXIT_DONE, native.lib.HLW_EXIT_FAILED):
-            return None
+        left = self._native.fuel_left()
         # The guest says what is left, and an escaped component may say anything.
-        return self._budget - min(int(at.value1), self._budget)
+        return None if left is None else self._budget - min(left, self._budget)
 
 
 def fuel_exhausted(limit: int) -> FuelExhausted:

@@ -47,6 +47,19 @@ def test_kicks_and_a_close_at_the_same_time() -> None:
     assert failures == []
 
 
+def test_fuel_is_not_read_from_memory_that_is_being_freed() -> None:
+    native = scripted_sandbox()
+    read: list[int | None] = []
+    reader = threading.Thread(target=lambda: read.append(native.fuel_left()))
+    with native._life:
+        reader.start()
+        reader.join(0.05)
+        assert reader.is_alive()
+        native.close()
+    reader.join()
+    assert read == [None]
+
+
 def test_a_view_of_a_closed_sandbox_is_released() -> None:
     native = scripted_sandbox()
     view = native.window(1)
