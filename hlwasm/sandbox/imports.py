@@ -9,7 +9,7 @@ their WIT name or their Python name.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -156,8 +156,11 @@ def _resource_member(interface: Any, function: Function, resource: str) -> Any:
 def _arity_problem(function: Function, implementation: Implementation) -> str | None:
     """Whether the callable cannot take the function's arguments, said in words."""
     count = len(function.params)
-    plain, given = implementation, count
-    if isinstance(plain, MethodType):
+    plain: Any = implementation
+    given = count
+    if _is_plain_class(plain):
+        plain, given = plain.__init__, count + 1
+    elif isinstance(plain, MethodType):
         plain, given = plain.__func__, count + 1
     if isinstance(plain, FunctionType) and _takes(plain, given):
         return None
@@ -176,6 +179,12 @@ def _arity_problem(function: Function, implementation: Implementation) -> str | 
     return None
 
 
+def _is_plain_class(implementation: Any) -> bool:
+    """Whether a call runs its ``__init__`` alone."""
+    own_new: object = getattr(implementation, "__new__", None)
+    return type(implementation) is type and own_new is object.__new__
+
+
 def _takes(implementation: FunctionType, count: int) -> bool:
     """Whether a function surely takes so many positional arguments; False where it is unclear."""
     code = implementation.__code__
@@ -183,6 +192,36 @@ def _takes(implementation: FunctionType, count: int) -> bool:
         return False
     required = code.co_argcount - len(implementation.__defaults__ or ())
     return required <= count and (count <= code.co_argcount or bool(code.co_flags & _VARARGS))
+
+
+class Links(Mapping[int, Resolver]):
+    """What gives the implementation of each import, by its index.
+
+    What providers have is looked up no earlier than it is called: a program for WASI imports
+    a hundred functions and calls five, and is linked anew in each clone.
+    """
+
+    def __init__(self, functions: Mapping[int, Function], find: Callable[[Function], Any]) -> None:
+        self._functions = functions
+        self._find = find
+        self._given: dict[int, Resolver] = {}
+
+    def give(self, index: int, implementation: Implementation) -> None:
+        """Links an import to what the user gave."""
+        self._given[index] = lambda: implementation
+
+    def __getitem__(self, index: int) -> Resolver:
+        given = self._given.get(index)
+        if given is not None:
+            return given
+        function = self._functions[index]
+        return lambda: self._find(function)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._functions)
+
+    def __len__(self) -> int:
+        return len(self._functions)
 
 
 class Linker:
@@ -208,16 +247,13 @@ class Linker:
         self._problems: list[str] = []
         self._used: set[str] = set()
 
-    def link(self) -> dict[int, Resolver]:
-        """Returns what gives the implementation of each import, by its index.
-
-        What providers have is looked up no earlier than it is called: a program for WASI
-        imports a hundred functions and calls five.
+    def link(self) -> Links:
+        """Returns what gives the implementation of each import.
 
         Raises:
             LinkError: naming everything that is missing, mistyped or unknown.
         """
-        linked: dict[int, Resolver] = {}
+        linked = Links(self._description.imports_by_index, self._provided_member)
         by_interface = self._description.imports_by_interface
         for name, functions in by_interface.items():
             if name is None:
@@ -230,7 +266,7 @@ class Linker:
             raise LinkError(f"the imports do not fit the component:\n{lines}", (*self._problems,))
         return linked
 
-    def _link_world(self, functions: Sequence[Function], linked: dict[int, Resolver]) -> None:
+    def _link_world(self, functions: Sequence[Function], linked: Links) -> None:
         for function in functions:
             keys = (function.name, python_function_name(function.name))
             self._used.update(keys)
@@ -241,9 +277,7 @@ class Linker:
             )
             self._add(function, found, linked)
 
-    def _link_interface(
-        self, name: str, functions: Sequence[Function], linked: dict[int, Resolver]
-    ) -> None:
+    def _link_interface(self, name: str, functions: Sequence[Function], linked: Links) -> None:
         keys = interface_keys(name)
         self._used.update(keys)
         interface = lookup(self._given, keys)
@@ -254,14 +288,13 @@ class Linker:
         for provider in self._providers:
             if provider.provides(name):
                 self.provided[name] = provider
-                for function in functions:
-                    linked[function.index] = self._later(provider, function)
                 return
         names = ", ".join(function.name for function in functions)
         self._problems.append(f"{name}: missing, with {names}")
 
-    def _later(self, provider: Provider, function: Function) -> Resolver:
-        return lambda: self._member(provider.interface(function.interface or ""), function)
+    def _provided_member(self, function: Function) -> Any:
+        provider = self.provided[function.interface]
+        return self._member(provider.interface(function.interface or ""), function)
 
     def _member(self, interface: Any, function: Function) -> Any:
         if function.resource is not None:
@@ -276,7 +309,7 @@ class Linker:
         self,
         function: Function,
         found: Any,
-        linked: dict[int, Resolver],
+        linked: Links,
     ) -> None:
         name = f"{function.interface}#{function.name}" if function.interface else function.name
         if found is _MISSING:
@@ -286,7 +319,7 @@ class Linker:
         elif function.kind != "method" and (p := _arity_problem(function, found)):
             self._problems.append(f"{name}: {p}")
         else:
-            linked[function.index] = lambda: found
+            linked.give(function.index, found)
 
     def _check_unknown(self, by_interface: Mapping[str | None, Sequence[Function]]) -> None:
         """A key that fits no import is most likely a misspelt one."""

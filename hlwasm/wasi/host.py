@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -92,12 +92,7 @@ class WasiHost:
     @staticmethod
     def provides(name: str) -> bool:
         """Whether :meth:`interface` has something for this name."""
-        interface, _, version = name.partition("@")
-        # Every release 0.2.x can serve a component made for another one, but no pre-release.
-        series, _, patch = version.rpartition(".")
-        if series != "0.2" or not (patch.isascii() and patch.isdecimal()):
-            return False
-        return interface.startswith("wasi:") and "/" in interface
+        return _is_wasi_0_2(name)
 
     @property
     def suspends(self) -> bool:
@@ -268,6 +263,16 @@ class OutputShare:
     def exceeded(self) -> OutputLimitExceeded:
         """The exception where they may not all be."""
         return self._meter.output_exceeded()
+
+
+@lru_cache(maxsize=256)
+def _is_wasi_0_2(name: str) -> bool:
+    interface, _, version = name.partition("@")
+    # Every release 0.2.x can serve a component made for another one, but no pre-release.
+    series, _, patch = version.rpartition(".")
+    if series != "0.2" or not (patch.isascii() and patch.isdecimal()):
+        return False
+    return interface.startswith("wasi:") and "/" in interface
 
 
 def _class_of(name: str) -> type[Interface]:
