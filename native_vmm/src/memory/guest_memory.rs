@@ -8,6 +8,7 @@ use host_guest_abi::layout::BOOT_INFO;
 use host_guest_abi::mailbox::{BOOT_RAM_BYTES, BOOT_WINDOW_BYTES, BOOT_WINDOW_COUNT};
 
 use super::snapshot::Base;
+use super::windows::answer;
 use super::{Access, Answer, Artifact, Plan, Region, Windows};
 use crate::arch::x86_64::page_tables::TablesFull;
 use crate::arch::x86_64::{descriptors, page_tables, stubs};
@@ -100,7 +101,7 @@ impl GuestMemory {
     /// # Errors
     /// A violation.
     pub fn protect(&mut self, request: (u64, u64, u64)) -> Answer {
-        self.windows.protect(&self.plan, &self.region, request)
+        answer(self.windows.protect(&self.plan, &self.region, request))
     }
 
     /// Replaces window bytes by zero pages: (address, bytes, protection).
@@ -108,7 +109,7 @@ impl GuestMemory {
     /// # Errors
     /// A violation.
     pub fn remap(&mut self, request: (u64, u64, u64)) -> Answer {
-        self.windows.remap(&self.plan, &self.region, request)
+        answer(self.windows.remap(&self.plan, &self.region, request))
     }
 
     /// Forgets a window.
@@ -116,7 +117,7 @@ impl GuestMemory {
     /// # Errors
     /// A violation.
     pub fn release(&mut self, index: u64) -> Answer {
-        self.windows.release(&self.plan, &self.region, index)
+        answer(self.windows.release(&self.plan, &self.region, index))
     }
 
     /// Maps artifact bytes over a window: (artifact address, window address, bytes).
@@ -124,8 +125,11 @@ impl GuestMemory {
     /// # Errors
     /// A violation.
     pub fn image(&mut self, request: (u64, u64, u64)) -> Answer {
-        self.windows
-            .image(&self.plan, &self.region, self.artifact.as_deref(), request)
+        let artifact = self.artifact.as_deref();
+        answer(
+            self.windows
+                .image(&self.plan, &self.region, artifact, request),
+        )
     }
 }
 

@@ -9,10 +9,14 @@
 //! | file | subject |
 //! |---|---|
 //! | `border.rs` | one window: how far it is accessible, large pages |
-//! | `requests.rs` | what the guest asks for |
+//! | `check.rs` | what a request asks for, checked; what the guest is told |
+//! | `requests.rs` | requests for memory, served |
+//! | `images.rs` | requests for parts of the artifact, served |
 //! | `saved.rs` | windows of a snapshot, in memory and in files |
 
 mod border;
+mod check;
+mod images;
 mod requests;
 mod saved;
 
@@ -27,7 +31,7 @@ use super::region::{Access, Region};
 use super::units::{is_page_aligned, round_to_large_page, round_to_page};
 use border::{Change, State};
 
-pub use requests::Answer;
+pub use check::{Answer, answer};
 pub use saved::WindowRecord;
 
 /// Images mapped into one window at a time; a linear memory has one.
@@ -72,6 +76,7 @@ impl Windows {
             total_limit: u64::MAX,
         })
     }
+
     /// Guest-physical ranges in which accessible pages may show a file.
     pub fn images(&self) -> &[Range<u64>] {
         &self.images
