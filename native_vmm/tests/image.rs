@@ -3,7 +3,8 @@
 mod common;
 
 use common::TestResult;
-use common::micro_guest::{Segment, elf, file};
+use common::elf::{Segment, elf};
+use common::micro_guest::file;
 use host_guest_abi::layout::{IMAGE, IMAGE_END, PAGE_BYTES};
 use native_vmm::loader::{GuestImage, ImageError};
 

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 
 pub mod canaries;
+pub mod elf;
 pub mod micro_guest;
 pub mod refusal;
 

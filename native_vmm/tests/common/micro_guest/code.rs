@@ -1,137 +1,27 @@
-//! A guest of a few instructions, for exits and faults that must happen exactly so.
+//! The instructions of the micro guest.
 //!
-//! Its commands are its own, see [`Do`]. Trap entries end the command with `STATUS_TRAP`,
-//! the values ip and address, and 1 byte of text per `has_address`.
+//! The dispatcher loads the arguments of a command into r8 to r12 and jumps by `table`, whose
+//! order is that of [`Do`](super::Do); `ends` has the order of [`End`](super::End). rbx stays
+//! at the mailbox, edx at the port of requests; r13 and r14 become the values of the answer.
 
 use std::arch::global_asm;
-use std::sync::Arc;
 
 use host_guest_abi::exit::{
     EXIT_HOST_CALL, EXIT_LOG, EXIT_NOP, EXIT_PANIC, EXIT_PROTECT, EXIT_READY, EXIT_TRAP_ENTRY,
     PORT_REQUEST,
 };
-use host_guest_abi::layout::{IMAGE, MAILBOX, STACK_TOP};
+use host_guest_abi::layout::{MAILBOX, STACK_TOP};
 use host_guest_abi::mailbox::{
     ANSWER_SEQUENCE, ANSWER_STATUS, ANSWER_VALUE, COMMAND, COMMAND_ARGUMENTS, COMMAND_SEQUENCE,
     DONE_SEQUENCE, DONE_STATUS, DONE_TEXT_BYTES, DONE_VALUES, REQUEST_ARGUMENTS, REQUEST_SEQUENCE,
 };
 use host_guest_abi::status::STATUS_TRAP;
-use native_vmm::loader::{GuestImage, ImageError};
 
-/// The commands of the micro guest.
-#[derive(Debug, Clone, Copy)]
-#[repr(u64)]
-pub enum Do {
-    /// Nothing.
-    Nothing = 0,
-    /// Store: (address, value).
-    Store,
-    /// Load: (address) → (value).
-    Load,
-    /// Jump: (address).
-    Jump,
-    /// Divide by zero.
-    Divide,
-    /// An invalid opcode.
-    Invalid,
-    /// Register the trap entry.
-    HandleTraps,
-    /// Register a trap entry that faults itself.
-    HandleTrapsBadly,
-    /// Count down: (n) → (n).
-    Count,
-    /// Make a request: (code, four arguments) → (status, value).
-    Request,
-    /// n host calls of function 7: (n) → (sum of the values, last answer sequence).
-    HostCalls,
-    /// n bare exits: (n).
-    Exits,
-    /// `out dx, eax`: (port, value).
-    Out,
-    /// `out dx, al`: (port, value).
-    OutByte,
-    /// `syscall`.
-    Syscall,
-    /// `int3`.
-    Breakpoint,
-    /// Push until it faults.
-    Overflow,
-    /// End with (sequence, status, value, text bytes), whatever they are.
-    End,
-    /// Load 0 into the stack pointer, then an invalid opcode.
-    BadStack,
-    /// `hlt`.
-    Halt,
-    /// Set the direction and trap flags' neighbours, then an invalid opcode.
-    Flags,
-    /// `rep outsb` to the request port: (bytes).
-    OutString,
-    /// XGETBV → (XCR0), needs OSXSAVE.
-    ExtendedState,
-    /// Fill memory with a byte: (address, bytes, value).
-    Fill,
-    /// Fill every register that ring 3 can write to, then go on as [`End`] says:
-    /// (end, address).
-    Spoil,
-    /// Write all registers, as they were when the command began, to [`SAVED`] and [`DUMP`].
-    Dump,
-    /// Grow and shrink a window for ever by requests: (address).
-    Resize,
-}
-
-/// How [`Do::Spoil`] ends.
-#[derive(Debug, Clone, Copy)]
-#[repr(u64)]
-pub enum End {
-    /// As a command that ends well.
-    Well = 0,
-    /// An invalid opcode.
-    Invalid,
-    /// Spins.
-    Spin,
-    /// A host call.
-    HostCall,
-    /// A load from the address.
-    Load,
-    /// A panic.
-    Panic,
-    /// A log record.
-    Log,
-    /// Divides by zero.
-    Divide,
-    /// The end of another command.
-    Violation,
-    /// A request with a bad argument.
-    Request,
-}
-
-impl End {
-    pub const fn code(self) -> u64 {
-        self as u64
-    }
-}
-
-impl Do {
-    pub const fn code(self) -> u64 {
-        self as u64
-    }
-}
-
-/// Where the data segment starts: readable, writable, not executable.
-pub const DATA: u64 = IMAGE + 0x10_0000;
-/// Where the read-only segment starts; its first word is [`CONSTANT`].
-pub const CONSTANTS: u64 = IMAGE + 0x8_0000;
-/// Where [`Do::Dump`] finds what the dispatcher needs for itself: rcx, rbp, r8 to r14.
-pub const SAVED: u64 = MAILBOX + 0x800;
-/// Where it writes the others: rbx, rdx, rsi, rdi, rsp, r15, flags, six segment registers.
-pub const DUMP: u64 = DATA + 0x1000;
-/// And vector and x87 registers, as XSAVE does.
-pub const DUMP_EXTENDED: u64 = DATA + 0x1800;
-/// What is there.
-pub const CONSTANT: u64 = 0x0123_4567_89ab_cdef;
+use super::{DATA, DUMP, DUMP_EXTENDED, SAVED};
 
 global_asm!(
     ".pushsection .rodata.micro_guest, \"a\"",
+    ".globl micro_guest_start, micro_guest_end",
     "micro_guest_start:",
     "   mov ebx, {mailbox}",
     "ready:",
@@ -479,59 +369,9 @@ unsafe extern "C" {
     static END: u8;
 }
 
-/// Where its code ends, amply, counted from `IMAGE`.
-pub const IMAGE_END_OF_CODE: u64 = 0x1000;
-
-/// One segment of an image: address, flags, content, bytes in memory.
-pub type Segment<'s> = (u64, u32, &'s [u8], u64);
-
-/// The micro guest.
-pub fn image() -> Result<Arc<GuestImage>, ImageError> {
-    GuestImage::new(&file()).map(Arc::new)
-}
-
-/// The micro guest as an ELF file.
-pub fn file() -> Vec<u8> {
+/// All of them, as they lie in this program.
+pub fn bytes() -> &'static [u8] {
     let (start, end) = (&raw const START, &raw const END);
     // SAFETY: both symbols are in the block above, the second behind the first.
-    let code = unsafe { std::slice::from_raw_parts(start, end.addr() - start.addr()) };
-    let constants = CONSTANT.to_le_bytes();
-    elf(
-        IMAGE,
-        &[
-            (IMAGE, 5, code, code.len() as u64),
-            (CONSTANTS, 4, &constants, 8),
-            (DATA, 6, &[], 0x3000),
-        ],
-    )
-}
-
-/// An ELF file with these segments.
-pub fn elf(entry: u64, segments: &[Segment<'_>]) -> Vec<u8> {
-    let count = u16::try_from(segments.len()).unwrap_or(u16::MAX);
-    let mut file = b"\x7fELF\x02\x01\x01".to_vec();
-    file.resize(16, 0);
-    for half in [2_u16, 62, 1, 0] {
-        file.extend(half.to_le_bytes());
-    }
-    for word in [entry, 64, 0] {
-        file.extend(word.to_le_bytes());
-    }
-    for half in [0_u16, 0, 64, 56, count, 64, 0, 0] {
-        file.extend(half.to_le_bytes());
-    }
-    let mut offset = 64 + 56 * segments.len() as u64;
-    for (address, flags, content, bytes) in segments {
-        file.extend(1_u32.to_le_bytes());
-        file.extend(flags.to_le_bytes());
-        let length = content.len() as u64;
-        for word in [offset, *address, *address, length, *bytes, 1] {
-            file.extend(word.to_le_bytes());
-        }
-        offset += length;
-    }
-    for (_, _, content, _) in segments {
-        file.extend(*content);
-    }
-    file
+    unsafe { std::slice::from_raw_parts(start, end.addr() - start.addr()) }
 }
