@@ -12,14 +12,9 @@ from typing import Any
 import pytest
 
 import hlwasm
-from tests.integration.test_pool import IMPORTS, TEXT
+from tests.integration.pool.guest import IMPORTS
 
 pytestmark = pytest.mark.hypervisor
-
-
-@pytest.fixture(scope="module")
-def component() -> hlwasm.Component:
-    return hlwasm.load(TEXT.encode())
 
 
 async def until(condition: Callable[[], object]) -> None:
