@@ -5,6 +5,7 @@
     HlwasmError
     ├── LoadError                 the input cannot become a sandbox
     │   ├── InvalidWasm           not WebAssembly, truncated, malformed, wrong version
+    │   ├── InvalidWit            WIT text: not well formed, or its names do not resolve
     │   ├── UnsupportedItem       a WIT item or wasm feature that hlwasm does not run
     │   ├── CompileError          the compiler refused, crashed or hit its limits
     │   └── ArtifactError         a compiled artifact is damaged or of another version
@@ -67,6 +68,34 @@ class LoadError(HlwasmError):
 
 class InvalidWasm(LoadError):
     """The input is not WebAssembly, is truncated or malformed, or has a wrong version."""
+
+
+class InvalidWit(LoadError):
+    """WIT text is not well formed, uses what does not exist, or lacks the wanted world.
+
+    Its text says where, shows the line and marks the place in it.
+
+    Attributes:
+        path: of the file, or of the folder where no single file is to blame.
+        line, column: where, both from 1 and in characters; None where there is no one place.
+        problem: what is wrong, in one line.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        path: str = "",
+        line: int | None = None,
+        column: int | None = None,
+        excerpt: str = "",
+    ) -> None:
+        where = ":".join(str(each) for each in (path, line, column) if each)
+        text = f"{where}: {problem}" if where else problem
+        super().__init__(f"{text}\n{excerpt}" if excerpt else text)
+        self.path = path
+        self.line = line
+        self.column = column
+        self.problem = problem
 
 
 class UnsupportedItem(LoadError):

@@ -18,9 +18,11 @@ enum hlw_status {
     HLW_ERROR_STATE = -4,           /* not possible in the sandbox's present state */
     HLW_ERROR_PANIC = -5,           /* a Rust panic was caught; the sandbox is unusable */
     HLW_ERROR_INPUT = -6,           /* hlw_bridge: the input is malformed;
+                                       hlw_describe_wit: the text is no WIT, or its names do not
+                                       resolve; the message is JSON, see there;
                                        hlw_sandbox_new: the artifact is;
                                        hlw_snapshot_load: the file is, or it does not fit */
-    HLW_ERROR_UNSUPPORTED = -7      /* hlw_bridge: the input has an item that cannot be bridged;
+    HLW_ERROR_UNSUPPORTED = -7      /* both: the input has an item that cannot be bridged;
                                        the message is its WIT name, U+001F, one line of text */
 };
 
@@ -185,4 +187,9 @@ int32_t hlw_script_step(hlw_sandbox *sandbox, uint32_t kind, uint32_t code);
  * description in JSON. options is JSON; see component_bridge. */
 int32_t hlw_bridge(const uint8_t *input, size_t length, const char *options,
                    hlw_buffer *component, hlw_buffer *description);
+/* The description that a component of a world has, from WIT text. sources is JSON:
+ * {"main": [{"path", "text"}, ...], "dependencies": [[...], ...], "world": name or null}.
+ * HLW_ERROR_INPUT: the message is JSON, too: {"message"} and, where the error is in one place,
+ * "path", "line" and "column" (from 1), "width" (both in characters) and "source", the line. */
+int32_t hlw_describe_wit(const uint8_t *sources, size_t length, hlw_buffer *description);
 void hlw_buffer_free(hlw_buffer buffer);

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
-from hlwasm.errors import InvalidWasm, NativeError, UnsupportedItem
+from hlwasm.errors import InvalidWasm, InvalidWit, NativeError, UnsupportedItem
 from hlwasm.frozen import Frozen
 from hlwasm.native.status import last_error, raise_status
 
@@ -65,8 +66,7 @@ def bridge(source: bytes, transfer_bytes: int) -> tuple[bytes, str]:
     if status == lib.HLW_ERROR_INPUT:
         raise InvalidWasm(last_error(ffi, lib))
     if status == lib.HLW_ERROR_UNSUPPORTED:
-        item, _, message = last_error(ffi, lib).partition("\x1f")
-        raise UnsupportedItem(message or item, item)
+        raise UnsupportedItem(*_unsupported(ffi, lib))
     if status < 0:
         raise_status(ffi, lib, status)
     try:
@@ -76,6 +76,67 @@ def bridge(source: bytes, transfer_bytes: int) -> tuple[bytes, str]:
         lib.hlw_buffer_free(component[0])
         lib.hlw_buffer_free(description[0])
     return composed, text
+
+
+def describe_wit(
+    name: str,
+    main: Iterable[tuple[str, str]],
+    dependencies: Iterable[Iterable[tuple[str, str]]],
+    world: str | None,
+) -> str:
+    """Describes a component of a world that is given as WIT text.
+
+    Args:
+        name: what to call the sources where no single file is to blame.
+        main: path and text of each file of the package.
+        dependencies: likewise of each other package.
+        world: its name; None where there is only one.
+
+    Returns:
+        The description in JSON.
+
+    Raises:
+        InvalidWit: the text is not WIT, or its names do not resolve.
+        UnsupportedItem: the world has an item that cannot be bridged.
+    """
+    ffi, lib = load_library()
+
+    def package(files: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
+        return [{"path": path, "text": text} for path, text in files]
+
+    packages = [package(files) for files in dependencies]
+    request = {"main": package(main), "dependencies": packages, "world": world}
+    # Lone surrogates, as in a path that is not UTF-8, have no place in JSON.
+    sources = json.dumps(request, ensure_ascii=False).encode("utf-8", "replace")
+    description = ffi.new("hlw_buffer *")
+    status = lib.hlw_describe_wit(ffi.from_buffer(sources), len(sources), description)
+    if status == lib.HLW_ERROR_INPUT:
+        raise _invalid_wit(name, json.loads(last_error(ffi, lib)))
+    if status == lib.HLW_ERROR_UNSUPPORTED:
+        message, item = _unsupported(ffi, lib)
+        raise UnsupportedItem(f"{name}: {item}: {message}", item)
+    if status < 0:
+        raise_status(ffi, lib, status)
+    try:
+        return bytes(ffi.buffer(description.data, description.length)).decode()
+    finally:
+        lib.hlw_buffer_free(description[0])
+
+
+def _invalid_wit(name: str, report: dict[str, Any]) -> InvalidWit:
+    from hlwasm.wit.excerpt import excerpt
+
+    if "path" not in report:
+        return InvalidWit(report["message"], name)
+    line, column = report["line"], report["column"]
+    shown = excerpt(report["source"], column, report["width"])
+    return InvalidWit(report["message"], report["path"], line, column, shown)
+
+
+def _unsupported(ffi: Ffi, lib: Lib) -> tuple[str, str]:
+    """Message and item of the last failure."""
+    item, _, message = last_error(ffi, lib).partition("\x1f")
+    return message or item, item
 
 
 class HypervisorInfo(Frozen):

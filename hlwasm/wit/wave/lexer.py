@@ -6,6 +6,7 @@ import re
 from typing import NamedTuple
 
 from hlwasm.errors import WitValueError
+from hlwasm.wit.excerpt import excerpt
 
 #: Words that are not labels unless a ``%`` stands before them.
 KEYWORDS = frozenset(["true", "false", "some", "none", "ok", "err", "inf", "nan"])
@@ -47,10 +48,8 @@ class WaveError(WitValueError):
         self.column = offset - start + 1
         end = text.find("\n", offset)
         source = text[start : len(text) if end < 0 else end]
-        shown, caret = _excerpt(source, self.column - 1)
-        super().__init__(
-            f"line {self.line}, column {self.column}: {problem}\n  {shown}\n  {' ' * caret}^"
-        )
+        where = f"line {self.line}, column {self.column}"
+        super().__init__(f"{where}: {problem}\n{excerpt(source, self.column)}")
 
 
 class Token(NamedTuple):
@@ -141,9 +140,3 @@ def _what_is_wrong(text: str, offset: int) -> str:
     if rest[0] in "-0123456789":
         return "this is no number"
     return f"unexpected {rest[0]!r}"
-
-
-def _excerpt(line: str, column: int) -> tuple[str, int]:
-    """At most 76 characters of a line around a column, and the column in them."""
-    start = max(0, min(column - 38, len(line) - 76))
-    return line[start : start + 76], column - start

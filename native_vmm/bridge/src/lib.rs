@@ -22,6 +22,7 @@
 //! | `import_bridge`, `export_bridge`, `host_handles` | the bridges |
 //! | `compose` | the three components together |
 //! | `memories`, `description` | what the host must know |
+//! | `wit_source` | the description of a world that is WIT text alone |
 //! | `error`, `guard` | how it fails |
 
 mod canonical;
@@ -48,6 +49,7 @@ mod transfer;
 mod unsupported;
 mod uses;
 mod validation;
+mod wit_source;
 mod world;
 
 pub use error::BridgeError;
@@ -55,6 +57,7 @@ use host_handles::HostHandles;
 pub use options::Options;
 use plan::Plan;
 use source::Source;
+pub use wit_source::{Place, WitError, WitFile, WitSources, describe_wit};
 use world::World;
 
 /// What comes out.

@@ -64,6 +64,17 @@ impl<'a> Source<'a> {
         }
     }
 
+    /// No component at all, only the WIT of one.
+    pub(crate) fn of_wit() -> Self {
+        Self {
+            kind: SourceKind::Component,
+            component: Cow::Borrowed(&[]),
+            bodies: Bodies::Trust,
+            skipped: Vec::new(),
+            core_names: CoreNames::default(),
+        }
+    }
+
     /// The import module behind an interface.
     pub(crate) fn core_interface(&self, name: &str) -> Option<&str> {
         self.core_names.interfaces.get(name).map(String::as_str)

@@ -81,7 +81,19 @@ impl World {
     pub(crate) fn of(component: &Valid<'_>) -> Result<Self> {
         unsupported::refuse_externs(&component.imports, &component.exports)?;
         packages::check(component)?;
-        let Decoded { mut resolve, world } = decode(component.bytes)?;
+        let Decoded { resolve, world } = decode(component.bytes)?;
+        Self::new(resolve, world, |resolve| prune(resolve, world, component))
+    }
+
+    /// A world of WIT sources: what a component would have that uses all of it.
+    ///
+    /// # Errors
+    /// `Unsupported` likewise.
+    pub(crate) fn of_resolve(resolve: Resolve, world: WorldId) -> Result<Self> {
+        Self::new(resolve, world, |_| ())
+    }
+
+    fn new(mut resolve: Resolve, world: WorldId, prune: impl FnOnce(&mut Resolve)) -> Result<Self> {
         reserved::refuse(&resolve)?;
         unsupported::refuse_types(&resolve, world)?;
         let leftovers = leftovers::remove(&mut resolve, world);
@@ -92,7 +104,7 @@ impl World {
             resolve.generate_nominal_type_ids(world);
             Ok(())
         })?;
-        prune(&mut resolve, world, component);
+        prune(&mut resolve);
 
         let package = add_package(&mut resolve, reserved::package_name());
         let imports = gather_imports(&mut resolve, world, package);

@@ -1,10 +1,11 @@
-//! Entries about bridge generation, and the buffers that it returns.
+//! Entries about bridge generation and WIT, and the buffers that they return.
 
 use std::ffi::{CStr, c_char};
 use std::ptr;
 use std::slice;
 
-use component_bridge::{BridgeError, Options, bridge};
+use component_bridge::{BridgeError, Options, WitError, WitSources, bridge, describe_wit};
+use serde_json::json;
 
 use super::{AbiError, entry, quiet};
 
@@ -67,6 +68,34 @@ pub unsafe extern "C" fn hlw_bridge(
     })
 }
 
+/// Describes a component of a world that is given as WIT text. `sources` is JSON, see
+/// `component_bridge::WitSources`.
+///
+/// # Safety
+/// `length` bytes of `sources` are readable, the buffer is writable; either may be null.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hlw_describe_wit(
+    sources: *const u8,
+    length: usize,
+    description: *mut HlwBuffer,
+) -> i32 {
+    entry(|| {
+        // SAFETY: valid or null, as the caller promised.
+        let description = unsafe { description.as_mut() };
+        let description = description.ok_or(AbiError::Null("description"))?;
+        *description = HlwBuffer::EMPTY;
+        if sources.is_null() {
+            return Err(AbiError::Null("sources"));
+        }
+        // SAFETY: as the caller promised.
+        let sources = unsafe { slice::from_raw_parts(sources, length) };
+        let sources: WitSources = serde_json::from_slice(sources)
+            .map_err(|error| AbiError::Argument(format!("sources: {error}")))?;
+        *description = HlwBuffer::new(describe_wit(&sources)?.into_bytes());
+        Ok(0)
+    })
+}
+
 /// Frees what a buffer holds; nothing if it is empty.
 ///
 /// # Safety
@@ -93,6 +122,25 @@ impl From<BridgeError> for AbiError {
         match error {
             BridgeError::Malformed(message) => Self::Input(message),
             BridgeError::Unsupported { item, message } => Self::Unsupported { item, message },
+        }
+    }
+}
+
+impl From<WitError> for AbiError {
+    fn from(error: WitError) -> Self {
+        match error {
+            WitError::World(error) => error.into(),
+            WitError::Source { message, place } => {
+                let mut report = json!({ "message": message });
+                if let Some(place) = place {
+                    report["path"] = place.path.into();
+                    report["line"] = place.line.into();
+                    report["column"] = place.column.into();
+                    report["width"] = place.width.into();
+                    report["source"] = place.source.into();
+                }
+                Self::Input(report.to_string())
+            }
         }
     }
 }

@@ -1,0 +1,126 @@
+"""WIT text as an input: files of a package become the description of one of its worlds.
+
+The description is what a component of the world has that uses all of it; it has no
+memories, and cannot be instantiated.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from hlwasm.errors import InvalidWit
+from hlwasm.native.library import describe_wit
+from hlwasm.wit.model import Description
+
+# The native half allows less for all files together.
+_FILE_BYTES_MAX = 4 << 20
+_FILES_MAX = 1000
+_BINARY = b"\0asm"
+_BINARY_NAMES = (".wasm", ".wat")
+
+
+def read_wit(path: str | os.PathLike[str], world: str | None = None) -> Description:
+    """Reads WIT files and describes a world.
+
+    Args:
+        path: a file that is a whole package; or a folder whose ``*.wit`` files are one, with
+            the packages that it uses in its folder ``deps``: each a file, or a folder of
+            files.
+        world: its name, or with its package: ``wasi:cli/command@0.2.0``. It may be left out
+            where the package has one world. A package that has interfaces but no world gets
+            a world ``interfaces`` that exports them all.
+
+    Raises:
+        OSError: a file cannot be read.
+        InvalidWit: the text is not WIT, uses what does not exist, or has no such world.
+        UnsupportedItem: the world has an item that hlwasm does not run.
+    """
+    root = Path(path)
+    if root.is_dir():
+        main, dependencies = _folder(root), list(_dependencies(root / "deps"))
+        if not main:
+            raise InvalidWit("there is no .wit file in this folder", str(root))
+    else:
+        main, dependencies = [root], []
+    count = len(main) + sum(map(len, dependencies))
+    if count > _FILES_MAX:
+        raise InvalidWit(f"there are {count} files, and the limit is {_FILES_MAX}", str(root))
+    return _describe(
+        str(root),
+        [(str(each), _read(each)) for each in main],
+        [[(str(each), _read(each)) for each in files] for files in dependencies],
+        world,
+    )
+
+
+def parse_wit(text: str, world: str | None = None) -> Description:
+    """Describes a world of a package whose text is given.
+
+    Args:
+        text: all of the package. Other packages that it uses can be written in it, as
+            ``package a:b { … }``.
+        world: see :func:`read_wit`.
+
+    Raises:
+        InvalidWit, UnsupportedItem: see :func:`read_wit`.
+
+    Example:
+        >>> from hlwasm.wit.sources import parse_wit
+        >>> description = parse_wit('''package demo:ops;
+        ... world calculator { export add: func(a: s32, b: s32) -> s32; }''')
+        >>> description.world
+        'demo:ops/calculator'
+    """
+    return _describe("<text>", [("<text>", text)], [], world)
+
+
+def _describe(
+    name: str,
+    main: list[tuple[str, str]],
+    dependencies: list[list[tuple[str, str]]],
+    world: str | None,
+) -> Description:
+    return Description.from_json(describe_wit(name, main, dependencies, world))
+
+
+def _folder(path: Path) -> list[Path]:
+    return sorted(each for each in path.iterdir() if each.suffix == ".wit" and not each.is_dir())
+
+
+def _dependencies(path: Path) -> Iterator[list[Path]]:
+    if not path.is_dir():
+        return
+    for each in sorted(path.iterdir()):
+        if each.is_dir():
+            # Without WIT it is something else: `.git`, for example.
+            if files := _folder(each):
+                yield files
+        elif each.suffix in (".wit", *_BINARY_NAMES):
+            # Binary packages too: reading them says what to do.
+            yield [each]
+
+
+def _read(path: Path) -> str:
+    # A pipe without a writer would block the opening.
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    with os.fdopen(fd, "rb") as file:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        data = file.read(_FILE_BYTES_MAX + 1)
+    if len(data) > _FILE_BYTES_MAX:
+        raise InvalidWit(f"the file has more than {_FILE_BYTES_MAX} bytes", str(path))
+    if data.startswith(_BINARY) or path.suffix in _BINARY_NAMES:
+        raise InvalidWit(
+            "this is WebAssembly, and not WIT text: make text of it with `hlwasm inspect --wit` "
+            "if it is a component, or with `wasm-tools component wit` if it is a WIT package",
+            str(path),
+        )
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InvalidWit(f"line {line} is not UTF-8", str(path), line) from None

@@ -1,0 +1,98 @@
+//! What is refused because it would take too much of the host.
+//!
+//! The parser bounds how deep one type is written, but not how long a chain of names can
+//! be, and walks such chains by calling itself.
+
+use std::collections::HashMap;
+
+use wit_parser::{Handle, Resolve, Type, TypeDefKind, TypeId, UnresolvedPackage};
+
+use super::{WitError, WitSources};
+
+/// All sources together. Those of WASI are half a megabyte.
+const TEXT_BYTES_MAX: usize = 4 << 20;
+/// Interfaces, worlds and types together.
+const ITEMS_MAX: usize = 20_000;
+/// As wasmparser allows for binary components.
+const TYPE_DEPTH_MAX: usize = 100;
+/// For the parser's thread, whose calls of itself are bounded by `ITEMS_MAX`. Only what is
+/// touched takes memory.
+pub(super) const STACK_BYTES: usize = 256 << 20;
+
+/// Refuses sources that are too long.
+pub(super) fn text(sources: &WitSources) -> Result<(), WitError> {
+    let files = sources.main.iter();
+    let files = files.chain(sources.dependencies.iter().flatten());
+    let bytes: usize = files.map(|file| file.text.len()).sum();
+    if bytes > TEXT_BYTES_MAX {
+        return Err(WitError::anywhere(format!(
+            "the sources have {bytes} bytes, more than {TEXT_BYTES_MAX}"
+        )));
+    }
+    Ok(())
+}
+
+/// Refuses packages that define too much.
+pub(super) fn items<'a>(
+    packages: impl Iterator<Item = &'a UnresolvedPackage>,
+) -> Result<(), WitError> {
+    let items: usize = packages
+        .map(|package| package.interfaces.len() + package.worlds.len() + package.types.len())
+        .sum();
+    if items > ITEMS_MAX {
+        return Err(WitError::anywhere(format!(
+            "the sources define {items} interfaces, worlds and types, more than {ITEMS_MAX}"
+        )));
+    }
+    Ok(())
+}
+
+/// Refuses types that are nested too deeply, by way of their names too.
+pub(super) fn depth(sources: &WitSources, resolve: &Resolve) -> Result<(), WitError> {
+    let mut depths: HashMap<TypeId, usize> = HashMap::new();
+    // Each refers to earlier ones only.
+    for (id, definition) in resolve.types.iter() {
+        let inner = parts(&definition.kind);
+        let deepest = inner.iter().filter_map(|part| depths.get(part)).max();
+        let depth = deepest.map_or(1, |depth| depth + 1);
+        if depth > TYPE_DEPTH_MAX {
+            let name = definition.name.as_deref().unwrap_or("a type");
+            let message = format!("{name} is nested more than {TYPE_DEPTH_MAX} types deep");
+            return Err(WitError::at(
+                sources,
+                &resolve.source_map,
+                definition.span,
+                message,
+            ));
+        }
+        depths.insert(id, depth);
+    }
+    Ok(())
+}
+
+fn parts(kind: &TypeDefKind) -> Vec<TypeId> {
+    let parts: Vec<Type> = match kind {
+        TypeDefKind::Record(record) => record.fields.iter().map(|field| field.ty).collect(),
+        TypeDefKind::Variant(variant) => variant.cases.iter().filter_map(|case| case.ty).collect(),
+        TypeDefKind::Tuple(tuple) => tuple.types.clone(),
+        TypeDefKind::Result(result) => result.ok.into_iter().chain(result.err).collect(),
+        TypeDefKind::Map(key, value) => vec![*key, *value],
+        TypeDefKind::Future(inner) | TypeDefKind::Stream(inner) => inner.iter().copied().collect(),
+        TypeDefKind::Type(inner)
+        | TypeDefKind::List(inner)
+        | TypeDefKind::Option(inner)
+        | TypeDefKind::FixedLengthList(inner, _) => vec![*inner],
+        TypeDefKind::Handle(Handle::Own(resource) | Handle::Borrow(resource)) => {
+            vec![Type::Id(*resource)]
+        }
+        TypeDefKind::Resource
+        | TypeDefKind::Flags(_)
+        | TypeDefKind::Enum(_)
+        | TypeDefKind::Unknown => Vec::new(),
+    };
+    let ids = parts.into_iter().filter_map(|part| match part {
+        Type::Id(id) => Some(id),
+        _ => None,
+    });
+    ids.collect()
+}

@@ -1,0 +1,81 @@
+//! The description of a world that exists as WIT text alone, without a component of it.
+//!
+//! | module | subject |
+//! |---|---|
+//! | `read` | sources become a `Resolve` |
+//! | `choose` | which of its worlds is meant, or one that is made up |
+//! | `limits` | what is refused because it would take too much of the host |
+//! | `error` | how it fails |
+
+mod choose;
+mod error;
+mod limits;
+mod read;
+
+use std::thread;
+
+use serde::Deserialize;
+
+use crate::error::Result as BridgeResult;
+use crate::options::Options;
+use crate::plan::Plan;
+use crate::source::Source;
+use crate::world::World;
+use crate::{description, guard};
+pub use error::{Place, WitError};
+
+/// One package as text, with the packages that it may use.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WitSources {
+    /// The files of the package itself.
+    pub main: Vec<WitFile>,
+    /// The files of each other package.
+    #[serde(default)]
+    pub dependencies: Vec<Vec<WitFile>>,
+    /// Name of the world, with or without its package; none where there is only one.
+    #[serde(default)]
+    pub world: Option<String>,
+}
+
+/// One file. It is not read: `path` is for messages.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WitFile {
+    /// Unlike that of any other file.
+    pub path: String,
+    /// What is in it.
+    pub text: String,
+}
+
+/// Describes a component of a world, as [`crate::bridge`] would. It has no memories.
+///
+/// A package without worlds gets one that exports each of its interfaces.
+///
+/// # Errors
+/// See [`WitError`].
+pub fn describe_wit(sources: &WitSources) -> Result<String, WitError> {
+    limits::text(sources)?;
+    // Interfaces and worlds that use each other make the parser call itself once for each.
+    thread::scope(|scope| {
+        let parser = thread::Builder::new().stack_size(limits::STACK_BYTES);
+        let running = parser
+            .spawn_scoped(scope, || describe_guarded(sources))
+            .map_err(|error| WitError::anywhere(format!("no thread to parse in: {error}")))?;
+        running
+            .join()
+            .unwrap_or_else(|_| Err(WitError::anywhere("the parser failed")))
+    })
+}
+
+fn describe_guarded(sources: &WitSources) -> Result<String, WitError> {
+    let (resolve, world) = guard::third_party("the sources", || Ok(read::read(sources)))??;
+    Ok(guard::whole(|| describe(resolve, world))?)
+}
+
+fn describe(resolve: wit_parser::Resolve, world: wit_parser::WorldId) -> BridgeResult<String> {
+    let pages = Options::default().transfer_pages()?;
+    let world = World::of_resolve(resolve, world)?;
+    let plan = Plan::new(&world);
+    description::describe(&Source::of_wit(), &world, &plan, &[], pages)
+}

@@ -1,0 +1,158 @@
+"""WIT text as an input."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from hlwasm.errors import InvalidWit, LoadError, UnsupportedItem
+from hlwasm.wit.excerpt import excerpt
+from hlwasm.wit.model import Record
+from hlwasm.wit.sources import parse_wit, read_wit
+
+
+def write(folder: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return folder
+
+
+def refusal(path: Path | str, world: str | None = None) -> InvalidWit:
+    with pytest.raises(InvalidWit) as caught:
+        read_wit(path, world)
+    return caught.value
+
+
+def test_a_file_is_a_package(tmp_path: Path) -> None:
+    text = "package demo:a;\n\nworld w {\n  /// Adds.\n  export add: func(a: s32) -> s32;\n}\n"
+    write(tmp_path, {"a.wit": text, "other.wit": "not looked at"})
+    for path in (tmp_path / "a.wit", str(tmp_path / "a.wit")):
+        description = read_wit(path)
+        assert description.world == "demo:a/w"
+        assert description.exports[0].docs == "Adds."
+        assert "export add: func(a: s32) -> s32;" in description.wit
+
+
+def test_a_folder_is_a_package_with_dependencies(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {
+            "world.wit": "package demo:a; world w { export ops; }",
+            "ops.wit": "interface ops { use x:one/i.{t}; use x:two/i.{u}; f: func(t: t) -> u; }",
+            "deps/one.wit": "package x:one; interface i { record t { x: u8 } }",
+            "deps/two/package.wit": "package x:two;",
+            "deps/two/i.wit": "interface i { type u = string; }",
+            "deps/.git/HEAD": "no WIT",
+            "README.md": "no WIT",
+        },
+    )
+    description = read_wit(tmp_path)
+    function = description.exports[0]
+    assert (function.interface, function.result) == ("demo:a/ops", "string")
+    assert [type(each) for each in description.types] == [Record]
+
+
+def test_a_byte_order_mark_and_windows_line_ends_are_taken(tmp_path: Path) -> None:
+    (tmp_path / "a.wit").write_bytes(b"\xef\xbb\xbfpackage a:b;\r\nworld w {}\r\n")
+    assert read_wit(tmp_path / "a.wit").world == "a:b/w"
+
+
+def test_an_error_shows_file_line_and_place(tmp_path: Path) -> None:
+    write(tmp_path, {"a.wit": "package a:b;\nworld w {\n\texport f: func(x: foo);\n}\n"})
+    error = refusal(tmp_path)
+    path = str(tmp_path / "a.wit")
+    assert (error.path, error.line, error.column) == (path, 3, 20)
+    assert error.problem == "name `foo` does not exist"
+    assert str(error).splitlines() == [
+        f"{path}:3:20: {error.problem}",
+        "   export f: func(x: foo);",
+        "                     ^^^",
+    ]
+    assert isinstance(error, LoadError)
+
+
+def test_an_error_in_a_dependency_names_its_file(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {
+            "a.wit": "package a:b; world w { import c:d/e; }",
+            "deps/c.wit": "package c:d;\ninterface e { f: fun; }",
+        },
+    )
+    error = refusal(tmp_path)
+    assert (error.path, error.line) == (str(tmp_path / "deps" / "c.wit"), 2)
+
+
+def test_a_missing_package_is_named_with_what_to_do() -> None:
+    with pytest.raises(InvalidWit, match=r"<text>:1:32: package `c:d` is not among.*`deps`"):
+        parse_wit("package a:b;  world w { import c:d/e; }")
+
+
+def test_worlds_are_chosen_by_name(tmp_path: Path) -> None:
+    write(tmp_path, {"a.wit": "package a:b; world one {} world two {}"})
+    error = refusal(tmp_path)
+    assert str(error) == f"{tmp_path}: package `a:b` has several worlds, choose one: `one`, `two`"
+    assert error.line is None
+    assert read_wit(tmp_path, "two").world == read_wit(tmp_path, world="a:b/two").world == "a:b/two"
+    assert "has no world `three`" in refusal(tmp_path, "three").problem
+    assert "world" in refusal(tmp_path, "!").problem
+
+
+def test_interfaces_alone_are_exported_by_a_world_that_is_made_up() -> None:
+    description = parse_wit("package a:b; interface one { f: func(); } interface two {}")
+    assert description.world == "a:b/interfaces"
+    assert [each.name for each in description.interfaces] == ["a:b/one", "a:b/two"]
+
+
+def test_items_that_are_not_run_are_refused_by_name() -> None:
+    with pytest.raises(UnsupportedItem, match=r"<text>: a:b/i\.f: .*stream") as caught:
+        parse_wit("package a:b; interface i { f: func() -> stream<u8>; } world w { export i; }")
+    assert caught.value.item == "a:b/i.f"
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (b"", "no `package`|package"),
+        (b"package a:b;\n\xff", "line 2 is not UTF-8"),
+        (b"\0asm\r\0\1\0", "this is WebAssembly"),
+        (b"package a:b;\nworld w { \0 }", "Control"),
+        (b"package a:b; // " + b"x" * (5 << 20), "more than"),
+        (b"package a:b; interface i { type t = " + b"list<" * 10000, "nest"),
+    ],
+)
+def test_what_is_no_wit_is_refused_in_one_line(tmp_path: Path, data: bytes, problem: str) -> None:
+    path = tmp_path / "a.wit"
+    path.write_bytes(data)
+    error = refusal(path)
+    assert error.path == str(path)
+    with pytest.raises(InvalidWit, match=problem):
+        raise error
+    assert str(error).splitlines()[0].isprintable()
+
+
+def test_folders_and_files_that_cannot_be_read(tmp_path: Path) -> None:
+    assert "no .wit file" in refusal(tmp_path).problem
+    with pytest.raises(FileNotFoundError):
+        read_wit(tmp_path / "none.wit")
+    os.mkfifo(tmp_path / "pipe.wit")
+    with pytest.raises(OSError, match="not a regular file"):
+        read_wit(tmp_path / "pipe.wit")
+
+
+def test_a_binary_dependency_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, {"a.wit": "package a:b; world w {}", "deps/c.wasm": "\0asm"})
+    assert refusal(tmp_path).path == str(tmp_path / "deps" / "c.wasm")
+
+
+def test_an_excerpt_shows_part_of_a_long_line_and_nothing_that_acts_on_a_terminal() -> None:
+    shown, carets = excerpt("x" * 1000 + "\x1b[1m" + "y" * 1000, 1001, 4).splitlines()
+    assert len(shown) == 78
+    assert shown[carets.index("^") :].startswith("\ufffd[1my")
+    assert carets.strip() == "^^^^"
+    assert excerpt("", 1).splitlines() == ["  ", "  ^"]
+    assert excerpt("ab", 3, 7).splitlines() == ["  ab", "    ^"]
