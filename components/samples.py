@@ -22,6 +22,11 @@ class Sample:
 
 # Makes a component of a core module; see toolchain/embed_wit.
 EMBED_WIT = "cargo run --quiet --locked --package embed_wit --"
+# C without any library, to a core module.
+C = (
+    "python -m ziglang cc -target wasm32-freestanding -O2 -nostdlib -fno-builtin"
+    " -Wl,--no-entry -Wl,--strip-debug"
+)
 
 
 def wat(name: str) -> Sample:
@@ -49,8 +54,7 @@ SAMPLES = {
     "calculator": wat("calculator"),
     "text_stats_c": Sample(
         line=(
-            "python -m ziglang cc -target wasm32-freestanding -O2 -nostdlib -fno-builtin"
-            " -Wl,--no-entry -Wl,--strip-debug text_stats_c/*.c -o build/text_stats_c.core.wasm"
+            f"{C} text_stats_c/*.c -o build/text_stats_c.core.wasm"
             f" && {EMBED_WIT} build/text_stats_c.core.wasm build/text_stats_c.wasm text_stats_c/wit"
         ),
         sources=("text_stats_c", "toolchain/embed_wit"),
@@ -99,10 +103,28 @@ SAMPLES = {
     ),
     "kitchen_sink_py": Sample(
         line=(
-            "componentize-py -d kitchen_sink/wit -w kitchen-sink-python componentize"
+            "componentize-py -d kitchen_sink/wit -w kitchen-sink-functions componentize"
             " -p kitchen_sink/py app -o build/kitchen_sink_py.wasm"
         ),
         sources=("kitchen_sink/wit", "kitchen_sink/py"),
         tools=("componentize-py",),
+    ),
+    "kitchen_sink_c": Sample(
+        line=(
+            "python -m kitchen_sink.generate kitchen_sink/wit build/kitchen_sink.c"
+            f" && {C} -Wall -Werror build/kitchen_sink.c text_stats_c/memory.c"
+            f" -o build/kitchen_sink_c.core.wasm && {EMBED_WIT} build/kitchen_sink_c.core.wasm"
+            " build/kitchen_sink_c.wasm kitchen_sink/wit kitchen-sink-functions"
+        ),
+        sources=("kitchen_sink", "text_stats_c/memory.c", "toolchain/embed_wit"),
+        tools=("wasmtime", "ziglang", "cargo"),
+    ),
+    "kitchen_sink_js": Sample(
+        line=(
+            "componentize-qjs --sync --wit kitchen_sink/wit --world kitchen-sink-interfaces"
+            " --js kitchen_sink/js/kitchen_sink.js -o build/kitchen_sink_js.wasm"
+        ),
+        sources=("kitchen_sink/wit", "kitchen_sink/js"),
+        tools=("node",),
     ),
 }

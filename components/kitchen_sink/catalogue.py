@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from .wit_types import (
     Alias,
     Enum,
@@ -64,23 +66,55 @@ ONE_CASE = Variant("one-case", (("only", STRING),))
 NO_PAYLOADS = Variant("no-payloads", (("first", None), ("second", None), ("third", None)))
 # 257 cases: the discriminant takes two bytes.
 MANY_CASES = Variant("many-cases", tuple((name, U8) for name in names("case", 257)))
+# Names that mean something in WIT, Python, C or JavaScript.
+KEYWORD_CASES = Variant(
+    "keyword-cases",
+    (("none", None), ("true", BOOL), ("type", STRING), ("self", KEYWORDS), ("default", List(U8))),
+)
+KEYWORD_ENUM = Enum("keyword-enum", ("class", "def", "import", "none", "switch"))
+KEYWORD_FLAGS = Flags("keyword-flags", ("and", "in", "is", "not", "or", "static"))
 COLOR = Enum("color", ("red", "green", "dark-blue"))
 ONE_ENUM = Enum("one-enum", ("only",))
 ENUM_256, ENUM_257 = Enum("enum256", names("e", 256)), Enum("enum257", names("e", 257))
-FLAGS = tuple(Flags(f"flags{count}", names("f", count)) for count in (1, 8, 9, 16, 17, 32))
-INNER = Record("inner", (("points", List(POINT)), ("kind", MIXED), ("bits", FLAGS[2])))
+FLAGS = tuple(Flags(f"flags{count}", names("f", count)) for count in range(1, 33))
+# Where the number of bytes changes.
+EDGE_FLAGS = tuple(flags for flags in FLAGS if len(flags.flags) in (1, 8, 9, 16, 17, 32))
+ALL_FLAGS = Record("all-flags", tuple((flags.name, flags) for flags in FLAGS))
+INNER = Record("inner", (("points", List(POINT)), ("kind", MIXED), ("bits", FLAGS[8])))
 OUTER = Record("outer", (("inner", Option(INNER)), ("all", List(INNER)), ("color", COLOR)))
 LEVELS = [Record("level0", (("value", Result(U8, STRING)),))]
 for depth in range(1, 8):
     LEVELS.append(
         Record(f"level{depth}", (("below", LEVELS[-1]), ("list", List(LEVELS[-1])), ("d", U8)))
     )
+# A type of each kind, to put into each kind of place.
+EACH_KIND: dict[str, Type] = {
+    **{type_.name: type_ for type_ in SCALARS},
+    "string": STRING,
+    "list": List(U16),
+    "record": POINT,
+    "tuple": Tuple((U8, STRING)),
+    "variant": MIXED,
+    "enum": COLOR,
+    "flags": FLAGS[2],
+    "option": Option(STRING),
+    "result": Result(U8, STRING),
+}
+PLACES: tuple[Type, ...] = (
+    Record("each-field", tuple(EACH_KIND.items())),
+    Variant("each-case", tuple(EACH_KIND.items())),
+    Record("each-list", tuple((name, List(t)) for name, t in EACH_KIND.items())),
+    Record("each-option", tuple((name, Option(t)) for name, t in EACH_KIND.items())),
+    Record("each-result", tuple((name, Result(t, t)) for name, t in EACH_KIND.items())),
+)
 BYTES, LABEL = Alias("bytes", List(U8)), Alias("label", STRING)
 SAME_LABEL = Alias("same-label", LABEL)
 
 NAMED: tuple[Type, ...] = (
     *(POINT, PADDED, ONE_FIELD, WIDE, KEYWORDS, MIXED, ONE_CASE, NO_PAYLOADS, MANY_CASES),
-    *(COLOR, ONE_ENUM, ENUM_256, ENUM_257, *FLAGS, INNER, OUTER, *LEVELS),
+    *(KEYWORD_CASES, KEYWORD_ENUM, KEYWORD_FLAGS),
+    *(COLOR, ONE_ENUM, ENUM_256, ENUM_257, *FLAGS, ALL_FLAGS, INNER, OUTER, *LEVELS),
+    *PLACES,
     *(BYTES, LABEL, SAME_LABEL),
 )
 
@@ -97,7 +131,8 @@ ECHOED: dict[str, Type] = {
     "list-mixed": List(MIXED),
     "list-color": List(COLOR),
     "list-enum257": List(ENUM_257),
-    **{f"list-{t.name}": List(t) for t in FLAGS},
+    **{f"list-{t.name}": List(t) for t in EDGE_FLAGS},
+    "list-keyword-cases": List(KEYWORD_CASES),
     "list-list-u8": List(List(U8)),
     "list-list-list-string": List(List(List(STRING))),
     "list-option-u64": List(Option(U64)),
@@ -107,6 +142,7 @@ ECHOED: dict[str, Type] = {
     "tuple2": Tuple((U64, STRING)),
     "tuple16": Tuple((U8,) * 16),
     "tuple17": Tuple((*SCALARS, STRING, STRING, F32)),
+    "tuple-each": Tuple(tuple(EACH_KIND.values())),
     "tuple-nested": Tuple((Tuple((U8, Tuple((U64, U8)))), Option(Tuple((CHAR, STRING))))),
     "option-u8": OPTION_U8,
     "option-u64": Option(U64),
@@ -130,9 +166,41 @@ ECHOED: dict[str, Type] = {
 GATHERED: dict[str, tuple[Type, ...]] = {
     "gather-two": (STRING, U8),
     "gather-scalars": SCALARS,
+    "gather-twenty": (U8, U64) * 10,
     # 16 core values, the most that are passed without memory.
     "gather-sixteen": (*SCALARS, STRING, STRING),
     # 17, so that all go through memory.
     "gather-seventeen": (*SCALARS, STRING, STRING, U8),
-    "gather-rich": (OUTER, List(MIXED), Option(PADDED), FLAGS[5], LEVELS[2], COLOR, WIDE),
+    "gather-rich": (OUTER, List(MIXED), Option(PADDED), FLAGS[31], LEVELS[2], COLOR, WIDE),
+}
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a function takes; it answers with the same."""
+
+    parameters: tuple[tuple[str, Type], ...]
+
+    @property
+    def result(self) -> Type:
+        """The only parameter, or a tuple of all; in memory it lies as the parameters do."""
+        types = tuple(type_ for _, type_ in self.parameters)
+        return types[0] if len(types) == 1 else Tuple(types)
+
+
+FUNCTIONS: dict[str, Signature] = {
+    **{f"echo-{name}": Signature((("value", type_),)) for name, type_ in ECHOED.items()},
+    **{
+        name: Signature(tuple((f"p{i}", type_) for i, type_ in enumerate(types)))
+        for name, types in GATHERED.items()
+    },
+    # Keywords as names of functions and parameters.
+    **{name: Signature((("value", U8),)) for name in ("import", "class", "return", "delete")},
+    "yield": Signature((("self", U8), ("from", STRING), ("lambda", KEYWORD_ENUM), ("new", BOOL))),
+}
+
+#: Functions of the world itself, imported and exported.
+WORLD_FUNCTIONS: dict[str, Signature] = {
+    "pass-mixed": Signature((("value", List(MIXED)),)),
+    "pass-outer": Signature((("value", OUTER), ("label", LABEL), ("count", U8))),
 }

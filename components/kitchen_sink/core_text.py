@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from .catalogue import ECHOED, GATHERED
-from .wit_types import Alias, Cases, Fields, Flags, Pointed, Scalar, Tuple, Type
+from dataclasses import dataclass
+from pathlib import Path
+
+from .catalogue import FUNCTIONS, WORLD_FUNCTIONS, Signature
+from .wit_types import Alias, Cases, Fields, Flags, Pointed, Scalar, Type
 
 VALUES = "demo:kitchen-sink/values@1.0.0"
 ECHO = "demo:kitchen-sink/echo@1.0.0"
@@ -12,42 +15,77 @@ MAX_FLAT_PARAMETERS = 16
 #: Where results are put; everything up to the heap is theirs.
 RESULT = 1024
 HEAP = 16384
+#: Memory that forgets after each call.
+MEMORY = Path(__file__).with_name("memory.wat").read_text(encoding="utf-8")
 
 
-def function(name: str, parameters: Type, result: Type) -> list[str]:
-    """The local echo, and the one that asks the host, of one function.
+@dataclass(frozen=True)
+class Shape:
+    """Core types of a function that takes and returns a value.
 
-    Args:
-        parameters: a tuple of all of them.
-        result: of the same layout as the parameters.
+    Attributes:
+        flat: of the value.
+        taken: of the parameters.
+        returned: of an exported function's result; that of an imported one goes to where its
+            last parameter says, unless it is a single core value.
     """
-    flat = parameters.flat()
-    through_memory = len(flat) > MAX_FLAT_PARAMETERS
-    taken = ["i32"] if through_memory else flat
-    returned = result.flat() if len(result.flat()) == 1 else ["i32"]
-    signature = f"(param {' '.join(taken)}) (result {' '.join(returned)})"
-    arguments = " ".join(f"(local.get {i})" for i in range(len(taken)))
 
-    if through_memory or len(flat) == 1:
+    flat: list[str]
+    taken: list[str]
+    returned: str
+
+    @classmethod
+    def of(cls, value: Type) -> Shape:
+        flat = value.flat()
+        taken = flat if len(flat) <= MAX_FLAT_PARAMETERS else ["i32"]
+        return cls(flat, taken, flat[0] if len(flat) == 1 else "i32")
+
+    @property
+    def through_memory(self) -> bool:
+        return len(self.flat) > MAX_FLAT_PARAMETERS
+
+    @property
+    def text(self) -> str:
+        return f"(param {' '.join(self.taken)}) (result {self.returned})"
+
+
+def echo(name: str, signature: Signature) -> list[str]:
+    """A function that returns what it takes, exported as ``name``."""
+    shape = Shape.of(signature.result)
+    if shape.through_memory or len(shape.flat) == 1:
         # One core value, or the address of parameters that lie as the result will.
         body = ["(local.get 0)"]
     else:
-        body = [*store(parameters, 0, flat, RESULT), f"(i32.const {RESULT})"]
-    lines = [f'(func (export "{ECHO}#{name}") {signature}', *indented(body), ")"]
+        stored = store(signature.result, 0, shape.flat, RESULT)
+        body = [*stored, f"(i32.const {RESULT})"]
+    return exported(name, shape, body)
 
-    if len(result.flat()) == 1:
-        imported = signature
-        body = [f"(call $host_{name} {arguments})"]
+
+def relay(name: str, signature: Signature, module: str, imported: str) -> list[str]:
+    """A function that asks the host, by way of an import that is the first line."""
+    shape = Shape.of(signature.result)
+    arguments = " ".join(f"(local.get {i})" for i in range(len(shape.taken)))
+    function = f"$host_{imported}"
+    if len(shape.flat) == 1:
+        text = shape.text
+        body = [f"(call {function} {arguments})"]
     else:
-        # The caller of an import says where the result goes.
-        imported = f"(param {' '.join(taken)} i32)"
-        body = [f"(call $host_{name} {arguments} (i32.const {RESULT}))", f"(i32.const {RESULT})"]
-    lines += [f'(func (export "{VALUES}#{name}") {signature}', *indented(body), ")"]
-    for interface in (ECHO, VALUES):
-        lines.append(
-            f'(func (export "cabi_post_{interface}#{name}") (param {returned[0]}) (call $forget))'
-        )
-    return [f'(import "{VALUES}" "{name}" (func $host_{name} {imported}))', *lines]
+        text = f"(param {' '.join(shape.taken)} i32)"
+        body = [f"(call {function} {arguments} (i32.const {RESULT}))", f"(i32.const {RESULT})"]
+    return [
+        f'(import "{module}" "{imported}" (func {function} {text}))',
+        *exported(name, shape, body),
+    ]
+
+
+def exported(name: str, shape: Shape, body: list[str]) -> list[str]:
+    """The function and what is called when its result was read."""
+    return [
+        f'(func (export "{name}") {shape.text}',
+        *indented(body),
+        ")",
+        f'(func (export "cabi_post_{name}") (param {shape.returned}) (call $forget))',
+    ]
 
 
 def indented(lines: list[str]) -> list[str]:
@@ -111,14 +149,18 @@ def converted(local: int, held: str, wanted: str) -> str:
 def module(fixed: str) -> str:
     """The whole module; ``fixed`` holds what does not depend on the catalogue."""
     lines: list[str] = []
-    for name, value in ECHOED.items():
-        lines += function(f"echo-{name}", value, value)
-    for name, parameters in GATHERED.items():
-        together = Tuple(parameters)
-        lines += function(name, together, together)
-    # Text must have imports first.
-    imports = [line for line in lines if line.startswith("(import")]
-    others = [line for line in lines if not line.startswith("(import")]
-    largest = max(t.size() for t in [*ECHOED.values(), *(Tuple(p) for p in GATHERED.values())])
+    for name, signature in FUNCTIONS.items():
+        lines += echo(f"{ECHO}#{name}", signature)
+        lines += relay(f"{VALUES}#{name}", signature, VALUES, name)
+    for name, signature in WORLD_FUNCTIONS.items():
+        lines += relay(name, signature, "$root", name)
+    largest = max(each.result.size() for each in (FUNCTIONS | WORLD_FUNCTIONS).values())
     assert largest <= HEAP - RESULT, largest
-    return "\n".join(["(module", *imports, fixed, *others, ")", ""])
+    imports, others = imports_first(lines)
+    return "\n".join(["(module", *imports, fixed, MEMORY, *others, ")", ""])
+
+
+def imports_first(lines: list[str]) -> tuple[list[str], list[str]]:
+    """Text must have imports before everything else."""
+    imports = [line for line in lines if line.startswith("(import")]
+    return imports, [line for line in lines if not line.startswith("(import")]

@@ -1,5 +1,5 @@
-  ;; What does not follow from the catalogue of types: memory, resources, the other interfaces.
-  ;; The rest of the module is written by generate.py.
+  ;; What does not follow from the catalogue of types: resources, the other interfaces.
+  ;; The rest of the module is memory.wat, and written by generate.py.
 
   (import "$root" "twice" (func $twice (param i32) (result i32)))
   (import "$root" "note" (func $note (param i32 i32 i32 i32)))
@@ -22,31 +22,8 @@
   (import "[export]demo:kitchen-sink/things@1.0.0" "[resource-drop]thing"
     (func $thing_drop (param i32)))
 
-  (memory (export "memory") 1)
-  ;; 512..1023: text. 1024..16383: results. From 16384 on: the current call's own memory.
+  ;; Below the results.
   (data (i32.const 512) "touched")
-  (global $next (mut i32) (i32.const 16384))
-  (func $forget (global.set $next (i32.const 16384)))
-  (func $allocate (export "cabi_realloc")
-    (param $old i32) (param $old_size i32) (param $align i32) (param $size i32) (result i32)
-    (local $pointer i32) (local $end i64) (local $missing i32)
-    (local.set $pointer
-      (i32.and
-        (i32.add (global.get $next) (i32.sub (local.get $align) (i32.const 1)))
-        (i32.sub (i32.const 0) (local.get $align))))
-    (local.set $end
-      (i64.add (i64.extend_i32_u (local.get $pointer)) (i64.extend_i32_u (local.get $size))))
-    (local.set $missing
-      (i32.sub
-        (i32.wrap_i64 (i64.shr_u (i64.add (local.get $end) (i64.const 0xffff)) (i64.const 16)))
-        (memory.size)))
-    (if (i32.gt_s (local.get $missing) (i32.const 0))
-      (then (if (i32.eq (memory.grow (local.get $missing)) (i32.const -1)) (then unreachable))))
-    (memory.copy (local.get $pointer) (local.get $old)
-      (select (local.get $old_size) (local.get $size)
-        (i32.lt_u (local.get $old_size) (local.get $size))))
-    (global.set $next (i32.wrap_i64 (local.get $end)))
-    (local.get $pointer))
 
   ;; --- the world's own functions ---
   (func (export "thrice") (param i32) (result i32)

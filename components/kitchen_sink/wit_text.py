@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .catalogue import ECHOED, GATHERED, NAMED
-from .wit_types import Tuple
+from .catalogue import FUNCTIONS, NAMED, WORLD_FUNCTIONS, Signature
+from .wit_types import escaped
 
 HEAD = "// Written by generate.py; see catalogue.py.\n"
 
@@ -44,20 +44,28 @@ interface things {{
     dropped: func() -> u32;
 }}
 
-world kitchen-sink-python {{
+/// What every toolchain here can do.
+world kitchen-sink-interfaces {{
     import values;
     export values;
     export echo;
+}}
+
+world kitchen-sink-functions {{
+    include kitchen-sink-interfaces;
 
     /// Functions of the world itself.
     import twice: func(value: u32) -> u32;
     export thrice: func(value: u32) -> u32;
     import note: func(text: string, level: option<u8>);
     export touch: func();
+
+    use values.{{mixed, outer, label}};
+{world}
 }}
 
 world kitchen-sink {{
-    include kitchen-sink-python;
+    include kitchen-sink-functions;
     import things;
     export things;
 
@@ -96,18 +104,25 @@ interface convert {
 """
 
 
+def signature_text(signature: Signature) -> str:
+    """Such as ``func(value: u8) -> u8``."""
+    listed = ", ".join(f"{escaped(name)}: {t.wit()}" for name, t in signature.parameters)
+    return f"func({listed}) -> {signature.result.wit()}"
+
+
 def files() -> dict[str, str]:
     """Paths below ``wit/`` and what they hold."""
-    functions = [
-        f"    echo-{name}: func(value: {t.wit()}) -> {t.wit()};" for name, t in ECHOED.items()
-    ]
-    for name, parameters in GATHERED.items():
-        listed = ", ".join(f"p{i}: {t.wit()}" for i, t in enumerate(parameters))
-        functions.append(f"    {name}: func({listed}) -> {Tuple(parameters).wit()};")
     main = PACKAGE.format(
         types="\n".join(f"    {t.definition()}" for t in NAMED),
-        functions="\n".join(functions),
+        functions="\n".join(
+            f"    {escaped(name)}: {signature_text(each)};" for name, each in FUNCTIONS.items()
+        ),
         used=", ".join(t.wit() for t in NAMED),
+        world="\n".join(
+            f"    {direction} {name}: {signature_text(each)};"
+            for name, each in WORLD_FUNCTIONS.items()
+            for direction in ("import", "export")
+        ),
     )
     return {
         "world.wit": HEAD + main,

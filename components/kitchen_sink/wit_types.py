@@ -31,6 +31,10 @@ class Type:
         """Core types of the value when it is passed without memory."""
         raise NotImplementedError
 
+    def parts(self) -> list[Type]:
+        """The types that values of it are made of."""
+        return []
+
 
 @dataclass(frozen=True)
 class Scalar(Type):
@@ -78,13 +82,13 @@ class List(Pointed):
     def wit(self) -> str:
         return f"list<{self.element.wit()}>"
 
+    def parts(self) -> list[Type]:
+        return [self.element]
+
 
 @dataclass(frozen=True)
 class Fields(Type):
     """Values one after the other: records and tuples."""
-
-    def parts(self) -> list[Type]:
-        raise NotImplementedError
 
     def offsets(self) -> list[int]:
         found, offset = [], 0
@@ -137,6 +141,9 @@ class Cases(Type):
 
     def payloads(self) -> list[Type | None]:
         raise NotImplementedError
+
+    def parts(self) -> list[Type]:
+        return [payload for payload in self.payloads() if payload]
 
     def discriminant_size(self) -> int:
         count = len(self.payloads())
@@ -199,7 +206,7 @@ class Enum(Cases):
         return self.name
 
     def definition(self) -> str:
-        return f"enum {self.name} {{ {', '.join(self.cases)} }}"
+        return f"enum {self.name} {{ {', '.join(map(escaped, self.cases))} }}"
 
     def payloads(self) -> list[Type | None]:
         return [None] * len(self.cases)
@@ -239,7 +246,7 @@ class Flags(Type):
         return self.name
 
     def definition(self) -> str:
-        return f"flags {self.name} {{ {', '.join(self.flags)} }}"
+        return f"flags {self.name} {{ {', '.join(map(escaped, self.flags))} }}"
 
     def size(self) -> int:
         count = len(self.flags)
@@ -265,6 +272,9 @@ class Alias(Type):
     def definition(self) -> str:
         return f"type {self.name} = {self.target.wit()};"
 
+    def parts(self) -> list[Type]:
+        return [self.target]
+
     def size(self) -> int:
         return self.target.size()
 
@@ -275,9 +285,14 @@ class Alias(Type):
         return self.target.flat()
 
 
-WIT_KEYWORDS = {"import", "export", "from", "as", "type", "record", "list", "string", "static"}
+# https://github.com/WebAssembly/component-model/blob/main/design/mvp/WIT.md#keywords
+KEYWORDS = """
+    as async bool borrow char constructor enum export f32 f64 flags from func future import
+    include interface list option own package record resource result s16 s32 s64 s8 static
+    stream string tuple type u16 u32 u64 u8 use variant with world
+"""
 
 
 def escaped(name: str) -> str:
     """Names that are keywords of WIT are written with a percent sign."""
-    return f"%{name}" if name in WIT_KEYWORDS else name
+    return f"%{name}" if name in KEYWORDS.split() else name

@@ -23,11 +23,13 @@ class Values:
     Args:
         types: where the generated Python classes are attributes.
         source: of randomness.
+        exact: integers have no magnitude beyond it, if given.
     """
 
-    def __init__(self, types: Any, source: random.Random) -> None:
+    def __init__(self, types: Any, source: random.Random, exact: int | None = None) -> None:
         self.types = types
         self.source = source
+        self.exact = exact
 
     def value(self, type_: wit.Type) -> Any:
         """A random value, often at an edge of its type."""
@@ -51,6 +53,8 @@ class Values:
         span = 2**bits
         low = 0 if type_.name[0] == "u" else -span // 2
         high = low + span - 1
+        if self.exact is not None:
+            low, high = max(low, -self.exact), min(high, self.exact)
         return choose([low, high, 0, self.source.randint(low, high)])
 
     def _string(self, type_: wit.String) -> str:

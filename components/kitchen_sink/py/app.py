@@ -30,10 +30,10 @@ class Echo:
     """Answers by itself."""
 
 
-for name, function in inspect.getmembers(values, callable):
-    if name.startswith(("echo_", "gather_")):
-        setattr(Values, name, relay(function))
-        setattr(Echo, name, echo if name.startswith("echo_") else gather)
+for name, function in inspect.getmembers(values, inspect.isfunction):
+    setattr(Values, name, relay(function))
+    one = len(inspect.signature(function).parameters) == 1
+    setattr(Echo, name, echo if one else gather)
 
 
 class WitWorld:
@@ -43,3 +43,9 @@ class WitWorld:
     def touch(self) -> None:
         wit_world.note("touched", 7)
         wit_world.note("", None)
+
+    def pass_mixed(self, value):
+        return wit_world.pass_mixed(value)
+
+    def pass_outer(self, value, label, count):
+        return wit_world.pass_outer(value, label, count)
