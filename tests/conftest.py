@@ -18,6 +18,9 @@ import pytest
 from components.build import build
 from components.toolchain import tools
 
+# Runs of pytest inside tests, for the plugin that hlwasm is to pytest.
+pytest_plugins = ["pytester"]
+
 KVM = Path("/dev/kvm")
 
 # A shell starts what it runs in the background with SIGINT ignored, and Python leaves it so;

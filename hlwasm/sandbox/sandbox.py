@@ -58,7 +58,7 @@ class SandboxBase(Saving):
         providers: Sequence[Provider] = component._providers(wasi)
         # Link first: it needs no VM, and its errors are the likeliest.
         self._linker = linker = Linker(component.description, imports, providers)
-        self._linked = linker.link()
+        self._linked = self._link(linker)
         steps.step("linking")
         self.component = component
         self.limits = limits
@@ -69,6 +69,10 @@ class SandboxBase(Saving):
             self._start = snapshot._start
         elif component._starts is not None:
             self._start = component._starts.find(limits, linker.provided, providers)
+
+    def _link(self, linker: Linker) -> Mapping[int, Resolver]:
+        """What implements each import. Overridden by what watches or replaces host functions."""
+        return linker.link()
 
     def _boot(self) -> NativeSandbox:
         """Makes the micro-VM and its call loop, which knows no host functions yet."""

@@ -20,6 +20,7 @@ import hlwasm.sandbox.async_sandbox
 import hlwasm.sandbox.pool.async_pool
 import hlwasm.sandbox.pool.pool
 import hlwasm.sandbox.snapshot
+import hlwasm.testing.fakes.fakes
 import hlwasm.wit.names
 
 ROOT = Path(__file__).parent.parent.parent
@@ -42,6 +43,7 @@ def blocks(language: str, text: str = README) -> list[str]:
         hlwasm.sandbox.pool.async_pool,
         hlwasm.sandbox.pool.pool,
         hlwasm.sandbox.snapshot,
+        hlwasm.testing.fakes.fakes,
         hlwasm.wit.names,
     ],
 )

@@ -94,18 +94,18 @@ class Call:
         arguments: as the component passed them.
     """
 
-    def __init__(self, signature: Signature, arguments: tuple[Any, ...]) -> None:
+    def __init__(
+        self, signature: Signature, arguments: tuple[Any, ...], data: tuple[Any, ...]
+    ) -> None:
         self.name = signature.label
         self.arguments = arguments
         self._signature = signature
-
-    def _data(self) -> tuple[Any, ...]:
-        return self._signature.canonical(self.arguments)[1]
+        self._data = data
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Call):
             return NotImplemented
-        return self._signature is other._signature and self._data() == other._data()
+        return self._signature is other._signature and self._data == other._data
 
     # Arguments need not be hashable.
     __hash__ = None  # type: ignore[assignment]

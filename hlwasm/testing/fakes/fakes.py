@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from difflib import ndiff
 from typing import TYPE_CHECKING, Any
 
@@ -97,7 +97,9 @@ class Fakes:
     def _new_resource(self, type_index: int) -> Any:
         for interface in (self._world, *self._interfaces.values()):
             if type_index in interface._resources:
-                return interface._resources[type_index].new()
+                made = interface._resources[type_index].new()
+                self._values.numbers.number(made)
+                return made
         name = self._values.description.types[type_index].name
         raise CheckFailed(
             f"a fake has to return a resource {name}, of an interface that is not faked: "
@@ -168,6 +170,8 @@ class Fakes:
                 raise AttributeError(
                     f"{name!r} is ambiguous: use fakes[…] with one of {', '.join(found)}"
                 )
+            with suppress(AttributeError):
+                return getattr(self._world, name)  # a type
             known = [*self._world._members, *map(_python_name, self._interfaces)]
             raise AttributeError(unknown_name("the component imports no", name, known))
         raise AttributeError(name)

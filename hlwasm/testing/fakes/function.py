@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hlwasm.errors import CheckFailed, ConversionError, UnexpectedCall
+from hlwasm.errors import CheckFailed, ConversionError, MissingCall, UnexpectedCall
 from hlwasm.testing.fakes.behaviour import Behaviour
 from hlwasm.testing.fakes.calls import Call, Signature
 from hlwasm.testing.fakes.expectation import Expectation
@@ -63,7 +63,7 @@ class FakeFunction(Behaviour):
             WitTypeError, WitValueError: they do not fit the WIT.
         """
         bound = self._signature.bind(arguments, named)
-        return Call(self._signature, self._signature.canonical(bound)[0])
+        return Call(self._signature, *self._signature.canonical(bound))
 
     def expect(self, *arguments: Any, **named: Any) -> Expectation:
         """A call with these arguments must be made, once unless more is said.
@@ -84,8 +84,6 @@ class FakeFunction(Behaviour):
 
     def assert_called_with(self, *arguments: Any, **named: Any) -> None:
         """Raises MissingCall unless there was a call with these arguments."""
-        from hlwasm.errors import MissingCall
-
         wanted = self.call(*arguments, **named)
         if wanted not in self.calls:
             raise MissingCall(f"no call {wanted}; calls that were made:{self._journal.recent()}")
@@ -97,20 +95,21 @@ class FakeFunction(Behaviour):
 
     def __call__(self, *arguments: Any) -> Any:
         """A host call."""
-        self._journal.calls.append(Call(self._signature, arguments))
+        # At once, because it numbers resources in the order in which they are seen.
+        data = self._signature.encode(arguments)
+        self._journal.calls.append(call := Call(self._signature, arguments, data))
         try:
-            return self._chosen(arguments)._answer(arguments)
+            return self._chosen(call, data)._answer(arguments)
         except (CheckFailed, ConversionError, AssertionError) as error:
             self._journal.failures.append(error)
             raise
 
-    def _chosen(self, arguments: tuple[Any, ...]) -> Behaviour:
+    def _chosen(self, call: Call, data: tuple[bytes, ...]) -> Behaviour:
         """What answers a call."""
         if not self._expectations:
             if self._journal.strict and self._action is None:
-                raise self._unexpected(arguments, "nothing is expected of this function")
+                raise _unexpected(call, "nothing is expected of this function")
             return self
-        data = self._signature.encode(arguments)
         matching = [each for each in self._expectations if each.matches(data)]
         for each in matching:
             if each.is_open() and each.missing_before() is None:
@@ -120,12 +119,9 @@ class FakeFunction(Behaviour):
         for each in matching:
             before = each.missing_before()
             if each.is_open() and before is not None:
-                raise self._unexpected(arguments, f"before it there must be {before.state()}")
+                raise _unexpected(call, f"before it there must be {before.state()}")
         states = [f"\n  {each.state()}" for each in self._expectations[:_MOST_SHOWN]]
-        raise self._unexpected(arguments, "expected of this function:" + "".join(states))
-
-    def _unexpected(self, arguments: tuple[Any, ...], why: str) -> UnexpectedCall:
-        return UnexpectedCall(f"unexpected call: {self._signature.text(arguments)}\n{why}")
+        raise _unexpected(call, "expected of this function:" + "".join(states))
 
     def unmet(self) -> list[str]:
         """Expectations that were not met, in words."""
@@ -133,3 +129,7 @@ class FakeFunction(Behaviour):
 
     def __repr__(self) -> str:
         return f"<fake {self._signature.label}>"
+
+
+def _unexpected(call: Call, why: str) -> UnexpectedCall:
+    return UnexpectedCall(f"unexpected call: {call}\n{why}")

@@ -1,0 +1,262 @@
+"""The pytest plugin: components, sandboxes and fakes as fixtures.
+
+pytest imports this module in every run wherever hlwasm is installed; so it imports pytest, which
+is there, and the rest of hlwasm when a fixture is first used.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import pytest
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from hlwasm.component import Component
+    from hlwasm.sandbox.exports import Exports
+    from hlwasm.sandbox.sandbox import Sandbox
+    from hlwasm.testing.fakes import Fakes
+    from hlwasm.testing.kept import KeptSandboxes
+    from hlwasm.wasi import Wasi
+
+_MARKER = (
+    "component(path, *, imports, wasi, limits, strict, fake_wasi): the WebAssembly component that "
+    "the fixtures component, sandbox, exports and fakes are about; see docs/testing.md of hlwasm"
+)
+_OPTIONS = {"imports", "wasi", "limits", "strict", "fake_wasi"}
+_REQUIRE = "hlwasm_require_hypervisor"
+_REQUIRE_VARIABLE = "HLWASM_REQUIRE_KVM"
+_FAKES: pytest.StashKey[Fakes] = pytest.StashKey()
+_PACKAGE = str(Path(__file__).parent.parent) + os.sep
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addini("hlwasm_component", "component of tests without a mark, relative to the rootdir")
+    parser.addini(
+        _REQUIRE,
+        "fail tests that need a hypervisor where there is none, instead of skipping them",
+        type="bool",
+        default=False,
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", _MARKER)
+
+
+# Fixtures
+
+
+@pytest.fixture(scope="session")
+def _hlwasm_components() -> dict[object, Component | str]:
+    """What was loaded in this session by its path, or why it cannot be."""
+    return {}
+
+
+@pytest.fixture(scope="session")
+def _hlwasm_sandboxes() -> Iterator[KeptSandboxes]:
+    from hlwasm.testing.kept import KeptSandboxes
+
+    kept = KeptSandboxes()
+    yield kept
+    kept.close()
+
+
+@pytest.fixture
+def component(
+    request: pytest.FixtureRequest, _hlwasm_components: dict[object, Component | str]
+) -> Component:
+    """The component of the test's ``@pytest.mark.component(path)``; loaded once a session.
+
+    Parametrized indirectly, the parameter is the path.
+    """
+    source = _source(request)
+    found = _hlwasm_components.get(source)
+    if found is None:
+        found = _hlwasm_components[source] = _load(source)
+    if isinstance(found, str):
+        _fail(found)
+    return found
+
+
+@pytest.fixture
+def imports(request: pytest.FixtureRequest) -> Any:
+    """What implements the component's imports; override it with a fixture of your own.
+
+    By default the mark's ``imports``, and where it has none the ``fakes``.
+    """
+    options = _options(request.node)
+    if "imports" in options:
+        return _made(options["imports"])
+    return request.getfixturevalue("fakes")
+
+
+@pytest.fixture
+def wasi(request: pytest.FixtureRequest) -> Wasi | None:
+    """What the component's WASI imports may reach: the mark's ``wasi``. May be overridden."""
+    made: Wasi | None = _made(_options(request.node).get("wasi"))
+    return made
+
+
+@pytest.fixture
+def fakes(request: pytest.FixtureRequest, component: Component) -> Fakes:
+    """Fakes of the component's imports; what was expected of them is verified after the test."""
+    from hlwasm.testing.fakes import Fakes
+
+    options = _options(request.node)
+    try:
+        made = Fakes(
+            component, strict=options.get("strict", False), wasi=options.get("fake_wasi", ())
+        )
+    except ValueError as error:
+        _fail(str(error))
+    request.node.stash[_FAKES] = made
+    return made
+
+
+@pytest.fixture
+def sandbox(
+    request: pytest.FixtureRequest,
+    component: Component,
+    imports: Any,
+    wasi: Wasi | None,
+    _hlwasm_sandboxes: KeptSandboxes,
+) -> Iterator[Sandbox]:
+    """The component in a micro-VM, in the state right after its instantiation.
+
+    Tests with the same component, limits and WASI share one: it is restored after each.
+    """
+    from hlwasm.errors import HlwasmError, NoHypervisorFound
+
+    limits = _options(request.node).get("limits")
+    try:
+        taken = _hlwasm_sandboxes.take(component, imports, wasi, limits)
+    except NoHypervisorFound as error:
+        _without_hypervisor(request.config, error)
+    except HlwasmError as error:
+        _fail(f"{component.name} cannot be instantiated: {error}")
+    yield taken
+    _hlwasm_sandboxes.give_back(taken)
+
+
+@pytest.fixture
+def exports(sandbox: Sandbox) -> Exports:
+    """The exports of the test's ``sandbox``."""
+    return sandbox.exports
+
+
+# The end of a test
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """What fakes expected counts as part of the test: it fails, and not its teardown."""
+    try:
+        result = yield
+    except AssertionError as error:
+        _hide_internals(error)
+        raise
+    fakes = item.stash.get(_FAKES, None)
+    if fakes is not None:
+        try:
+            fakes.verify()
+        except Exception as error:
+            raise pytest.fail.Exception(str(error), pytrace=False) from None
+    return result
+
+
+def _hide_internals(error: AssertionError) -> None:
+    """Ends the traceback of a failed check where hlwasm begins: the rest is not about the test."""
+    from hlwasm.errors import CheckFailed
+
+    if not isinstance(error, CheckFailed):
+        return
+    users: TracebackType | None = None
+    entry = error.__traceback__
+    while entry is not None:
+        file = entry.tb_frame.f_code.co_filename
+        ours = file.startswith((_PACKAGE, "<hlwasm ")) and file != __file__
+        if ours and users is not None:
+            users.tb_next = None
+            return
+        users = None if ours else entry
+        entry = entry.tb_next
+
+
+# The mark
+
+
+def _options(node: pytest.Item) -> dict[str, Any]:
+    """The options of all marks of a test; a nearer one goes before one of its class or module."""
+    options: dict[str, Any] = {}
+    for mark in node.iter_markers("component"):
+        unknown = [name for name in mark.kwargs if name not in _OPTIONS]
+        if unknown or len(mark.args) > 1:
+            known = ", ".join(sorted(_OPTIONS))
+            wrong = f"unknown option {unknown[0]}" if unknown else "more than one path"
+            _fail(f"@pytest.mark.component: {wrong}; it takes a path and {known}")
+        options = {**mark.kwargs, **options}
+    return options
+
+
+def _source(request: pytest.FixtureRequest) -> Path | bytes:
+    """Where the test's component is, or what it is."""
+    node = request.node
+    _options(node)
+    paths = [mark.args[0] for mark in node.iter_markers("component") if mark.args]
+    given = getattr(request, "param", None) or (paths[0] if paths else None)
+    places = [node.path.parent, request.config.rootpath]
+    if given is None:
+        given = request.config.getini("hlwasm_component") or None
+        places = [request.config.rootpath]
+    if given is None:
+        _fail(
+            'no component: mark the test with @pytest.mark.component("path.wasm"), '
+            "or set hlwasm_component in pytest's configuration"
+        )
+    if isinstance(given, bytes):
+        return given
+    if not isinstance(given, (str, os.PathLike)):
+        _fail(f"@pytest.mark.component: a path or bytes, not {type(given).__name__}")
+    candidates: list[Path] = [place / Path(given) for place in dict.fromkeys(places)]
+    found = next((each for each in candidates if each.is_file()), None)
+    if found is None:
+        _fail(f"there is no component {' or '.join(map(str, candidates))}")
+    return found
+
+
+def _load(source: Path | bytes) -> Component | str:
+    from hlwasm.component import load
+    from hlwasm.errors import LoadError
+
+    try:
+        return load(source)
+    except (LoadError, OSError) as error:
+        return f"the component cannot be loaded: {error}"
+
+
+def _made(given: Any) -> Any:
+    """An option's value, or what makes one for each test: a function or class."""
+    return given() if isinstance(given, (FunctionType, type)) else given
+
+
+# Ends
+
+
+def _fail(message: str) -> NoReturn:
+    """Fails without a traceback, which would show this module and nothing of the user's."""
+    raise pytest.fail.Exception(message, pytrace=False) from None
+
+
+def _without_hypervisor(config: pytest.Config, error: Exception) -> NoReturn:
+    reason = str(error).partition("\n")[0]
+    if config.getini(_REQUIRE):
+        _fail(f"{reason} ({_REQUIRE} is set)")
+    if os.environ.get(_REQUIRE_VARIABLE) == "1":
+        _fail(f"{reason} ({_REQUIRE_VARIABLE}=1)")
+    raise pytest.skip.Exception(reason) from None

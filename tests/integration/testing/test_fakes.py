@@ -1,0 +1,375 @@
+"""Fakes of imports, used by real components and by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import struct
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import hlwasm
+from hlwasm.testing import (
+    ANY,
+    Fakes,
+    MissingCall,
+    UnexpectedCall,
+)
+from tests.integration.conftest import Load, Start
+
+needs_hypervisor = pytest.mark.hypervisor
+
+
+@pytest.fixture
+def calculator(load: Load) -> hlwasm.Component:
+    return load("calculator")
+
+
+@pytest.fixture
+def inventory(load: Load) -> hlwasm.Component:
+    return load("inventory_py")
+
+
+@pytest.fixture
+def kitchen_sink(load: Load) -> hlwasm.Component:
+    return load("kitchen_sink")
+
+
+@needs_hypervisor
+def test_calls_are_kept_as_wave(calculator: hlwasm.Component, start: Start) -> None:
+    fakes = Fakes(calculator)
+    assert start("calculator", fakes).exports.ops.total([5, 7]) == 12
+    assert [str(call) for call in fakes.calls] == ['log("0 + 5 = 5")', 'log("5 + 7 = 12")']
+    assert fakes.log.calls == fakes.calls
+    assert fakes.calls[0].name == "log"
+    assert fakes.calls[0].arguments == ("0 + 5 = 5",)
+    fakes.verify()
+
+
+@needs_hypervisor
+def test_answers_of_a_componentize_py_component(inventory: hlwasm.Component, start: Start) -> None:
+    fakes = Fakes(inventory)
+    types = fakes.types
+    sandbox = start("inventory_py", fakes)
+    stock = sandbox.exports.stock
+    stock.add(
+        {
+            "id": 1, "name": "hammer", "category": "tool", "handling": ["heavy"],
+            "place": types.Place.Pallet("x"), "count": 3, "size": (1, 2, 3), "note": None,
+            "tags": [],
+        }
+    )  # fmt: skip
+    # By default: no error, and nothing.
+    assert stock.worth() == (0, [])
+    fakes.supplier.price.returns(250)
+    assert stock.worth() == (750, [])
+    fakes.supplier.price.fails("sold out")
+    assert stock.worth() == (0, ["hammer: sold out"])
+    fakes.supplier.price.returns_each([1, hlwasm.Ok(2), hlwasm.Err("no")])
+    assert [stock.worth()[0] for _ in range(3)] == [3, 6, 0]
+    with pytest.raises(AssertionError, match=r"price: called more often than .* \(3\)"):
+        stock.worth()
+    wanted = fakes.supplier.price.call("hammer", category=types.Category.TOOL)
+    assert fakes.supplier.price.calls == [wanted] * 7
+    fakes.supplier.price.assert_called_with("hammer", ANY)
+
+
+@needs_hypervisor
+def test_resources(inventory: hlwasm.Component, start: Start) -> None:
+    fakes = Fakes(inventory)
+    page = fakes.journal.Page
+    page.constructor.expect("stock").once()
+    page.write.expect(ANY, "info", ANY).at_least(1).returns(1)
+    with start("inventory_py", fakes) as sandbox:
+        sandbox.exports.stock.add(
+            {
+                "id": 1, "name": "saw", "category": "tool", "handling": [],
+                "place": fakes.types.Place.InTransit(), "count": 1, "size": (1, 1, 1),
+                "note": None, "tags": [],
+            }
+        )  # fmt: skip
+        assert len(page.live()) == 1
+        assert page.write.calls[0].arguments[0] is page.live()[0]
+        assert str(page.write.calls[0]).startswith("journal.Page.write(page-1, info, ")
+    assert page.live() == []
+    fakes.verify()
+
+
+@needs_hypervisor
+def test_objects_of_ones_own_stand_for_resources(
+    kitchen_sink: hlwasm.Component, start: Start
+) -> None:
+    class Thing:
+        def label(self) -> str:
+            return "mine"
+
+    fakes = Fakes(kitchen_sink)
+    fakes.things.Thing.constructor.does(lambda label: Thing())
+    thing = start("kitchen_sink", fakes).exports.things.Thing("x")
+    assert thing.label() == "mine"
+    # Only what the fakes were asked.
+    assert [str(call) for call in fakes.calls] == ['things.Thing("x")']
+
+
+@needs_hypervisor
+def test_a_snapshot_while_the_guest_holds_a_fake_object(
+    kitchen_sink: hlwasm.Component, start: Start
+) -> None:
+    fakes = Fakes(kitchen_sink)
+    sandbox = start("kitchen_sink", fakes)
+    thing = sandbox.exports.things.Thing("x")
+    snapshot = sandbox.snapshot()
+    thing.drop()
+    assert fakes.things.Thing.live() == []
+    sandbox.restore(snapshot)
+    with sandbox.exports.things.Thing("y") as other:
+        other.label()
+    assert str(fakes.calls[-1]) == "things.Thing.label(thing-2)"
+
+
+@needs_hypervisor
+def test_every_import_of_the_kitchen_sink_answers_its_zero_value(
+    kitchen_sink: hlwasm.Component, start: Start
+) -> None:
+    fakes = Fakes(kitchen_sink)
+    exports = start("kitchen_sink", fakes).exports
+    echo = exports["demo:kitchen-sink/values"]
+    color = fakes["demo:kitchen-sink/values"].Color
+    expected: dict[str, Any] = {
+        "echo_u8": 0, "echo_f64": 0.0, "echo_char": "\0", "echo_string": "",
+        "echo_list_u8": b"", "echo_list_string": [], "echo_option_u8": None,
+        "echo_bool": False,
+    }  # fmt: skip
+    given: dict[str, Any] = {
+        "echo_u8": 7, "echo_f64": 1.5, "echo_char": "x", "echo_string": "text",
+        "echo_list_u8": b"ab", "echo_list_string": ["a"], "echo_option_u8": 3,
+        "echo_bool": True,
+    }  # fmt: skip
+    for name, zero in expected.items():
+        assert getattr(echo, name)(given[name]) == zero, name
+    assert echo.echo_color(list(color)[-1]) is next(iter(color))
+    tuple17 = echo.echo_tuple2((3, "x"))
+    assert tuple17 == (0, "")
+    assert len(fakes.calls) == len(expected) + 2
+
+
+@needs_hypervisor
+def test_a_wrong_answer_of_a_function_is_an_error_with_its_path(
+    kitchen_sink: hlwasm.Component, start: Start
+) -> None:
+    fakes = Fakes(kitchen_sink)
+    fakes["demo:kitchen-sink/values"].echo_list_point.does(
+        lambda value: [{"x": 1, "y": "wrong"} for _ in value]
+    )
+    echo = start("kitchen_sink", fakes).exports["demo:kitchen-sink/values"]
+    point = {"x": 1, "y": 2}
+    with pytest.raises(hlwasm.WitTypeError, match=r"values\.echo_list_point: result\[0\]\.y: "):
+        echo.echo_list_point([point])
+    with pytest.raises(hlwasm.WitTypeError):
+        fakes.verify()
+
+
+def test_wrong_values_are_refused_when_they_are_given(inventory: hlwasm.Component) -> None:
+    price = Fakes(inventory).supplier.price
+    now = Fakes(inventory).now
+
+    def check(wrong: Callable[[], object], message: str) -> None:
+        with pytest.raises(hlwasm.ConversionError) as raised:
+            wrong()
+        assert str(raised.value).startswith(message)
+
+    check(lambda: price.returns("x"), "supplier.price: result.ok: expected u32, got str 'x'")
+    check(lambda: price.returns(-1), "supplier.price: result.ok: -1 does not fit u32")
+    check(lambda: price.fails(1), "supplier.price: result.err: expected string, got int 1")
+    check(lambda: price.returns_each([1, None]), "supplier.price: result.ok: expected u32")
+    check(lambda: now.fails("x"), "now: result: now returns no result<…>, so it has no error arm")
+    check(lambda: now.returns(None), "now: result: expected u64, got None")
+    check(lambda: price.expect(1, "tool"), "supplier.price: parameter name: expected string")
+    check(lambda: price.expect("x", "toool"), "supplier.price: parameter category: ")
+    check(lambda: price.expect("x"), "supplier.price: takes (name, category), but got 1 by")
+    check(lambda: price.expect("x", ANY, 3), "supplier.price: takes (name, category), but got 3")
+    check(
+        lambda: price.call("x", kategory="tool"),
+        "supplier.price: takes (name, category), but got 1 by position, kategory=…",
+    )
+
+
+def test_misspelt_names_are_attribute_errors_with_the_known_ones(
+    inventory: hlwasm.Component,
+) -> None:
+    fakes = Fakes(inventory)
+    for wrong, message in {
+        "suplier": "imports no 'suplier': did you mean 'supplier'?; it has journal, now, ",
+        "x": "imports no 'x'; it has journal, now, supplier, types",
+    }.items():
+        with pytest.raises(AttributeError) as raised:
+            getattr(fakes, wrong)
+        assert message in str(raised.value)
+    with pytest.raises(
+        AttributeError, match=r"supplier@1.0.0 has no 'prise': did you mean 'price'"
+    ):
+        fakes.supplier.prise.returns(1)
+    with pytest.raises(AttributeError, match="resource page has no 'wright'; it has constructor"):
+        fakes.journal.Page.wright.returns(1)
+    assert not hasattr(fakes, "__deepcopy__")
+    with pytest.raises(KeyError, match="there is no fake of 'demo:x/y'"):
+        fakes["demo:x/y"]
+
+
+def test_names_of_the_fakes_by_item(kitchen_sink: hlwasm.Component) -> None:
+    fakes = Fakes(kitchen_sink)
+    assert fakes["twice"] is fakes.twice
+    assert fakes["demo:kitchen-sink/things@1.0.0"] is fakes.things
+    assert fakes["demo:kitchen-sink/things"] is fakes["things"] is fakes.things
+    assert "twice" in dir(fakes) and "things" in dir(fakes)
+    assert "demo:units/convert@1.2.3" in repr(fakes)
+
+
+@needs_hypervisor
+def test_order(calculator: hlwasm.Component, start: Start) -> None:
+    def total(state: Callable[[Any], None], numbers: list[int]) -> Fakes:
+        fakes = Fakes(calculator)
+        with fakes.in_order():
+            state(fakes.log)
+        start("calculator", fakes).exports.ops.total(numbers)
+        return fakes
+
+    def ascending(log: Any) -> None:
+        log.expect("0 + 1 = 1")
+        log.expect("1 + 1 = 2").times(1)
+        log.expect().at_least(1)
+
+    total(ascending, [1, 1, 1, 1]).verify()
+    with pytest.raises(MissingCall, match=r"log\(…\): expected at least once, never called"):
+        total(ascending, [1, 1]).verify()
+
+    def descending(log: Any) -> None:
+        log.expect("1 + 1 = 2")
+        log.expect("0 + 1 = 1")
+
+    with pytest.raises(UnexpectedCall) as raised:
+        total(descending, [1, 1])
+    assert str(raised.value) == (
+        'unexpected call: log("0 + 1 = 1")\n'
+        'before it there must be log("1 + 1 = 2"): expected once, never called'
+    )
+
+    def optional(log: Any) -> None:
+        log.expect("never").at_most(2)
+        log.expect("0 + 1 = 1")
+
+    total(optional, [1]).verify()
+
+
+@needs_hypervisor
+def test_counts(calculator: hlwasm.Component, start: Start) -> None:
+    fakes = Fakes(calculator)
+    fakes.log.expect("0 + 0 = 0").times(2)
+    fakes.log.expect("0 + 1 = 1").at_most(1)
+    sandbox = start("calculator", fakes)
+    sandbox.exports.ops.total([0, 0, 1])
+    fakes.verify()
+    with pytest.raises(UnexpectedCall) as raised:
+        sandbox.exports.ops.total([0])
+    assert str(raised.value) == (
+        'unexpected call: log("0 + 0 = 0")\nexpected of this function:\n'
+        '  log("0 + 0 = 0"): expected twice, called twice\n'
+        '  log("0 + 1 = 1"): expected at most once, called once'
+    )
+    for wrong in (-1, 1.5, True):
+        with pytest.raises(ValueError, match="is not a number of calls"):
+            fakes.log.expect("x").times(wrong)
+
+
+@needs_hypervisor
+def test_assert_calls_shows_the_difference(calculator: hlwasm.Component, start: Start) -> None:
+    fakes = Fakes(calculator)
+    start("calculator", fakes).exports.ops.total([5, 7])
+    log = fakes.log
+    fakes.assert_calls(log.call("0 + 5 = 5"), log.call(ANY))
+    with pytest.raises(UnexpectedCall) as raised:
+        fakes.assert_calls(log.call("0 + 5 = 5"), log.call(message="5 + 7 = 13"))
+    assert str(raised.value) == (
+        "the calls are not those expected (- expected, + made):\n"
+        '    log("0 + 5 = 5")\n  - log("5 + 7 = 13")\n  + log("5 + 7 = 12")'
+    )
+    with pytest.raises(MissingCall):
+        fakes.assert_calls(log.call(ANY), log.call(ANY), log.call(ANY))
+    with pytest.raises(UnexpectedCall, match="unexpected call: log"):
+        log.assert_not_called()
+    with pytest.raises(MissingCall, match=r'no call log\("x"\); calls that were made:\n  log\('):
+        log.assert_called_with("x")
+
+
+@needs_hypervisor
+def test_strict(calculator: hlwasm.Component, start: Start) -> None:
+    fakes = Fakes(calculator, strict=True)
+    with pytest.raises(UnexpectedCall, match="nothing is expected of this function"):
+        start("calculator", fakes).exports.ops.total([1])
+    prepared = Fakes(calculator, strict=True)
+    prepared.log.returns(None)
+    start("calculator", prepared).exports.ops.total([1])
+    prepared.verify()
+
+
+@needs_hypervisor
+def test_an_exception_of_a_fake_ends_the_call(calculator: hlwasm.Component, start: Start) -> None:
+    fakes = Fakes(calculator)
+    fakes.log.raises(KeyError("disk"))
+    with pytest.raises(KeyError, match="disk"):
+        start("calculator", fakes).exports.ops.total([1])
+    # What a test asked for is no failure.
+    fakes.verify()
+
+
+def test_nan_equals_itself_by_its_bits(kitchen_sink: hlwasm.Component) -> None:
+    echo = Fakes(kitchen_sink)["demo:kitchen-sink/values"].echo_f64
+    payload = struct.unpack("<d", bytes.fromhex("010000000000f87f"))[0]
+    assert echo.call(math.nan) == echo.call(float("nan"))
+    assert echo.call(payload) != echo.call(math.nan)
+    assert echo.call(-0.0) != echo.call(0.0)
+    assert echo.call(ANY) == echo.call(payload)
+    assert echo.call(1) == echo.call(1.0)
+
+
+@needs_hypervisor
+def test_async_answers(load: Load) -> None:
+    component = load("calculator")
+    fakes = Fakes(component)
+    said: list[str] = []
+
+    async def log(message: str) -> None:
+        await asyncio.sleep(0)
+        said.append(message)
+
+    fakes.log.does(log)
+
+    async def main() -> int:
+        async with component.instantiate_async(fakes) as sandbox:
+            total: int = await sandbox.exports.ops.total([5])
+            return total
+
+    assert asyncio.run(main()) == 5
+    assert said == ["0 + 5 = 5"]
+    fakes.verify()
+
+
+@needs_hypervisor
+def test_wasi_is_real_unless_it_is_faked(load: Load) -> None:
+    program = load("wasi_program_py")
+    imported = [i.name for i in program.description.interfaces if i.direction == "import"]
+    clock = next(name for name in imported if name.startswith("wasi:clocks/wall-clock"))
+    assert "wall_clock" not in dir(Fakes(program))
+    fakes = Fakes(program, wasi=["wasi:clocks/wall-clock"])
+    assert dir(fakes[clock]) == dir(fakes.wall_clock)
+    written: list[bytes] = []
+    fakes.wall_clock.now.expect().at_least(1).returns({"seconds": 1234, "nanoseconds": 0})
+    grants = hlwasm.Wasi(args=["program", "sleep", "0"], stdout=written.append)
+    with program.instantiate(fakes, wasi=grants) as sandbox:
+        assert sandbox.run() == 0
+    assert b"".join(written).endswith(b" 1234\n")
+    fakes.verify()
+    with pytest.raises(ValueError, match="does not import wasi:clocks/sundial; it imports wasi:"):
+        Fakes(program, wasi=["wasi:clocks/sundial"])
