@@ -252,11 +252,13 @@ class Trap(GuestError):
     def __init__(
         self, message: str, code: TrapCode = TrapCode.OTHER, backtrace: tuple[Frame, ...] = ()
     ) -> None:
-        lines = [message, *(f"  at {frame}" for frame in backtrace)]
-        super().__init__("\n".join(lines))
+        super().__init__(message)
         self.message = message
         self.code = code
         self.backtrace = backtrace
+
+    def __str__(self) -> str:
+        return "\n".join([self.message, *(f"  at {frame}" for frame in self.backtrace)])
 
 
 class GuestFault(GuestError):

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from hlwasm.errors import SandboxStateError
+from hlwasm.errors import SandboxStateError, Trap
 from hlwasm.native.handles import NativeSandbox
 from hlwasm.sandbox.async_deadline import Deadline
 from hlwasm.sandbox.calls import CallLoop, deadline_exceeded
@@ -105,7 +105,11 @@ class AsyncCalls:
                 had not been entered yet.
             Exception: as :meth:`hlwasm.sandbox.calls.CallLoop.invoke`.
         """
-        await self._to_the_end(partial(self._core.call, index))
+        try:
+            await self._to_the_end(partial(self._core.call, index))
+        except Trap as error:
+            self._core.name_call(error, index)
+            raise
         self.resources.end_call()
 
     # Commands ---------------------------------------------------------------------

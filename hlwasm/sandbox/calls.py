@@ -55,6 +55,9 @@ class Binders(Protocol):
 # Codes of an interrupted run; see hlwasm.h.
 _DEADLINE, _CPU_TIME = 2, 3
 
+# Traps of the adapters around the component: what it passed is no value of its type.
+_BAD_VALUE = frozenset({TrapCode.CANONICAL_ABI, TrapCode.INVALID_STRING, TrapCode.BAD_HANDLE})
+
 _HEADER = Struct("<II")  # overflow, cursor
 _DROP_PARAMETERS = Struct("<II")  # cursor, handle
 _WORD = Struct("<I")
@@ -150,6 +153,7 @@ class CallLoop:
             if kind:
                 self._serve_kind(kind)
         except BaseException as error:
+            self.name_call(error, index)
             self.poison_unless_ready(error)
             raise
         if self._lent:
@@ -186,6 +190,17 @@ class CallLoop:
         at_ready = self._native.exit.kind == self._native.lib.HLW_EXIT_DONE
         if not at_ready or isinstance(error, HlwasmError):
             self.guard.poison(_summary(error))
+
+    def name_call(self, error: BaseException, index: int) -> None:
+        """Puts the function of ``call-index`` into the message of a trap of the adapters,
+        whose frames tell nothing.
+        """
+        if isinstance(error, Trap) and error.code in _BAD_VALUE:
+            from hlwasm.codec.plain import label_of
+
+            exports = self.description.exports
+            label = label_of(exports[index]) if index < len(exports) else "drop"
+            error.message = f"{label}: the component returned or passed no value: {error.message}"
 
     def _drop_guest(self, number: int) -> None:
         try:
