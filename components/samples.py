@@ -127,4 +127,38 @@ SAMPLES = {
         sources=("kitchen_sink/wit", "kitchen_sink/js"),
         tools=("node",),
     ),
+    "resources": Sample(
+        line=(
+            "python toolchain/wat.py resources/wat/resources.wat build/resources.core.wasm"
+            f" && {EMBED_WIT} build/resources.core.wasm build/resources.wasm"
+            " resources/wit resources-with-misuse"
+        ),
+        sources=("resources/wat", "resources/wit", "toolchain/wat.py", "toolchain/embed_wit"),
+        tools=("wasmtime", "cargo"),
+    ),
+    "resources_c": Sample(
+        line=(
+            f"{C} -Wall -Werror resources/c/*.c text_stats_c/memory.c"
+            f" -o build/resources_c.core.wasm && {EMBED_WIT} build/resources_c.core.wasm"
+            " build/resources_c.wasm resources/wit resources-with-misuse"
+        ),
+        sources=("resources/c", "resources/wit", "text_stats_c/memory.c", "toolchain/embed_wit"),
+        tools=("ziglang", "cargo"),
+    ),
+    "resources_py": Sample(
+        line=(
+            "componentize-py -d resources/wit -w resources componentize -p resources/py app"
+            " -o build/resources_py.wasm"
+        ),
+        sources=("resources/py", "resources/wit"),
+        tools=("componentize-py",),
+    ),
+    "resources_js": Sample(
+        line=(
+            "componentize-qjs --sync --wit resources/wit --world resources"
+            " --js resources/js/resources.js -o build/resources_js.wasm"
+        ),
+        sources=("resources/js", "resources/wit"),
+        tools=("node",),
+    ),
 }

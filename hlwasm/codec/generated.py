@@ -248,7 +248,8 @@ class FunctionGenerator:
         if not plain.names:
             return
         names = self._arguments()
-        if not self._fast(plain.types):
+        # Of several owned resources the first are to be put back if a later one is not valid.
+        if not self._fast(plain.types) or sum(map(self._is_own, plain.types)) > 1:
             source.line(f"{names}, = _lift_params_plain(_context, _pointer)")
             return
         with source.block("try:"):

@@ -166,12 +166,13 @@ class PlainFunction:
         if result is None:
             return None
         memory, offset, path = context.export_memory, self.function.result_offset, self.result_path
+        state = Lifting(memory, len(memory), context.resources)
         try:
             if offset + self.reference.layout.shape(result).size > len(memory):
                 raise bad_guest_data(path, "it lies beyond the transfer memory")
-            state = Lifting(memory, len(memory), context.resources)
             value = self.reference.lift(state, result, offset, path)
         except GuestDataError as error:
+            state.put_back()
             context.poison(error)
             raise
         if self.fallible:
@@ -197,12 +198,16 @@ class PlainFunction:
         ):
             raise bad_guest_data(self.label, f"bad address of the parameters: {pointer}")
         state = Lifting(memory, len(memory), context.resources)
-        arguments = [
-            self.reference.lift(state, ref, pointer + offset, path)
-            for ref, offset, path in zip(self.types, self.offsets, self.paths, strict=True)
-        ]
-        if context.count_bytes is not None:
-            context.count_bytes(function.params_size + len(memory) - state.budget)
+        try:
+            arguments = [
+                self.reference.lift(state, ref, pointer + offset, path)
+                for ref, offset, path in zip(self.types, self.offsets, self.paths, strict=True)
+            ]
+            if context.count_bytes is not None:
+                context.count_bytes(function.params_size + len(memory) - state.budget)
+        except BaseException:
+            state.put_back()
+            raise
         return arguments
 
     def lower_result(self, context: Context, value: Any) -> int:

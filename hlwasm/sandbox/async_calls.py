@@ -26,8 +26,8 @@ from hlwasm.errors import SandboxStateError, Trap
 from hlwasm.native.handles import NativeSandbox
 from hlwasm.sandbox.async_deadline import Deadline
 from hlwasm.sandbox.calls import CallLoop, deadline_exceeded
-from hlwasm.sandbox.imports import Suspended
-from hlwasm.sandbox.resources import AsyncGuestResource
+from hlwasm.sandbox.guest_resources import AsyncGuestResource
+from hlwasm.sandbox.providers import Suspended
 from hlwasm.sandbox.state import Guard
 from hlwasm.sandbox.workers import Workers
 
@@ -88,6 +88,8 @@ class AsyncCalls:
         """Enters the sandbox; see :meth:`hlwasm.sandbox.state.Guard.begin`."""
         self._core.guard.begin()
         garbage = self.resources.garbage
+        # For a call that was not made: another value did not fit.
+        self.resources.end_call()
         try:
             while garbage:
                 index = self._core.prepare_drop(garbage.pop())

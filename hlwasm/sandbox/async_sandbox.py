@@ -14,15 +14,17 @@ from hlwasm.errors import Err, ProgramExit
 from hlwasm.native import _abi
 from hlwasm.sandbox import workers
 from hlwasm.sandbox.async_calls import AsyncCalls, task_guard
-from hlwasm.sandbox.resources import AsyncGuestResource, Closing, close_host
+from hlwasm.sandbox.guest_resources import AsyncGuestResource
+from hlwasm.sandbox.resources import Closing
 from hlwasm.sandbox.sandbox import SandboxBase, exit_code
 
 if TYPE_CHECKING:
     from hlwasm.component import Component
     from hlwasm.native.handles import NativeSandbox
     from hlwasm.sandbox.calls import Serve
-    from hlwasm.sandbox.imports import Provider, Resolver
+    from hlwasm.sandbox.imports import Resolver
     from hlwasm.sandbox.limits import Limits
+    from hlwasm.sandbox.providers import Provider
     from hlwasm.sandbox.snapshot import Snapshot
     from hlwasm.sandbox.starts import Starts
     from hlwasm.wasi import Wasi
@@ -271,18 +273,14 @@ class AsyncSandbox(SandboxBase):
             return
         closing = Closing()
         if self._native is not None:
-            for resource in self._loop.resources.take_all():
+            for close in self._loop.resources.take_all():
                 with closing:
-                    await self._close_host(resource)
+                    closed = close()
+                    if isawaitable(closed):
+                        await closed
         with closing:
             await self._workers.run(self._free, always=True)
         closing.reraise()
-
-    @staticmethod
-    async def _close_host(resource: Any) -> None:
-        closed = close_host(resource)
-        if isawaitable(closed):
-            await closed
 
     def _free(self) -> bool:
         try:

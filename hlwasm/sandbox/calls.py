@@ -32,12 +32,13 @@ from hlwasm.native.reports import LIMIT_NAMES, TRAP_CODES, parse_report
 from hlwasm.native.status import exception_of
 from hlwasm.sandbox.limits import Limits, guest_limit
 from hlwasm.sandbox.meter import CallMeter, FuelMeter, fuel_exhausted
-from hlwasm.sandbox.resources import HeldResource, ResourceTable
+from hlwasm.sandbox.resources import ResourceTable
 from hlwasm.sandbox.state import Guard
 from hlwasm.wit.model import Description
 
 if TYPE_CHECKING:
     from hlwasm.sandbox.expiry import Attendance
+    from hlwasm.sandbox.guest_resources import HeldResource
 
 LOGGER = "hlwasm.guest_runtime"
 
@@ -134,6 +135,9 @@ class CallLoop:
         self.guard.begin()
         if self._thread != get_ident():
             self._thread = None
+        if self._lent:
+            # For a call that was not made: another value did not fit.
+            self.resources.end_call()
         if self._garbage:
             try:
                 self._collect_garbage()

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from hlwasm.sandbox.guest_resources import HeldResource
 from hlwasm.sandbox.imports import interface_keys
-from hlwasm.sandbox.resources import HeldResource
 from hlwasm.wit.model import Description, Function, Resource
 from hlwasm.wit.names import identifier, python_function_name, upper_camel_case
 
@@ -30,9 +30,10 @@ class ResourceClasses:
         self.by_type: dict[int, type[HeldResource]] = {}
 
     def build(self, bind: Bind, base: type[HeldResource]) -> None:
-        """Makes the class of each resource that the component exports functions of."""
+        """Makes the class of each resource that the component exports."""
         functions = self._description.exports_by_resource
-        for type_index, members in functions.items():
+        for type_index in self._description.drops_by_resource:
+            members = functions.get(type_index, ())
             self.by_type[type_index] = self._build_class(type_index, members, bind, base)
 
     def _build_class(
@@ -101,7 +102,13 @@ class _InterfacePlan:
         self.functions = {function.name: function for function in functions}
         self.targets: dict[str, Function | int] = {}
         for type_name, index in description.types_of(name, "export").items():
-            if isinstance(description.types[index], Resource) or description.has_python_type(index):
+            type_ = description.types[index]
+            if isinstance(type_, Resource):
+                # One that is used from an imported interface is the user's own class.
+                known = type_.side == "guest"
+            else:
+                known = description.has_python_type(index)
+            if known:
                 self.targets[upper_camel_case(type_name)] = index
         for function in functions:
             if function.resource is None:
@@ -145,6 +152,19 @@ class _Plan:
         attribute = identifier(name.partition("@")[0].rpartition("/")[2])
         if attribute not in self.ambiguous and attribute not in self.targets:
             self.targets[attribute] = name
+
+    def find(self, name: str) -> Function | str | None:
+        """What a WIT name stands for, which may be a compatible version; None for nothing."""
+        target = self.items.get(name)
+        base, at, wanted = name.partition("@")
+        if target is not None or not at:
+            return target
+        # Only here: programs mostly ask for attributes, or for the version that there is.
+        from hlwasm.wit.semver import best
+
+        names = {each: each.partition("@") for each in self.items if "@" in each}
+        version = best(wanted, [parts[2] for parts in names.values() if parts[0] == base])
+        return None if version is None else self.items[f"{base}@{version}"]
 
     def interface(self, name: str) -> _InterfacePlan:
         """What the exported interface of this WIT name has."""
@@ -203,8 +223,8 @@ class Exports(_Namespace):
     """All exports of a component.
 
     Interfaces and world-level functions are attributes (``exports.ops.add``) and items by
-    WIT name (``exports["demo:calc/ops@1.0.0"]``, the version and the package may be left
-    out where that is unambiguous).
+    WIT name (``exports["demo:calc/ops@1.0.0"]``; another version on the same track does, and
+    the version and the package may be left out where that is unambiguous).
     """
 
     def __init__(self, description: Description, classes: ResourceClasses, bind: Bind) -> None:
@@ -236,17 +256,18 @@ class Exports(_Namespace):
 
     def __getitem__(self, name: str) -> Any:
         plan = self._plan
-        target = plan.items.get(name)
+        target = plan.find(name)
         if target is None:
             candidates = plan.ambiguous.get(name)
             if candidates:
                 raise KeyError(f"{name!r} is ambiguous: {', '.join(candidates)}")
             known = ", ".join(plan.items) or "nothing"
-            raise KeyError(f"the component exports no {name!r}; it exports {known}")
+            version = " and no version compatible with it" if "@" in name else ""
+            raise KeyError(f"the component exports no {name!r}{version}; it exports {known}")
         return self._resolve(target)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._plan.items
+        return isinstance(name, str) and self._plan.find(name) is not None
 
     def __repr__(self) -> str:
         return f"<exports: {', '.join(self)}>"

@@ -23,7 +23,7 @@ from hlwasm.frozen import Frozen
 from hlwasm.sandbox.captured import Captured, HostResources
 
 if TYPE_CHECKING:
-    from hlwasm.sandbox.imports import Provider
+    from hlwasm.sandbox.providers import Provider
     from hlwasm.sandbox.resources import ResourceTable
 
 

@@ -1,18 +1,23 @@
 """Linking: which Python callable serves which import.
 
-Imports may be given as a mapping, a module or any object. Names are looked up from the
-most to the least exact: for the interface ``demo:calc/host@1.0.0`` the keys
-``demo:calc/host@1.0.0``, ``demo:calc/host``, ``host``, and for attributes ``host``.
-An interface is again a mapping, a module or an object; its functions are found under
-their WIT name or their Python name.
+Imports may be given as a mapping, a module or any object. Names are looked up from the most
+to the least exact; for the interface ``demo:calc/host@1.2.0``:
+
+1. ``demo:calc/host@1.2.0`` itself,
+2. the highest version on its track (``hlwasm.wit.semver``): ``demo:calc/host@1.4.1``, ``@1.0.0``,
+3. ``demo:calc/host``, which stands for all versions,
+4. ``host``, also as an attribute.
+
+An interface is again a mapping, a module or an object; its functions are found under their
+WIT name or their Python name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from types import FunctionType, MethodType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from hlwasm.errors import LinkError
 from hlwasm.wit.model import Description, Function
@@ -24,94 +29,20 @@ from hlwasm.wit.names import (
 )
 
 if TYPE_CHECKING:
-    from hlwasm.sandbox.captured import Captured
-    from hlwasm.sandbox.meter import CallMeter
+    from hlwasm.sandbox.providers import Provider
 
 Implementation = Callable[..., Any]
 # Gives the implementation of an import when it is first called.
 Resolver = Callable[[], Implementation]
 
-_MISSING = object()
+MISSING = object()
 # Of a code object that takes any number of positional arguments; see `inspect`.
 _VARARGS = 4
 
 
-class Suspended(BaseException):
-    """Raised by a provider's host function instead of waiting: it did nothing yet, and is to
-    be called again, with the same arguments, when ``until()`` has been awaited.
-
-    No Exception: it is for the call loop alone.
-    """
-
-    def __init__(self, until: Callable[[], Awaitable[None]]) -> None:
-        super().__init__()
-        self.until = until
-
-
-class Provider(Protocol):
-    """A source of interfaces, such as WASI.
-
-    Attributes:
-        suspends: set while a host function runs that may raise :class:`Suspended`.
-    """
-
-    suspends: bool
-
-    def restartable(self, interface: str, function: str) -> bool:
-        """Whether the host function of these WIT names does nothing before it waits."""
-
-    def provides(self, name: str) -> bool:
-        """Whether it has the interface of this WIT name, with all functions."""
-
-    def interface(self, name: str) -> Any:
-        """The implementation of an interface that it provides."""
-
-    def count_output(self, meter: CallMeter) -> None:
-        """Has the meter allow each byte that the guest writes; called once, before it runs."""
-
-    def interrupt(self, error: BaseException) -> None:
-        """Raises ``error`` in a host function that waits; called from any thread."""
-
-    def clear_interrupt(self) -> None:
-        """Forgets an interrupt that found no host function waiting."""
-
-    def repeatable(self, interface: str, function: str) -> bool:
-        """Whether a call is the same in any process in which :meth:`repeatable_answers` are."""
-
-    def repeatable_answers(self) -> object:
-        """All that repeatable functions can answer, as plain data to compare or hash."""
-
-    def capture(self) -> Any:
-        """Its state for a snapshot, immutable and picklable. Nothing runs meanwhile.
-
-        Raises:
-            SnapshotError: it cannot be captured now.
-        """
-
-    def restore(self, state: Any) -> None:
-        """Goes back to a state that this provider, or one of the same kind, captured.
-
-        Raises:
-            SnapshotError: the state does not fit this provider.
-        """
-
-    def capture_resource(self, value: object) -> Captured | None:
-        """How to make a host resource again; None where it is none of this provider's.
-
-        Raises:
-            SnapshotError: it is, and cannot be captured.
-        """
-
-    def restore_resource(self, token: Any) -> object:
-        """Makes what :meth:`capture_resource` captured, here or in a provider of the same kind."""
-
-    def close(self) -> None:
-        """The sandbox is closed."""
-
-
 @lru_cache(maxsize=1024)
 def interface_keys(name: str) -> tuple[str, ...]:
-    """The names under which an interface may be given, most exact first."""
+    """The names under which an interface may be given, most exact first; other versions apart."""
     base = name.partition("@")[0]
     short = base.rpartition("/")[2]
     return tuple(dict.fromkeys((name, base, short, identifier(short))))
@@ -120,35 +51,104 @@ def interface_keys(name: str) -> tuple[str, ...]:
 def lookup(container: Any, keys: Iterable[str]) -> Any:
     """Finds the first of ``keys`` in a mapping or among an object's attributes."""
     if container is None:
-        return _MISSING
+        return MISSING
     if isinstance(container, Mapping):
         for key in keys:
             if key in container:
                 return container[key]
-        return _MISSING
+        return MISSING
     for key in keys:
         # Dunder and private names are never imports.
         if key.isidentifier() and not key.startswith("_"):
-            found = getattr(container, key, _MISSING)
-            if found is not _MISSING:
+            found = getattr(container, key, MISSING)
+            if found is not MISSING:
                 return found
-    return _MISSING
+    return MISSING
 
 
-def _resource_member(interface: Any, function: Function, resource: str) -> Any:
+class Given:
+    """Finds interfaces in what the user gave.
+
+    Attributes:
+        imports: what the user gave.
+    """
+
+    def __init__(self, imports: Any) -> None:
+        self.imports = imports
+        # Interface without version → versions under which it was given.
+        self._versions: dict[str, list[str]] = {}
+        if isinstance(imports, Mapping):
+            for key in imports:
+                base, at, version = str(key).partition("@")
+                if at:
+                    self._versions.setdefault(base, []).append(version)
+
+    def interface(self, name: str) -> Any:
+        """What serves an interface, MISSING where nothing was given for it."""
+        key = self.stand_in(name)
+        if key is not None:
+            return self.imports[key]
+        return lookup(self.imports, interface_keys(name))
+
+    def stand_in(self, name: str) -> str | None:
+        """The key of the version that serves an interface, None where no version does."""
+        base, _, wanted = name.partition("@")
+        versions = self._versions.get(base)
+        if not versions or not wanted:
+            return None
+        # Only here: most imports are given without versions.
+        from hlwasm.wit.semver import best
+
+        version = best(wanted, versions)
+        return None if version is None else f"{base}@{version}"
+
+    def why_missing(self, name: str) -> str:
+        """Says of an interface that nothing serves why what was given does not; or ``""``."""
+        base, _, wanted = name.partition("@")
+        versions = self._versions.get(base)
+        if not versions:
+            return ""
+        given = " and ".join(f"@{version}" for version in versions)
+        if not wanted:
+            return f'{given} is given, and it is imported without version: write "{base}"'
+        return (
+            f"given: {given}; compatible: {_compatible(wanted)}; "
+            f'write "{name}", or "{base}" for all versions'
+        )
+
+
+def _compatible(version: str) -> str:
+    from hlwasm.wit.semver import NotAVersion, parse_version
+
+    try:
+        parsed = parse_version(version)
+    except NotAVersion:
+        return f"@{version} alone"
+    if parsed.prerelease or not (parsed.major or parsed.minor):
+        return f"@{parsed.track} alone"
+    return f"any @{parsed.track}.x"
+
+
+def _resource_member(interface: Any, function: Function, keys: tuple[str, str]) -> Any:
     """The implementation of a constructor, static function or method of a resource."""
-    owner = lookup(interface, (resource, upper_camel_case(resource)))
+    owner = lookup(interface, keys)
     attribute = python_function_name(function.name)
     if function.kind == "method":
         if isinstance(owner, type) and not hasattr(owner, attribute):
-            return _MISSING
+            return MISSING
 
         # The object decides at the call, so any object can stand for the resource.
         def method(this: Any, *arguments: Any) -> Any:
             return getattr(this, attribute)(*arguments)
 
+        # The signature that is checked is that of the class.
+        for each in owner.__mro__ if isinstance(owner, type) else ():
+            if attribute in vars(each):
+                if isinstance(vars(each)[attribute], FunctionType):
+                    vars(method)["__wrapped__"] = vars(each)[attribute]
+                break
         return method
-    if owner is _MISSING or function.kind == "constructor":
+    if owner is MISSING or function.kind == "constructor":
         return owner
     return lookup(owner, (parse_function_name(function.name).name, attribute))
 
@@ -156,7 +156,7 @@ def _resource_member(interface: Any, function: Function, resource: str) -> Any:
 def _arity_problem(function: Function, implementation: Implementation) -> str | None:
     """Whether the callable cannot take the function's arguments, said in words."""
     count = len(function.params)
-    plain: Any = implementation
+    plain: Any = getattr(implementation, "__wrapped__", implementation)
     given = count
     if _is_plain_class(plain):
         plain, given = plain.__init__, count + 1
@@ -241,11 +241,10 @@ class Linker:
         self, description: Description, given: Any, providers: Iterable[Provider] = ()
     ) -> None:
         self._description = description
-        self._given = given
+        self._given = Given(given)
         self._providers = tuple(providers)
         self.provided: dict[str | None, Provider] = {}
         self._problems: list[str] = []
-        self._used: set[str] = set()
 
     def link(self) -> Links:
         """Returns what gives the implementation of each import.
@@ -266,22 +265,25 @@ class Linker:
             raise LinkError(f"the imports do not fit the component:\n{lines}", (*self._problems,))
         return linked
 
+    def is_provided(self, type_index: int) -> bool:
+        """Whether a resource type is a provider's."""
+        return self._description.types[type_index].interface in self.provided
+
+    def resource_class(self, type_index: int) -> Any:
+        """What the user gave as the class of a resource type; MISSING for nothing."""
+        interface = self._description.types[type_index].interface
+        owner = self._given.interface(interface) if interface else self._given.imports
+        if owner is MISSING:
+            return MISSING
+        return lookup(owner, _resource_keys(self._description, type_index))
+
     def _link_world(self, functions: Sequence[Function], linked: Links) -> None:
         for function in functions:
-            keys = (function.name, python_function_name(function.name))
-            self._used.update(keys)
-            found = (
-                _resource_member(self._given, function, self._resource(function))
-                if function.resource is not None
-                else lookup(self._given, keys)
-            )
-            self._add(function, found, linked)
+            self._add(function, self._member(self._given.imports, function), linked)
 
     def _link_interface(self, name: str, functions: Sequence[Function], linked: Links) -> None:
-        keys = interface_keys(name)
-        self._used.update(keys)
-        interface = lookup(self._given, keys)
-        if interface is not _MISSING:
+        interface = self._given.interface(name)
+        if interface is not MISSING:
             for function in functions:
                 self._add(function, self._member(interface, function), linked)
             return
@@ -290,7 +292,8 @@ class Linker:
                 self.provided[name] = provider
                 return
         names = ", ".join(function.name for function in functions)
-        self._problems.append(f"{name}: missing, with {names}")
+        reason = self._given.why_missing(name)
+        self._problems.append(f"{name}: missing, with {names}" + (reason and f" ({reason})"))
 
     def _provided_member(self, function: Function) -> Any:
         provider = self.provided[function.interface]
@@ -298,12 +301,9 @@ class Linker:
 
     def _member(self, interface: Any, function: Function) -> Any:
         if function.resource is not None:
-            return _resource_member(interface, function, self._resource(function))
+            keys = _resource_keys(self._description, function.resource)
+            return _resource_member(interface, function, keys)
         return lookup(interface, (function.name, python_function_name(function.name)))
-
-    def _resource(self, function: Function) -> str:
-        assert function.resource is not None
-        return self._description.types[function.resource].name or "resource"
 
     def _add(
         self,
@@ -312,25 +312,51 @@ class Linker:
         linked: Links,
     ) -> None:
         name = f"{function.interface}#{function.name}" if function.interface else function.name
-        if found is _MISSING:
-            self._problems.append(f"{name}: missing")
+        if found is MISSING:
+            stand_in = function.interface and self._given.stand_in(function.interface)
+            where = "" if stand_in in (None, "", function.interface) else f" in {stand_in}"
+            self._problems.append(f"{name}: missing{where}")
         elif not callable(found):
             self._problems.append(f"{name}: {type(found).__name__} is not callable")
-        elif function.kind != "method" and (p := _arity_problem(function, found)):
+        elif p := _arity_problem(function, found):
             self._problems.append(f"{name}: {p}")
         else:
             linked.give(function.index, found)
 
     def _check_unknown(self, by_interface: Mapping[str | None, Sequence[Function]]) -> None:
         """A key that fits no import is most likely a misspelt one."""
-        if not isinstance(self._given, Mapping):
+        given = self._given.imports
+        if not isinstance(given, Mapping):
             return
+        known = _import_keys(self._description)
+        for key in given:
+            base, at, _ = str(key).partition("@")
+            # Versions of an interface may be given side by side, also those that nobody needs.
+            if key in known or (at and ":" in base and base in known):
+                continue
+            names = sorted(name or "world-level functions" for name in by_interface)
+            imports = ", ".join(names) or "nothing"
+            self._problems.append(f"{key}: not an import; the component imports {imports}")
+
+
+def _import_keys(description: Description) -> frozenset[str]:
+    """All keys under which something can be given, apart from other versions of interfaces."""
+    found = description.cache.get("import keys")
+    if found is None:
         # An interface of types only has no functions, and may be given all the same.
-        for interface in self._description.interfaces:
-            if interface.direction == "import":
-                self._used.update(interface_keys(interface.name))
-        for key in self._given:
-            if key not in self._used:
-                known = sorted(name or "world-level functions" for name in by_interface)
-                imports = ", ".join(known) or "nothing"
-                self._problems.append(f"{key}: not an import; the component imports {imports}")
+        interfaces = {i.name for i in description.interfaces if i.direction == "import"}
+        interfaces.update(filter(None, description.imports_by_interface))
+        keys = {key for name in interfaces for key in interface_keys(name)}
+        for function in description.imports_by_interface.get(None, ()):
+            keys.update((function.name, python_function_name(function.name)))
+            if function.resource is not None:
+                keys.update(_resource_keys(description, function.resource))
+        found = description.cache["import keys"] = frozenset(keys)
+    assert isinstance(found, frozenset)
+    return found
+
+
+def _resource_keys(description: Description, type_index: int) -> tuple[str, str]:
+    """The names under which the class of a host resource may be given."""
+    name = description.types[type_index].name or "resource"
+    return name, upper_camel_case(name)

@@ -4,6 +4,14 @@ A host resource crosses as a number (its rep) that only this table gives a meani
 A guest resource is an index into the export bridge's handle table, held by a
 :class:`HeldResource`.
 
+Who owns what, during a call and after it:
+
+* A host object is closed when the guest has dropped the last handle that it owns of it; the
+  same object may be given several times. What is lent is the host's.
+* A guest resource that is given away is gone, unless the call that it was for is not made.
+  Within one call it is given once, or lent as often as one likes.
+* Values that the guest gives are the host's as soon as all of them are read.
+
 A snapshot holds the table too. Restoring one follows these rules:
 
 * Host resources are made again from what was captured of them, one new object for each
@@ -20,111 +28,26 @@ A snapshot holds the table too. Restoring one follows these rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from hlwasm.codec.checks import short
 from hlwasm.errors import GuestDataError, SnapshotError, WitTypeError, WitValueError
 from hlwasm.logs import WARNING, log
-from hlwasm.sandbox.captured import Captured, HostResources
+from hlwasm.sandbox.guest_resources import GuestResource, HeldResource
 from hlwasm.wit.model import Description, Resource
+from hlwasm.wit.names import parse_function_name
 
 if TYPE_CHECKING:
-    import weakref
+    from hlwasm.sandbox.captured import Captured, HostResources
 
 # Reps are u32; the top bit stays free.
 REP_LIMIT = 1 << 31
 TABLE_LIMIT = 1 << 20
 
-
-class HeldResource:
-    """A resource that lives in the component; one that is garbage is dropped before the
-    sandbox's next call.
-    """
-
-    __slots__ = ("__weakref__", "_finalizer", "_handle", "_number", "_owner", "_type_index")
-
-    _finalizer: weakref.finalize[..., HeldResource]
-    _handle: int | None
-    # Under which the table knows what this object holds; never used twice.
-    _number: int
-    _owner: ResourceTable
-    _type_index: int
-
-    def __new__(cls, *_: Any, **__: Any) -> HeldResource:
-        """Resources come from the component; a class whose WIT has a constructor overrides this."""
-        raise TypeError(f"{cls.__name__} has no constructor in its WIT")
-
-    @classmethod
-    def _from_handle(cls, owner: ResourceTable, type_index: int, handle: int) -> HeldResource:
-        self = object.__new__(cls)
-        self._owner = owner
-        self._type_index = type_index
-        self._number = owner.new_number()
-        self._hold(handle)
-        return self
-
-    def _hold(self, handle: int) -> None:
-        # Only here: most components give no resources to the host.
-        import weakref
-
-        self._handle = handle
-        self._owner.hold_guest(self._number, self._type_index, handle)
-        self._finalizer = weakref.finalize(self, self._owner.forget_guest, self._number)
-        self._finalizer.atexit = False
-
-    def _give_up(self) -> bool:
-        """Gives up the handle, which the table still holds; False where it was before."""
-        handle, self._handle = self._handle, None
-        if handle is None:
-            return False
-        self._finalizer.detach()
-        return True
-
-    def __repr__(self) -> str:
-        name = self._owner.type_name(self._type_index)
-        if self._handle is None:
-            state = "dropped or moved"
-        elif not self._owner.holds_guest(self._number):
-            state = "restored away"
-        else:
-            state = f"handle {self._handle}"
-        return f"<{name} {state}>"
-
-
-class GuestResource(HeldResource):
-    """A guest resource of a :class:`~hlwasm.Sandbox`. Close it with ``drop()`` or ``with``."""
-
-    __slots__ = ()
-
-    def drop(self) -> None:
-        """Gives the resource back; its destructor runs in the guest. Idempotent."""
-        if self._give_up():
-            self._owner.drop_guest(self._number)
-
-    def __enter__(self) -> GuestResource:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.drop()
-
-
-class AsyncGuestResource(HeldResource):
-    """A guest resource of an :class:`~hlwasm.AsyncSandbox`. Close it with ``await drop()`` or
-    ``async with``.
-    """
-
-    __slots__ = ()
-
-    async def drop(self) -> None:
-        """Gives the resource back; its destructor runs in the guest. Idempotent."""
-        if self._give_up():
-            await self._owner.drop_guest(self._number)
-
-    async def __aenter__(self) -> AsyncGuestResource:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.drop()
+# Stands for a type index in what marks guest resources as given away by the running call.
+_GIVEN = -1
 
 
 class ResourceTable:
@@ -138,6 +61,9 @@ class ResourceTable:
     Attributes:
         drop_guest: drops a guest resource now: ``drop``, or an asynchronous one.
         plain_class: of guest resources that have no class of their own.
+        component: name of the component, for messages.
+        fits: whether all objects of a class can stand for a host resource, by type index and
+            one of its objects; raises a WitTypeError where this one cannot.
         on_closed: given what each ``close`` returned that a restore called.
     """
 
@@ -150,9 +76,17 @@ class ResourceTable:
         self._description = description
         self.drop_guest = drop
         self.plain_class: type[HeldResource] = GuestResource
+        self.component = "the component"
+        self.fits: Callable[[int, Any], bool] | None = None
         self.on_closed: Callable[[Any], object] | None = None
         self._classes = classes
         self._host: dict[tuple[int, int], Any] = {}
+        # How many handles the guest owns of each host object, by its id.
+        self._handles: dict[int, int] = {}
+        # Classes whose objects are known to fit, by type index.
+        self._fitting: dict[int, set[type]] = {}
+        # What the running call was lent: type index, and rep or handle. And the numbers of the
+        # guest resources that it was given.
         self._lent: set[tuple[int, int]] = set()
         self._next = 1
         # Type index and handle of each guest resource that an object holds, by number.
@@ -182,27 +116,33 @@ class ResourceTable:
     def lower_own(self, type_index: int, value: Any) -> int:
         """Gives a resource away: a host object gets a rep, a guest resource is moved."""
         if self._resource(type_index).side == "host":
-            return self._insert(type_index, value)
+            rep = self._insert(type_index, value)
+            self._handles[id(value)] = self._handles.get(id(value), 0) + 1
+            return rep
         handle = self._guest_handle(type_index, value)
-        value._handle = None
-        value._finalizer.detach()
+        if (type_index, handle) in self._lent:
+            raise WitValueError(f"this {self.type_name(type_index)} is lent to the same call")
+        value._give_up("was given away")
         self.release(value._number)
+        self._lent.add((_GIVEN, value._number))
         return handle
 
     def take_back(self, type_index: int, value: Any, handle: int) -> None:
         """Undoes :meth:`lower_own`: the call that the resource was for was not made."""
         if self._resource(type_index).side == "host":
-            self._host.pop((type_index, handle), None)
+            self._take(type_index, handle)
         else:
+            self._lent.discard((_GIVEN, value._number))
             value._hold(handle)
 
     def lower_borrow(self, type_index: int, value: Any) -> int:
         """Lends a resource for the length of the call."""
         if self._resource(type_index).side == "host":
-            rep = self._insert(type_index, value)
-            self._lent.add((type_index, rep))
-            return rep
-        return self._guest_handle(type_index, value)
+            handle = self._insert(type_index, value)
+        else:
+            handle = self._guest_handle(type_index, value)
+        self._lent.add((type_index, handle))
+        return handle
 
     def lift_own(self, type_index: int, handle: int) -> Any:
         """Takes a resource that the guest gives."""
@@ -210,6 +150,12 @@ class ResourceTable:
             return self._take(type_index, handle)
         kind = self._classes.get(type_index, self.plain_class)
         return kind._from_handle(self, type_index, handle)
+
+    def put_back(self, type_index: int, value: Any, handle: int) -> None:
+        """Undoes :meth:`lift_own`: another value of the call is not valid, and nobody gets it."""
+        if self._resource(type_index).side == "host":
+            self._host[type_index, handle] = value
+            self._handles[id(value)] = self._handles.get(id(value), 0) + 1
 
     def lift_borrow(self, type_index: int, handle: int) -> Any:
         """Looks at a resource that the guest lends."""
@@ -221,6 +167,9 @@ class ResourceTable:
     # Host resources -------------------------------------------------------------
 
     def _insert(self, type_index: int, value: Any) -> int:
+        fitting = self._fitting.get(type_index)
+        if (fitting is None or type(value) not in fitting) and self._fits(type_index, value):
+            self._fitting.setdefault(type_index, set()).add(type(value))
         if len(self._host) >= TABLE_LIMIT:
             raise GuestDataError(
                 f"the component holds {TABLE_LIMIT} host resources and asks for another"
@@ -239,18 +188,56 @@ class ResourceTable:
         if key not in self._host or key in self._lent:
             raise self._unknown(type_index, rep)
         self._changed = True
-        return self._host.pop(key)
+        value = self._host.pop(key)
+        handles = self._handles.pop(id(value)) - 1
+        if handles:
+            self._handles[id(value)] = handles
+        return value
+
+    def _fits(self, type_index: int, value: Any) -> bool:
+        if isinstance(value, HeldResource) and value._owner is self:
+            raise WitTypeError(
+                f"expected a {self.type_name(type_index)} of the host's, and this "
+                f"{self.type_name(value._type_index)} is the component's own"
+            )
+        return self.fits is None or self.fits(type_index, value)
 
     def _unknown(self, type_index: int, rep: int) -> GuestDataError:
         return GuestDataError(f"the guest passed an unknown {self.type_name(type_index)}: {rep}")
 
     def destroy_host(self, type_index: int, rep: int) -> Any:
-        """The guest dropped a host resource: calls its ``close`` where it has one.
+        """The guest dropped a handle of a host resource, which is closed if it was the last.
 
         Returns:
-            What ``close`` returned: something to await where it is asynchronous.
+            What closing it returned: something to await where it is asynchronous.
         """
-        return close_host(self._take(type_index, rep))
+        value = self._take(type_index, rep)
+        return None if id(value) in self._handles else self._close(type_index, value)
+
+    def _close(self, type_index: int, value: Any) -> Any:
+        """Calls ``close`` where the object has one.
+
+        Where the WIT gives the resource a function ``close``, that is one among others, and
+        ``__exit__`` is called.
+        """
+        if isinstance(value, HeldResource):
+            return value._release()
+        if type_index in self._closable_by_guest():
+            leave = getattr(value, "__exit__", None)
+            return leave(None, None, None) if callable(leave) else None
+        close = getattr(value, "close", None)
+        return close() if callable(close) else None
+
+    def _closable_by_guest(self) -> Container[int]:
+        found: set[int] | None = self._description.cache.get("closable")
+        if found is None:
+            found = self._description.cache["closable"] = {
+                function.resource
+                for function in self._description.imports
+                if function.resource is not None
+                and parse_function_name(function.name).name == "close"
+            }
+        return found
 
     def end_call(self) -> None:
         """Takes back what was lent for the call."""
@@ -270,13 +257,22 @@ class ResourceTable:
         """
         _close_all(self.take_all()).reraise()
 
-    def take_all(self) -> list[Any]:
-        """The host resources that the guest still holds, newest first; it holds none now."""
+    def take_all(self) -> list[Callable[[], Any]]:
+        """What closes the host resources that the guest still holds, newest first; it holds
+        none now.
+        """
         self.end_call()
         self._changed = True
-        values = list(reversed(self._host.values()))
+        closings = self._closings(set())
         self._host.clear()
-        return values
+        self._handles.clear()
+        return closings
+
+    def _closings(self, kept: Container[int]) -> list[Callable[[], Any]]:
+        """What closes each object in the table, newest first, but those of these ids."""
+        objects = {id(value): (key[0], value) for key, value in self._host.items()}
+        found = reversed(objects.items())
+        return [partial(self._close, *each) for number, each in found if number not in kept]
 
     # Snapshots ------------------------------------------------------------------
 
@@ -289,6 +285,9 @@ class ResourceTable:
         Raises:
             SnapshotError: the guest holds a host resource that nobody can make again.
         """
+        # Only here: most sandboxes are never saved.
+        from hlwasm.sandbox.captured import HostResources
+
         self.end_call()
         indices: dict[int, int] = {}
         captured: list[Captured] = []
@@ -332,16 +331,20 @@ class ResourceTable:
             for token in state.tokens:
                 made.append(restore_object(token))
         except BaseException:
+            kinds = {index: kind for kind, _, index in state.host}
             present = {id(value) for value in self._host.values()}
-            _close_all([value for value in reversed(made) if id(value) not in present])
+            new = [(kinds[i], value) for i, value in enumerate(made) if id(value) not in present]
+            _close_all([partial(self._close, *each) for each in reversed(new)])
             raise
         # In case of an interrupt in between.
         self._changed = True
         self.end_call()
-        kept = {id(value) for value in made}
-        gone = [value for value in reversed(self._host.values()) if id(value) not in kept]
+        gone = self._closings({id(value) for value in made})
         self._host.clear()
-        self._host.update({(kind, rep): made[index] for kind, rep, index in state.host})
+        self._handles.clear()
+        for kind, rep, index in state.host:
+            value = self._host[kind, rep] = made[index]
+            self._handles[id(value)] = self._handles.get(id(value), 0) + 1
         self._next = state.next_rep
         ours = state.origin is self._origin
         self._held.clear()
@@ -371,12 +374,20 @@ class ResourceTable:
 
     def _guest_handle(self, type_index: int, value: Any) -> int:
         name = self.type_name(type_index)
-        if not isinstance(value, HeldResource) or value._type_index != type_index:
-            raise WitTypeError(f"expected a {name} of this component, got {value!r}")
+        if not isinstance(value, HeldResource):
+            raise WitTypeError(f"expected a {name} of this component, got {short(value)}")
+        theirs = value._owner.type_name(value._type_index)
         if value._owner is not self:
-            raise WitValueError(f"this {name} belongs to another sandbox")
+            raise WitValueError(
+                f"this {theirs} belongs to another sandbox, one of {value._owner.component}, and "
+                f"means nothing in this one of {self.component}: a fork has its own handles, too"
+            )
+        if value._type_index != type_index:
+            raise WitTypeError(f"expected a {name} of this component, got a {theirs}")
         if value._handle is None:
-            raise WitValueError(f"this {name} was dropped or given away")
+            again = (_GIVEN, value._number) in self._lent
+            end = "is given away by another value of the same call" if again else value._end
+            raise WitValueError(f"this {name} {end}")
         if value._number not in self._held:
             raise WitValueError(f"this {name} belongs to a state that was restored away")
         return value._handle
@@ -409,12 +420,6 @@ class ResourceTable:
         self.garbage.append(number)
 
 
-def close_host(value: Any) -> Any:
-    """Closes a host resource where it can be; returns what its ``close`` returned."""
-    close = getattr(value, "close", None)
-    return close() if callable(close) else None
-
-
 class Closing:
     """Several closings, each in a ``with`` statement: all are done, whatever they raise.
 
@@ -439,11 +444,13 @@ class Closing:
             raise self._first
 
 
-def _close_all(values: Iterable[Any], then: Callable[[Any], object] | None = None) -> Closing:
+def _close_all(
+    closings: Iterable[Callable[[], Any]], then: Callable[[Any], object] | None = None
+) -> Closing:
     closing = Closing()
-    for value in values:
+    for close in closings:
         with closing:
-            closed = close_host(value)
+            closed = close()
             if then is not None:
                 then(closed)
     return closing

@@ -12,9 +12,9 @@ from hlwasm.native.handles import Counters, NativeSandbox, Usage
 from hlwasm.native.library import load_library
 from hlwasm.sandbox.calls import CallLoop, Serve
 from hlwasm.sandbox.exports import Bind, Exports, ResourceClasses
-from hlwasm.sandbox.imports import Linker, Provider, Resolver
+from hlwasm.sandbox.guest_resources import GuestResource, HeldResource
+from hlwasm.sandbox.imports import Linker, Resolver
 from hlwasm.sandbox.limits import Limits
-from hlwasm.sandbox.resources import GuestResource, HeldResource
 from hlwasm.sandbox.saving import Saving
 from hlwasm.sandbox.state import Guard, Status
 from hlwasm.stopwatch import Stopwatch
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from hlwasm.component import Component
+    from hlwasm.sandbox.providers import Provider
     from hlwasm.sandbox.snapshot import Snapshot
     from hlwasm.sandbox.starts import Start
     from hlwasm.wasi import Wasi
@@ -91,10 +92,22 @@ class SandboxBase(Saving):
         self._loop = loop = CallLoop(
             native, description, self._classes.by_type, self._guard, limits, fuel
         )
+        loop.resources.component = self.component.name
+        loop.resources.fits = self._fits
         for provider in self._providers:
             provider.count_output(loop.meter)
         loop.interrupt_providers = self._interrupt_providers
         return native
+
+    def _fits(self, type_index: int, value: Any) -> bool:
+        linker = self._linker
+        if linker.is_provided(type_index):
+            return True
+        # Only here: most components take no resources from the user.
+        from hlwasm.sandbox.host_types import all_fit
+
+        given = linker.resource_class(type_index)
+        return all_fit(self.component.description, type_index, given, value)
 
     def _export(self, bind: Bind, base: type[HeldResource]) -> None:
         """The component is instantiated: its exports can be called."""

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from hlwasm.component import Component
     from hlwasm.sandbox.calls import CallLoop
     from hlwasm.sandbox.host_state import HostSide
-    from hlwasm.sandbox.imports import Provider
     from hlwasm.sandbox.limits import Limits
+    from hlwasm.sandbox.providers import Provider
     from hlwasm.sandbox.snapshot import Snapshot
 
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from hlwasm.native.handles import NativeSnapshot
     from hlwasm.sandbox.calls import CallLoop
     from hlwasm.sandbox.host_state import HostState
-    from hlwasm.sandbox.imports import Provider
     from hlwasm.sandbox.limits import Limits
+    from hlwasm.sandbox.providers import Provider
     from hlwasm.sandbox.sandbox import SandboxBase
 
 # Each takes as much memory as the component has written to while it was instantiated.

@@ -131,7 +131,7 @@ class Waiter:
 
     @staticmethod
     def _suspend(events: dict[int, int], timeout: int | None) -> NoReturn:
-        from hlwasm.sandbox.imports import Suspended
+        from hlwasm.sandbox.providers import Suspended
         from hlwasm.wasi.async_waits import poll
 
         raise Suspended(partial(poll, events, timeout))

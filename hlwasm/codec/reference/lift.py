@@ -42,14 +42,23 @@ class Lifting:
     The adapters never let two lists share bytes, so all payload together fits the memory.
     ``budget`` enforces it: without it nested lists that point at the same bytes could make
     the host build a value exponentially larger than the memory.
+
+    Attributes:
+        taken: resource type, object and handle of each resource that the guest gave.
     """
 
-    __slots__ = ("budget", "memory", "resources")
+    __slots__ = ("budget", "memory", "resources", "taken")
 
     def __init__(self, memory: memoryview, budget: int, resources: ResourceConverter) -> None:
         self.memory = memory
         self.budget = budget
         self.resources = resources
+        self.taken: list[tuple[int, Any, int]] = []
+
+    def put_back(self) -> None:
+        """Undoes what was taken, because nobody gets it."""
+        while self.taken:
+            self.resources.put_back(*self.taken.pop())
 
     def payload(self, pointer: int, count: int, size: int, align: int, path: Path) -> int:
         """Checks a list's pointer and length; returns its end.
@@ -105,9 +114,11 @@ class ReferenceLift(ReferenceTypes):
             return cast(type[WitFlags], self.python[ref]).from_bits(number)
         if isinstance(type_, (Own, Borrow)):
             (handle,) = struct.unpack_from("<I", state.memory, offset)
-            resources = state.resources
-            lift = resources.lift_own if isinstance(type_, Own) else resources.lift_borrow
-            return lift(type_.resource, handle)
+            if isinstance(type_, Borrow):
+                return state.resources.lift_borrow(type_.resource, handle)
+            value = state.resources.lift_own(type_.resource, handle)
+            state.taken.append((type_.resource, value, handle))
+            return value
         return self._lift_case(state, type_, ref, offset, path)
 
     def _lift_primitive(self, state: Lifting, name: str, offset: int, path: Path) -> Any:

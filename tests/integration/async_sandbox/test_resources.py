@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import hlwasm
-from hlwasm.sandbox.resources import AsyncGuestResource
+from hlwasm.sandbox.guest_resources import AsyncGuestResource
 
 pytestmark = pytest.mark.hypervisor
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import inspect
 import linecache
+import struct
 import traceback
 from typing import Any
 
@@ -421,6 +422,30 @@ class TestResources:
             assert tag == (turn + 1) % 2
             assert self.resources.objects[given] is blob
         assert seen == [(blob, blob)] * 8
+
+    def test_what_the_guest_gave_is_put_back_where_another_value_is_not_valid(self) -> None:
+        world = self.world
+        two = world.function("two", {"a": self.own, "b": self.own})
+        text = world.function("text", {"a": self.own, "b": "string"})
+        several = world.function("several", {"a": world.list(self.own)})
+        functions = world.description().imports
+        context = self.context
+        blob, other = object(), object()
+        self.resources.objects[:] = [blob, other]
+        for number, words, kept in [
+            (two, [0, 77], [blob]),
+            (text, [0, 1 << 20, 5], [blob]),
+            (several, [128, 3], [other, blob]),
+        ]:
+            serve = bind_import(functions[number], context, lambda *values: pytest.fail("called"))
+            context.import_memory[128:140] = struct.pack("<III", 0, 1, 77)
+            context.import_memory[64 : 64 + 4 * len(words)] = struct.pack(f"<{len(words)}I", *words)
+            # The plain codec, then generated code.
+            for _ in range(6):
+                self.resources.put.clear()
+                with pytest.raises(GuestDataError):
+                    serve(64)
+                assert self.resources.put == kept
 
 
 def test_types_too_large_for_generated_code_still_work() -> None:

@@ -140,6 +140,7 @@ class Resources:
     def __init__(self) -> None:
         self.objects: list[Any] = []
         self.given_away: list[Any] = []
+        self.put: list[Any] = []
 
     def lower_own(self, type_index: int, value: Any) -> int:
         if isinstance(value, (int, str)):
@@ -168,6 +169,10 @@ class Resources:
         return self.objects[handle]
 
     lift_borrow = lift_own
+
+    def put_back(self, type_index: int, value: Any, handle: int) -> None:
+        assert self.objects[handle] is value
+        self.put.append(value)
 
 
 class EchoContext:

@@ -25,7 +25,7 @@ from hlwasm.native import _abi
 from hlwasm.native.handles import NativeSandbox
 from hlwasm.sandbox.async_calls import AsyncCalls, task_guard
 from hlwasm.sandbox.calls import CallLoop
-from hlwasm.sandbox.imports import Suspended
+from hlwasm.sandbox.providers import Suspended
 from hlwasm.sandbox.state import Status
 from hlwasm.sandbox.workers import Workers
 from tests.unit.sandbox.scripted import EINTR, SHUTDOWN, Script, scripted_sandbox

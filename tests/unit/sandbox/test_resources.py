@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from hlwasm.errors import GuestDataError, WitTypeError, WitValueError
-from hlwasm.sandbox.resources import GuestResource, ResourceTable
+from hlwasm.sandbox.guest_resources import GuestResource
+from hlwasm.sandbox.resources import ResourceTable
 from tests.unit.sandbox.worlds import description
 
 HOST, GUEST, OTHER = 0, 1, 2
@@ -126,7 +127,7 @@ def test_a_guest_resource_is_dropped_once(
         assert table.lower_borrow(GUEST, resource) == 5
     resource.drop()
     assert dropped == [(GUEST, 5)]
-    with pytest.raises(WitValueError, match="dropped or given away"):
+    with pytest.raises(WitValueError, match="this cursor was dropped"):
         table.lower_borrow(GUEST, resource)
 
 

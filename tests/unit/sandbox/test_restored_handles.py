@@ -12,7 +12,7 @@ import pytest
 from hlwasm.native import _abi
 from hlwasm.native.handles import NativeSandbox
 from hlwasm.sandbox.calls import CallLoop
-from hlwasm.sandbox.resources import GuestResource
+from hlwasm.sandbox.guest_resources import GuestResource
 from tests.unit.sandbox.scripted import Script, scripted_sandbox
 from tests.unit.sandbox.worlds import description
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hlwasm.errors import Cancelled
-from hlwasm.sandbox.imports import Suspended
+from hlwasm.sandbox.providers import Suspended
 from hlwasm.wasi import Wasi
 from hlwasm.wasi.async_waits import poll
 from hlwasm.wasi.host import WasiHost
