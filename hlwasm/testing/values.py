@@ -70,6 +70,8 @@ class Numbers:
     def take_back(self, type_index: int, value: Any, handle: int) -> None:
         """A number stays, so there is nothing to undo."""
 
+    put_back = take_back
+
     def lift_own(self, type_index: int, handle: int) -> Any:
         if handle == 0:
             return self._make(type_index)
