@@ -132,9 +132,8 @@ class Cache:
     def find(self, key: str) -> Artifact | None:
         """The artifact of a key; None where there is none. A damaged one is removed."""
         path = self._path_of(key)
-        try:
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
+        fd = _open(path)
+        if fd is None:
             return None
         try:
             self._check_owner(fd)
@@ -144,8 +143,7 @@ class Cache:
             log(LOGGER, WARNING, "ignored %s: %s", path, error)
             _unlink(path)
             return None
-        with contextlib.suppress(OSError):
-            os.utime(fd)
+        _mark_used(fd)
         return artifact
 
     def sources(self) -> SourceIndex:
@@ -161,10 +159,8 @@ class Cache:
 
     def open_snapshot(self, key: str) -> int | None:
         """A descriptor of a snapshot, the caller's to close; None where there is none."""
-        path = self._path_of(key, SNAPSHOT)
-        try:
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
+        fd = _open(self._path_of(key, SNAPSHOT))
+        if fd is None:
             return None
         try:
             self._check_owner(fd)
@@ -172,8 +168,7 @@ class Cache:
             os.close(fd)
             self.reject_snapshot(key, error)
             return None
-        with contextlib.suppress(OSError):
-            os.utime(fd)
+        _mark_used(fd)
         return fd
 
     def reject_snapshot(self, key: str, reason: Exception) -> None:
@@ -378,6 +373,20 @@ def _problem_of(fd: int, entry: Entry) -> str | None:
     sections = read_sections(fd)
     verify_code(fd, sections)
     return None if sections.metadata.key == entry.key else "it has another key"
+
+
+def _open(path: str) -> int | None:
+    """A descriptor to read an entry; None where there is none."""
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+
+
+def _mark_used(fd: int) -> None:
+    """Sets the times of an entry: those that were not used for long go first."""
+    with contextlib.suppress(OSError):
+        os.utime(fd)
 
 
 def _unlink(path: str | Path) -> bool:

@@ -4,8 +4,8 @@ mod common;
 
 use common::micro_guest::Do;
 use common::{
-    MIB, PAGE, READ_WRITE, TestResult, WINDOWS, answered, artifact, done, hypervisor, micro_guest,
-    request, text,
+    MIB, PAGE, READ_WRITE, TestResult, WINDOWS, answered, artifact, done, hypervisor, load,
+    micro_guest, request, text,
 };
 use host_guest_abi::exit::{EXIT_IMAGE, EXIT_PROTECT, EXIT_RELEASE, EXIT_REMAP};
 use host_guest_abi::layout::{ARTIFACT, HEAP};
@@ -53,11 +53,7 @@ fn the_artifact_is_read_only_and_executable_where_it_has_code() -> TestResult {
     let Some(sandbox) = sandbox_with_artifact()? else {
         return Ok(());
     };
-    let load = |address| {
-        sandbox
-            .command(Do::Load.code(), &[address])
-            .map(|exit| done(exit)[0])
-    };
+    let load = |address| load(&sandbox, address);
     assert_eq!(load(ARTIFACT)? & 0xffff_ffff, 0x464c_457f);
     assert_eq!(load(ARTIFACT + 3 * PAGE)?, 0xdddd_dddd_dddd_dddd);
     assert_eq!(
@@ -93,11 +89,7 @@ fn images_are_private_copies_of_the_artifact() -> TestResult {
     let Some(sandbox) = sandbox_with_artifact()? else {
         return Ok(());
     };
-    let load = |address| {
-        sandbox
-            .command(Do::Load.code(), &[address])
-            .map(|exit| done(exit)[0])
-    };
+    let load = |address| load(&sandbox, address);
     answered(&sandbox, EXIT_PROTECT, [WINDOW, MIB, READ_WRITE, 0], 0)?;
     answered(
         &sandbox,

@@ -4,7 +4,7 @@ mod common;
 
 use common::micro_guest::Do;
 use common::{
-    MIB, PAGE, READ_WRITE, TestResult, WINDOWS, answered, done, hypervisor, micro_guest,
+    MIB, PAGE, READ_WRITE, TestResult, WINDOWS, answered, done, hypervisor, load, micro_guest,
     micro_sandbox, request, text,
 };
 use host_guest_abi::exit::{
@@ -264,11 +264,7 @@ fn memory_is_zeroed_when_remapped_or_released() -> TestResult {
         return Ok(());
     };
     let store = |address| sandbox.command(Do::Store.code(), &[address, 5]).map(done);
-    let load = |address| {
-        sandbox
-            .command(Do::Load.code(), &[address])
-            .map(|exit| done(exit)[0])
-    };
+    let load = |address| load(&sandbox, address);
     answered(&sandbox, EXIT_PROTECT, [WINDOW, MIB, READ_WRITE, 0], 0)?;
     for address in [WINDOW, WINDOW + PAGE, WINDOW + MIB - 8] {
         store(address)?;

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::os::fd::FromRawFd;
 
 use common::micro_guest::{self, DATA, Do};
-use common::{MIB, PAGE, READ_WRITE, TestResult, WINDOWS, answered, done, hypervisor};
+use common::{MIB, PAGE, READ_WRITE, TestResult, WINDOWS, answered, done, hypervisor, load, store};
 use host_guest_abi::exit::EXIT_PROTECT;
 use host_guest_abi::layout::{EXCEPTION_STUBS, PAGE_TABLES, STACK_TOP};
 use native_vmm::hypervisor::Driver;
@@ -29,15 +29,6 @@ fn memory_file() -> std::io::Result<File> {
     }
     // SAFETY: just made, and nobody else's.
     Ok(unsafe { File::from_raw_fd(fd) })
-}
-
-fn store(sandbox: &Sandbox, address: u64, value: u64) -> TestResult {
-    done(sandbox.command(Do::Store.code(), &[address, value])?);
-    Ok(())
-}
-
-fn load(sandbox: &Sandbox, address: u64) -> Result<u64, SandboxError> {
-    Ok(done(sandbox.command(Do::Load.code(), &[address])?)[0])
 }
 
 /// A saved guest: its file, our part's length, and the record.

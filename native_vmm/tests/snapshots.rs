@@ -4,7 +4,8 @@ mod common;
 
 use common::micro_guest::{self, DATA, Do};
 use common::{
-    MIB, PAGE, READ_WRITE, TestResult, WINDOWS, answered, done, hypervisor, micro_sandbox,
+    MIB, PAGE, READ_WRITE, TestResult, WINDOWS, answered, done, hypervisor, load, micro_sandbox,
+    store,
 };
 use host_guest_abi::exit::EXIT_PROTECT;
 use host_guest_abi::layout::STACK_TOP;
@@ -12,15 +13,6 @@ use native_vmm::hypervisor::Driver;
 use native_vmm::kick::Reason;
 use native_vmm::memory::Plan;
 use native_vmm::sandbox::{Config, Exit, Sandbox, SandboxError, Snapshot, vm_pool};
-
-fn store(sandbox: &Sandbox, address: u64, value: u64) -> TestResult {
-    done(sandbox.command(Do::Store.code(), &[address, value])?);
-    Ok(())
-}
-
-fn load(sandbox: &Sandbox, address: u64) -> Result<u64, SandboxError> {
-    Ok(done(sandbox.command(Do::Load.code(), &[address])?)[0])
-}
 
 /// Places of every kind that a guest can write to.
 fn places() -> Vec<u64> {

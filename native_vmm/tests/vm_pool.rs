@@ -7,14 +7,10 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::micro_guest::{self, DATA, Do};
-use common::{MIB, TestResult, WINDOWS, done, hypervisor};
+use common::{MIB, TestResult, WINDOWS, done, hypervisor, load};
 use native_vmm::deadline::TimeLimits;
 use native_vmm::hypervisor::Driver;
-use native_vmm::sandbox::{Config, Sandbox, SandboxError, vm_pool};
-
-fn load(sandbox: &Sandbox, address: u64) -> Result<u64, SandboxError> {
-    Ok(done(sandbox.command(Do::Load.code(), &[address])?)[0])
-}
+use native_vmm::sandbox::{Config, Sandbox, vm_pool};
 
 /// Waits until all that was dropped is kept or freed.
 fn settle() -> TestResult {

@@ -8,7 +8,7 @@ use host_guest_abi::layout::BOOT_INFO;
 use host_guest_abi::mailbox::{BOOT_RAM_BYTES, BOOT_WINDOW_BYTES, BOOT_WINDOW_COUNT};
 
 use super::snapshot::Base;
-use super::windows::answer;
+use super::windows::{Request, answer};
 use super::{Access, Answer, Artifact, Plan, Region, Windows};
 use crate::arch::x86_64::page_tables::TablesFull;
 use crate::arch::x86_64::{descriptors, page_tables, stubs};
@@ -100,7 +100,7 @@ impl GuestMemory {
     ///
     /// # Errors
     /// A violation.
-    pub fn protect(&mut self, request: (u64, u64, u64)) -> Answer {
+    pub fn protect(&mut self, request: Request) -> Answer {
         answer(self.windows.protect(&self.plan, &self.region, request))
     }
 
@@ -108,7 +108,7 @@ impl GuestMemory {
     ///
     /// # Errors
     /// A violation.
-    pub fn remap(&mut self, request: (u64, u64, u64)) -> Answer {
+    pub fn remap(&mut self, request: Request) -> Answer {
         answer(self.windows.remap(&self.plan, &self.region, request))
     }
 

@@ -59,6 +59,17 @@ pub fn done(exit: Exit) -> [u64; 2] {
     }
 }
 
+/// Has the micro guest store a word.
+pub fn store(sandbox: &Sandbox, address: u64, value: u64) -> TestResult {
+    done(sandbox.command(Do::Store.code(), &[address, value])?);
+    Ok(())
+}
+
+/// What the micro guest loads from an address.
+pub fn load(sandbox: &Sandbox, address: u64) -> Result<u64, SandboxError> {
+    Ok(done(sandbox.command(Do::Load.code(), &[address])?)[0])
+}
+
 /// Has the micro guest make a request.
 pub fn request(sandbox: &Sandbox, code: u64, arguments: [u64; 4]) -> Result<Exit, SandboxError> {
     let [a, b, c, d] = arguments;

@@ -19,6 +19,20 @@ from tests.machines import machines
 pytestmark = pytest.mark.hypervisor
 
 
+class Endless:
+    """A host coroutine that sleeps until it is cancelled."""
+
+    def __init__(self) -> None:
+        self.cleaned_up = 0
+
+    async def fetch(self, key: int) -> int:
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            self.cleaned_up += 1
+        return key
+
+
 def test_a_deadline_ends_a_guest_that_spins(load: Load) -> None:
     host = {"ping": lambda: None, "ask-text": lambda: ""} | {
         f"take-{what}": lambda value: None for what in ("text", "numbers", "letter", "shade")
@@ -42,20 +56,13 @@ def test_a_deadline_ends_a_guest_that_spins(load: Load) -> None:
 
 
 def test_a_deadline_ends_a_host_coroutine(component: hlwasm.Component) -> None:
-    ended: list[str] = []
-
-    async def fetch(key: int) -> int:
-        try:
-            await asyncio.sleep(3600)
-        finally:
-            ended.append("cleaned up")
-        return key
+    host = Endless()
 
     async def main() -> None:
-        async with component.instantiate_async({"fetch": fetch}) as sandbox:
+        async with component.instantiate_async(host) as sandbox:
             with pytest.raises((TimeoutError, asyncio.TimeoutError)):
                 await within(ENTERED, sandbox.exports.next(1))
-            assert ended == ["cleaned up"]
+            assert host.cleaned_up == 1
             assert sandbox.status is hlwasm.Status.POISONED
 
     asyncio.run(main())
@@ -201,17 +208,10 @@ def test_an_event_loop_that_is_abandoned(component: hlwasm.Component) -> None:
 
 def test_the_deadline_of_the_limits(component: hlwasm.Component, sleeper: hlwasm.Component) -> None:
     limits = hlwasm.Limits(deadline=ENTERED)
-    ended: list[str] = []
-
-    async def fetch(key: int) -> int:
-        try:
-            await asyncio.sleep(3600)
-        finally:
-            ended.append("cleaned up")
-        return key
+    host = Endless()
 
     async def check(component: hlwasm.Component, call: Callable[[Any], Awaitable[Any]]) -> None:
-        imports = {"fetch": fetch} if component is not sleeper else None
+        imports = host if component is not sleeper else None
         async with component.instantiate_async(imports, limits=limits) as sandbox:
             start = time.monotonic()
             with pytest.raises(hlwasm.DeadlineExceeded) as caught:
@@ -227,7 +227,7 @@ def test_the_deadline_of_the_limits(component: hlwasm.Component, sleeper: hlwasm
         await check(component, lambda exports: exports.spin())
         await check(component, lambda exports: exports.next(1))
         await check(sleeper, lambda exports: exports.sleep(3600 * 10**9))
-        assert ended == ["cleaned up"]
+        assert host.cleaned_up == 1
         async with sleeper.instantiate_async(limits=limits) as sandbox:
             for _ in range(3):
                 await sandbox.exports.sleep(int(ENTERED * 0.5e9))

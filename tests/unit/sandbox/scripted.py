@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from hlwasm.native import _abi
 from hlwasm.native.handles import Configuration, NativeSandbox
+from hlwasm.sandbox.calls import CallLoop
+from hlwasm.wit.model import Description
 
 WORD = 8
 TRANSFER = _abi.TRANSFER_WASM_PAGE_BYTES
@@ -60,6 +63,16 @@ class Script:
 
     def host_call(self, function: int, pointer: int) -> None:
         self.request(_abi.EXIT_HOST_CALL, function, pointer)
+
+
+@contextmanager
+def scripted_loop(world: Description) -> Iterator[tuple[NativeSandbox, Script, CallLoop]]:
+    """A scripted sandbox, its script, and the loop that calls it; closed at the end."""
+    native = scripted_sandbox()
+    loop = CallLoop(native, world, {})
+    yield native, Script(native), loop
+    loop.guard.close()
+    loop.close()
 
 
 def scripted_sandbox() -> NativeSandbox:

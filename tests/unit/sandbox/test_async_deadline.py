@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
+from collections.abc import Coroutine
+from typing import Any
 
 import pytest
 
@@ -65,19 +67,21 @@ def test_a_cancellation_that_is_swallowed_leaves_no_trace() -> None:
     asyncio.run(main())
 
 
+async def _cancelled(work: Coroutine[Any, Any, None]) -> None:
+    """Cancels a task as soon as it has begun; it must end as one that was cancelled."""
+    task = asyncio.create_task(work)
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+
+
 def test_somebody_else_s_cancellation_goes_first() -> None:
     async def late() -> None:
         async with Deadline(3600, TooLate):
             await asyncio.sleep(3600)
 
-    async def main() -> None:
-        task = asyncio.create_task(late())
-        await asyncio.sleep(0)
-        task.cancel()
-        await asyncio.wait([task])
-        assert task.cancelled()
-
-    asyncio.run(main())
+    asyncio.run(_cancelled(late()))
 
 
 def test_a_task_that_is_being_cancelled_can_have_one() -> None:
@@ -91,14 +95,7 @@ def test_a_task_that_is_being_cancelled_can_have_one() -> None:
                 async with Deadline(0.01, TooLate):
                     await asyncio.sleep(3600)
 
-    async def main() -> None:
-        task = asyncio.create_task(late())
-        await asyncio.sleep(0)
-        task.cancel()
-        await asyncio.wait([task])
-        assert task.cancelled()
-
-    asyncio.run(main())
+    asyncio.run(_cancelled(late()))
 
 
 def test_the_wait_for_a_thread_ends_too(monkeypatch: pytest.MonkeyPatch) -> None:

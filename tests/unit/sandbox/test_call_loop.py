@@ -25,7 +25,7 @@ from hlwasm.native import _abi
 from hlwasm.native.handles import NativeSandbox
 from hlwasm.sandbox.calls import CallLoop
 from hlwasm.sandbox.state import Status
-from tests.unit.sandbox.scripted import EINTR, SHUTDOWN, UNKNOWN, Script, scripted_sandbox
+from tests.unit.sandbox.scripted import EINTR, SHUTDOWN, UNKNOWN, Script, scripted_loop
 from tests.unit.sandbox.worlds import description, function
 
 IMPORT_MEMORY = _abi.WINDOW_BASE + _abi.WINDOW_GUARD
@@ -64,11 +64,8 @@ class Rig:
 
 @pytest.fixture
 def rig() -> Iterator[Rig]:
-    native = scripted_sandbox()
-    loop = CallLoop(native, WORLD, {})
-    yield Rig(native, Script(native), loop)
-    loop.guard.close()
-    loop.close()
+    with scripted_loop(WORLD) as (native, script, loop):
+        yield Rig(native, script, loop)
 
 
 def test_a_call_passes_parameters_and_result(rig: Rig) -> None:

@@ -13,7 +13,7 @@ from hlwasm.native import _abi
 from hlwasm.native.handles import NativeSandbox
 from hlwasm.sandbox.calls import CallLoop
 from hlwasm.sandbox.guest_resources import GuestResource
-from tests.unit.sandbox.scripted import Script, scripted_sandbox
+from tests.unit.sandbox.scripted import Script, scripted_loop
 from tests.unit.sandbox.worlds import description
 
 CURSOR = 0
@@ -50,11 +50,8 @@ class Rig:
 
 @pytest.fixture
 def rig() -> Iterator[Rig]:
-    native = scripted_sandbox()
-    loop = CallLoop(native, WORLD, {})
-    yield Rig(native, Script(native), loop)
-    loop.guard.close()
-    loop.close()
+    with scripted_loop(WORLD) as (native, script, loop):
+        yield Rig(native, script, loop)
 
 
 def test_a_handle_of_the_present_state_is_dropped_in_the_guest(rig: Rig) -> None:

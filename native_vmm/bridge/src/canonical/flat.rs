@@ -106,9 +106,7 @@ impl Layout<'_> {
     ) -> Result<()> {
         let place = place.plus(self.payload_offset(variant)?);
         let joined_types = self.joined(variant)?;
-        for (case, payload) in numbered_payloads(variant) {
-            body.emit().local_get(tag).i32_const(case).i32_eq();
-            body.emit().if_(BlockType::Empty);
+        for_the_case(body, variant, tag, |body, payload| {
             let mut locals = Vec::new();
             for (index, flat) in self.flat(payload)?.into_iter().enumerate() {
                 let (Some(&from), Some(&joined_type)) =
@@ -122,10 +120,8 @@ impl Layout<'_> {
                 body.emit().local_set(local);
                 locals.push(local);
             }
-            self.store(body, payload, &locals, place)?;
-            body.emit().end();
-        }
-        Ok(())
+            self.store(body, payload, &locals, place)
+        })
     }
 
     fn load_payload(
@@ -138,9 +134,7 @@ impl Layout<'_> {
     ) -> Result<()> {
         let place = place.plus(self.payload_offset(variant)?);
         let joined_types = self.joined(variant)?;
-        for (case, payload) in numbered_payloads(variant) {
-            body.emit().local_get(tag).i32_const(case).i32_eq();
-            body.emit().if_(BlockType::Empty);
+        for_the_case(body, variant, tag, |body, payload| {
             let locals = self.load(body, payload, place)?;
             for (index, flat) in self.flat(payload)?.into_iter().enumerate() {
                 let (Some(&from), Some(&to), Some(&joined_type)) = (
@@ -154,9 +148,8 @@ impl Layout<'_> {
                 widen(body, flat, joined_type)?;
                 body.emit().local_set(to);
             }
-            body.emit().end();
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Types of the locals that carry the payloads of all cases.
@@ -181,11 +174,21 @@ fn load_scalar(body: &mut Body, scalar: Scalar, place: Place) -> Local {
     local
 }
 
-/// The cases that carry something, with the discriminant as `i32.const` writes it.
-fn numbered_payloads(variant: &Variant) -> impl Iterator<Item = (i32, &Type)> {
-    (0..)
-        .zip(&variant.cases)
-        .filter_map(|(number, case)| Some((number, case.as_ref()?)))
+/// Code for each case that carries something, which runs if the tag says so.
+fn for_the_case(
+    body: &mut Body,
+    variant: &Variant,
+    tag: Local,
+    mut emit: impl FnMut(&mut Body, &Type) -> Result<()>,
+) -> Result<()> {
+    for (number, case) in (0..).zip(&variant.cases) {
+        let Some(payload) = case else { continue };
+        body.emit().local_get(tag).i32_const(number).i32_eq();
+        body.emit().if_(BlockType::Empty);
+        emit(body, payload)?;
+        body.emit().end();
+    }
+    Ok(())
 }
 
 fn join(left: ValType, right: ValType) -> ValType {

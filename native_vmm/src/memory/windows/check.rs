@@ -6,6 +6,9 @@ use host_guest_abi::exit::{PROTECT_READ, PROTECT_WRITE};
 
 use super::{Access, Plan, WindowPlace, Windows, is_page_aligned};
 
+/// Guest-virtual address, bytes, protection: as the guest asks for them.
+pub type Request = (u64, u64, u64);
+
 /// What the guest is told, 0 or an errno, unless its request cannot come from an honest guest.
 pub type Answer = Result<i32, &'static str>;
 
@@ -24,11 +27,14 @@ impl From<io::Error> for Refusal {
     }
 }
 
-/// What the guest is told of a request that was served or refused.
+/// How a request ended.
+pub type Served = Result<(), Refusal>;
+
+/// What the guest is told of that.
 ///
 /// # Errors
 /// A violation.
-pub const fn answer(served: Result<(), Refusal>) -> Answer {
+pub const fn answer(served: Served) -> Answer {
     match served {
         Ok(()) => Ok(0),
         Err(Refusal::Errno(errno)) => Ok(errno),
@@ -69,34 +75,28 @@ impl Pages {
     }
 }
 
-/// What pages are to become.
-#[derive(Debug, Clone, Copy)]
-pub enum Wish {
-    /// Readable and writable; they may be.
-    Accessible(Pages),
-    /// Taken away.
-    Gone(Pages),
-}
-
 impl Windows {
-    /// What a request of address, bytes and protection wants; all of it is checked but
-    /// whether pages that go are the last ones.
+    /// The pages of a request, and what is to become of them: accessible, which they may, or
+    /// not. Whether pages that go are the last ones is not checked here.
     pub fn check(
         &self,
         plan: &Plan,
-        (address, bytes, protection): (u64, u64, u64),
-    ) -> Result<Wish, Refusal> {
+        (address, bytes, protection): Request,
+    ) -> Result<(Pages, Access), Refusal> {
         let pages = Pages::locate(plan, address, bytes)?;
-        // A transfer window is accessible at all times, whatever is asked for.
-        if access(protection)? == Access::None && !pages.are_transfer() {
-            return Ok(Wish::Gone(pages));
+        let mut access = access(protection)?;
+        if pages.are_transfer() {
+            // Accessible at all times, whatever is asked for.
+            access = Access::ReadWrite;
         }
-        self.check_growth(&pages)?;
-        Ok(Wish::Accessible(pages))
+        if access == Access::ReadWrite {
+            self.check_growth(&pages)?;
+        }
+        Ok((pages, access))
     }
 
     /// Refuses pages that would be too many, or would leave a gap behind the border.
-    pub fn check_growth(&self, pages: &Pages) -> Result<(), Refusal> {
+    pub fn check_growth(&self, pages: &Pages) -> Served {
         if !pages.are_transfer() && !self.may_grow(pages.index, pages.end) {
             return Err(Refusal::Errno(libc::ENOMEM));
         }

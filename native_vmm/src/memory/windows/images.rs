@@ -4,7 +4,7 @@ use std::io;
 
 use host_guest_abi::layout::{ARTIFACT, PAGE_BYTES};
 
-use super::check::{Pages, Refusal};
+use super::check::{Pages, Refusal, Served};
 use super::{Access, Artifact, IMAGES_MAX, Plan, Region, Windows, is_page_aligned, round_to_page};
 
 impl Windows {
@@ -18,7 +18,7 @@ impl Windows {
         region: &Region,
         artifact: Option<&Artifact>,
         (source, address, bytes): (u64, u64, u64),
-    ) -> Result<(), Refusal> {
+    ) -> Served {
         let Some(artifact) = artifact else {
             return Err(Refusal::Violation("an image without an artifact"));
         };

@@ -31,7 +31,7 @@ use super::region::{Access, Region};
 use super::units::{is_page_aligned, round_to_large_page, round_to_page};
 use border::{Change, State};
 
-pub use check::{Answer, answer};
+pub use check::{Answer, Request, answer};
 pub use saved::WindowRecord;
 
 /// Images mapped into one window at a time; a linear memory has one.

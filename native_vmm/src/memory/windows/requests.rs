@@ -1,6 +1,6 @@
 //! Requests of the guest for its windows, served.
 
-use super::check::{Pages, Refusal, Wish};
+use super::check::{Pages, Refusal, Request, Served};
 use super::{Access, Change, Plan, Region, State, Windows};
 
 /// Memory that growth backs at once. Under software KVM a page that is then used costs
@@ -12,16 +12,11 @@ impl Windows {
     ///
     /// # Errors
     /// A refusal.
-    pub fn protect(
-        &mut self,
-        plan: &Plan,
-        region: &Region,
-        request: (u64, u64, u64),
-    ) -> Result<(), Refusal> {
-        let pages = match self.check(plan, request)? {
-            Wish::Accessible(pages) => pages,
-            Wish::Gone(pages) => return self.shrink(plan, region, pages),
-        };
+    pub fn protect(&mut self, plan: &Plan, region: &Region, request: Request) -> Served {
+        let (pages, access) = self.check(plan, request)?;
+        if access == Access::None {
+            return self.shrink(plan, region, pages);
+        }
         let (window, state) = (plan.windows[pages.index], &mut self.states[pages.index]);
         let old = state.accessible;
         if pages.end <= old {
@@ -46,16 +41,11 @@ impl Windows {
     ///
     /// # Errors
     /// A refusal.
-    pub fn remap(
-        &mut self,
-        plan: &Plan,
-        region: &Region,
-        request: (u64, u64, u64),
-    ) -> Result<(), Refusal> {
-        let pages = match self.check(plan, request)? {
-            Wish::Accessible(pages) => pages,
-            Wish::Gone(pages) => return self.shrink(plan, region, pages),
-        };
+    pub fn remap(&mut self, plan: &Plan, region: &Region, request: Request) -> Served {
+        let (pages, access) = self.check(plan, request)?;
+        if access == Access::None {
+            return self.shrink(plan, region, pages);
+        }
         let Pages { index, offset, end } = pages;
         let (window, state) = (plan.windows[index], &mut self.states[index]);
         if end == offset {
@@ -75,7 +65,7 @@ impl Windows {
     ///
     /// # Errors
     /// A refusal.
-    pub fn release(&mut self, plan: &Plan, region: &Region, index: u64) -> Result<(), Refusal> {
+    pub fn release(&mut self, plan: &Plan, region: &Region, index: u64) -> Served {
         let index = usize::try_from(index).unwrap_or(usize::MAX);
         let Some(window) = plan.windows.get(index) else {
             return Err(Refusal::Violation("no such window"));
@@ -100,7 +90,7 @@ impl Windows {
     }
 
     /// Takes the end of a component window away, with what is in it.
-    pub fn shrink(&mut self, plan: &Plan, region: &Region, pages: Pages) -> Result<(), Refusal> {
+    pub fn shrink(&mut self, plan: &Plan, region: &Region, pages: Pages) -> Served {
         let (window, state) = (plan.windows[pages.index], &mut self.states[pages.index]);
         if pages.offset >= state.accessible {
             return Ok(());
