@@ -4,6 +4,7 @@ mod common;
 
 use std::fs::File;
 use std::os::fd::FromRawFd;
+use std::os::unix::fs::FileExt;
 
 use common::micro_guest::{self, DATA, Do};
 use common::{MIB, PAGE, READ_WRITE, TestResult, WINDOWS, answered, done, hypervisor, load, store};
@@ -283,5 +284,51 @@ fn a_file_cut_off_while_its_pages_are_hot_is_an_error_of_the_restore() -> TestRe
     // A guest that comes from elsewhere is as well as ever.
     let other = Sandbox::new(config(&WINDOWS)?)?;
     assert_eq!(load(&other, DATA)?, 0);
+    Ok(())
+}
+
+/// The file is cut off at any moment of a capture, also while its pages are looked at: those
+/// that the guest has filled with zeros take longest.
+#[test]
+fn a_file_cut_off_while_a_snapshot_is_taken_is_an_error() -> TestResult {
+    let Some(saved) = saved()? else {
+        return Ok(());
+    };
+    let window = Plan::window_address(2);
+    let filled = |sandbox: &Sandbox, value| -> TestResult {
+        done(sandbox.command(Do::Fill.code(), &[window, MIB, value])?);
+        Ok(())
+    };
+    let whole = Sandbox::from_snapshot(&saved.load(&saved.record)?)?;
+    filled(&whole, 1)?;
+    let file = memory_file()?;
+    let (bytes, record) = whole.snapshot()?.save(&file, 0)?;
+    let mut content = vec![0; usize::try_from(bytes)?];
+    file.read_exact_at(&mut content, 0)?;
+    let (mut taken, mut refused) = (0, 0);
+    for round in 0..200 {
+        file.write_all_at(&content, 0)?;
+        let snapshot = Snapshot::load(
+            config(&WINDOWS)?,
+            file.try_clone()?,
+            0,
+            bytes,
+            record.as_bytes(),
+        )?;
+        let sandbox = Sandbox::from_snapshot(&snapshot)?;
+        filled(&sandbox, 0)?;
+        let cutter = file.try_clone()?;
+        let cut = std::thread::spawn(move || {
+            std::thread::sleep(std::time::Duration::from_micros(round * 5));
+            cutter.set_len(0)
+        });
+        match sandbox.snapshot() {
+            Ok(_) => taken += 1,
+            Err(SandboxError::Snapshot(_)) => refused += 1,
+            Err(error) => return Err(error.into()),
+        }
+        cut.join().map_err(|_| "it panicked")??;
+    }
+    assert!(refused > 0, "{taken} taken, {refused} refused");
     Ok(())
 }

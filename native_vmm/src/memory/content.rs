@@ -167,7 +167,7 @@ impl Content {
     }
 
     /// Where in the file a page is, if it has content there.
-    fn position(&self, physical: u64) -> Option<u64> {
+    pub fn position(&self, physical: u64) -> Option<u64> {
         let after = self
             .extents
             .partition_point(|extent| extent.physical <= physical);

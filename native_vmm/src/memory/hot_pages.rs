@@ -15,9 +15,9 @@ use std::ops::Range;
 
 use host_guest_abi::layout::PAGE_BYTES;
 
+use super::careful_copies;
 use super::content::{Content, Source};
 use super::region::Region;
-use crate::fork;
 
 /// More pages than this are not kept: 4 MiB, about 100 µs of copying.
 const HOT_PAGES_MAX: usize = 1024;
@@ -28,9 +28,6 @@ const PATIENCE: u8 = 2;
 /// How much longer that becomes when the page comes back.
 const PATIENCE_GROWS: u8 = 8;
 
-/// Pages that one system call copies where a file may be cut off: what the kernel takes.
-const COPIES_AT_ONCE: usize = 1024;
-
 /// The most restores from one comparison to the next.
 const INTERVAL_MAX: u32 = 512;
 
@@ -40,7 +37,7 @@ pub struct HotPage {
     /// Guest-physical address.
     pub physical: u64,
     /// Not known of a page that is only expected to become hot.
-    source: Option<Source>,
+    pub(super) source: Option<Source>,
     /// Whether it is no mapping of the snapshot, so that it can only be copied back.
     pinned: bool,
     /// Comparisons in a row that found it unchanged, and how many it is kept for.
@@ -101,22 +98,21 @@ impl HotPages {
 
     /// Copies all pages back.
     ///
-    /// `sealed` as [`Content::is_sealed`] has it.
-    ///
     /// # Errors
     /// If the file behind the pages was cut off.
     ///
     /// # Safety
-    /// Nothing runs in the region, and the content that the sources are from exists.
+    /// Nothing runs in the region, and the sources are from this content.
     pub unsafe fn copy_back(
         &mut self,
         region: &Region,
-        sealed: bool,
+        content: &Content,
         restored: &mut Restored,
     ) -> io::Result<()> {
         restored.copied += self.pages.len() as u64;
-        if !sealed {
-            return self.copy_back_carefully(region);
+        if !content.is_sealed() {
+            // SAFETY: as the caller promised; hot pages are whole, accessible pages.
+            return unsafe { careful_copies::copy_back(region, content, &self.pages) };
         }
         self.since += 1;
         if self.since >= self.interval {
@@ -130,42 +126,6 @@ impl HotPages {
             if let Some(source) = page.source {
                 // SAFETY: hot pages are whole, accessible pages of the region.
                 unsafe { source.copy_to(target) };
-            }
-        }
-        Ok(())
-    }
-
-    /// Has the kernel copy all pages back, to which a page that has vanished is an error.
-    fn copy_back_carefully(&self, region: &Region) -> io::Result<()> {
-        let entry = |address: *const u8| libc::iovec {
-            iov_base: address.cast_mut().cast(),
-            iov_len: PAGE_SIZE,
-        };
-        for pages in self.pages.chunks(COPIES_AT_ONCE) {
-            let known = pages.iter().filter_map(|page| Some((page, page.source?)));
-            let (from, to): (Vec<_>, Vec<_>) = known
-                .map(|(page, source)| {
-                    let target = region.address(page.physical, PAGE_BYTES);
-                    (entry(source.address()), entry(target))
-                })
-                .unzip();
-            let count = from.len() as libc::c_ulong;
-            // SAFETY: reads pages of the content and writes pages of the region, in which
-            // nothing runs; those that are not there any more are an error.
-            let copied = unsafe {
-                libc::process_vm_writev(
-                    fork::process(),
-                    from.as_ptr(),
-                    count,
-                    to.as_ptr(),
-                    count,
-                    0,
-                )
-            };
-            if usize::try_from(copied).map_err(|_| io::Error::last_os_error())?
-                != from.len() * PAGE_SIZE
-            {
-                return Err(io::Error::other("the snapshot file was cut off"));
             }
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! Guest memory: one region for RAM and arena, and the artifact beside it.
 
 mod artifact;
+mod careful_copies;
 mod content;
 mod guest_memory;
 mod hot_pages;

@@ -73,6 +73,7 @@ impl MemorySnapshot {
             let extents = base.content.extents().iter();
             file_backed.extend(extents.map(|e| e.physical..e.physical + e.bytes));
         }
+        let file_backed = joined(file_backed, 0);
         let mut accessible = memory.windows.accessible_ranges(plan);
         accessible.push(IMAGE..plan.ram_bytes);
 
@@ -91,7 +92,11 @@ impl MemorySnapshot {
         let mut pages = Vec::new();
         for range in &accessible {
             scan(region, range.clone(), &mut |run| {
-                pages.extend(without_zeros(region, &run));
+                // Pages of files are taken as a whole, and by the kernel alone: the file may be
+                // cut off while this goes on, and to look at one would be a SIGBUS then.
+                for own in without(run, &file_backed) {
+                    pages.extend(without_zeros(region, &own));
+                }
             })?;
             let clip = |r: &Range<u64>| r.start.max(range.start)..r.end.min(range.end);
             pages.extend(file_backed.iter().map(clip).filter(|run| !run.is_empty()));
@@ -243,7 +248,7 @@ impl GuestMemory {
         }
         let dropped = restored.dropped;
         // SAFETY: nothing runs in the memory, and `base` keeps the snapshot.
-        unsafe { hot.copy_back(region, snapshot.content.is_sealed(), &mut restored)? };
+        unsafe { hot.copy_back(region, &snapshot.content, &mut restored)? };
         if restored.dropped > dropped {
             snapshot.learn(hot);
         }
@@ -319,6 +324,19 @@ fn runs(pages: impl Iterator<Item = u64>) -> Vec<Range<u64>> {
     runs
 }
 
+/// The parts of a run that are in none of these ranges, which ascend.
+fn without(run: Range<u64>, ranges: &[Range<u64>]) -> Vec<Range<u64>> {
+    let first = ranges.partition_point(|range| range.end <= run.start);
+    let (mut start, mut parts) = (run.start, Vec::new());
+    for range in ranges[first..].iter().take_while(|r| r.start < run.end) {
+        parts.push(start..range.start);
+        start = range.end;
+    }
+    parts.push(start..run.end);
+    parts.retain(|part| !part.is_empty());
+    parts
+}
+
 /// The parts of a run of private pages that are not all zeros.
 fn without_zeros(region: &Region, run: &Range<u64>) -> Vec<Range<u64>> {
     let used = pages_of(run.clone()).filter(|&page| {
@@ -331,25 +349,30 @@ fn without_zeros(region: &Region, run: &Range<u64>) -> Vec<Range<u64>> {
     runs(used)
 }
 
-/// Sorts and joins ranges, also those with small gaps; the gaps grow until there are few.
-fn coalesce(mut pages: Vec<Range<u64>>) -> Vec<Range<u64>> {
-    pages.sort_unstable_by_key(|run| run.start);
-    let mut gap = GAP_PAGES * PAGE_BYTES;
-    loop {
-        let mut joined: Vec<Range<u64>> = Vec::new();
-        for run in &pages {
-            match joined.last_mut() {
-                Some(last) if run.start <= last.end.saturating_add(gap) => {
-                    last.end = last.end.max(run.end);
-                }
-                _ => joined.push(run.clone()),
+/// Sorts and joins ranges, also those with gaps of so many bytes between them.
+fn joined(mut ranges: Vec<Range<u64>>, gap: u64) -> Vec<Range<u64>> {
+    ranges.sort_unstable_by_key(|range| range.start);
+    let mut joined: Vec<Range<u64>> = Vec::new();
+    for range in ranges {
+        match joined.last_mut() {
+            Some(last) if range.start <= last.end.saturating_add(gap) => {
+                last.end = last.end.max(range.end);
             }
+            _ => joined.push(range),
         }
-        if joined.len() <= MAPPED_EXTENTS_MAX {
-            return joined;
-        }
-        gap *= 4;
     }
+    joined
+}
+
+/// Sorts and joins ranges, also those with small gaps; the gaps grow until there are few.
+fn coalesce(pages: Vec<Range<u64>>) -> Vec<Range<u64>> {
+    let mut gap = GAP_PAGES * PAGE_BYTES;
+    let mut few = joined(pages, gap);
+    while few.len() > MAPPED_EXTENTS_MAX {
+        gap *= 4;
+        few = joined(few, gap);
+    }
+    few
 }
 
 /// The first bytes of a page, as a page to be copied.

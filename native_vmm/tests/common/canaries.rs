@@ -29,7 +29,8 @@ const fn window(index: usize) -> u64 {
     Plan::window_address(index)
 }
 
-fn config() -> Result<Config, Box<dyn Error>> {
+/// Of the sandboxes of these tests.
+pub fn config() -> Result<Config, Box<dyn Error>> {
     let (file, bytes) = artifact()?;
     let config = Config::new(Driver::Kvm, RAM, &WINDOWS)?.with_artifact(file, bytes)?;
     Ok(config.with_image(micro_guest::image()?))
@@ -342,8 +343,13 @@ pub fn fresh(snapshot: &Snapshot) -> Result<Fresh, Box<dyn Error>> {
 /// Restores after every extent and each of these ways.
 pub fn restores(ways: &[Way]) -> TestResult {
     let (_original, snapshot) = prepared()?;
-    let clean = fresh(&snapshot)?;
-    let sandbox = Sandbox::from_snapshot(&snapshot)?;
+    restores_to(&snapshot, ways)
+}
+
+/// The same to a snapshot of a prepared guest.
+pub fn restores_to(snapshot: &Snapshot, ways: &[Way]) -> TestResult {
+    let clean = fresh(snapshot)?;
+    let sandbox = Sandbox::from_snapshot(snapshot)?;
     for extent in EXTENTS {
         // All of memory takes its time.
         let step = if extent == Extent::Everything { 4 } else { 1 };
@@ -351,17 +357,17 @@ pub fn restores(ways: &[Way]) -> TestResult {
             let what = format!("{extent:?}, {way:?}");
             spoil(&sandbox, extent)?;
             let exit = way.end(&sandbox)?;
-            sandbox.restore(&snapshot, true)?;
+            sandbox.restore(snapshot, true)?;
             Memory::of(&sandbox)?.assert_is(&clean.memory, &what);
             let found = Registers::of(&sandbox)?;
             found.assert_is(&clean.registers, matches!(exit, Exit::Done { .. }), &what);
-            sandbox.restore(&snapshot, true)?;
+            sandbox.restore(snapshot, true)?;
             grown(&sandbox)?.assert_is(&clean.grown, &what);
-            sandbox.restore(&snapshot, true)?;
+            sandbox.restore(snapshot, true)?;
             // Pages are found the first time, and known the second.
             spoil(&sandbox, extent)?;
             way.end(&sandbox)?;
-            sandbox.restore(&snapshot, true)?;
+            sandbox.restore(snapshot, true)?;
             Memory::of(&sandbox)?.assert_is(&clean.memory, &what);
         }
     }
