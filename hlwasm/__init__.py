@@ -61,6 +61,7 @@ if TYPE_CHECKING:
         TrapCode,
         UnsupportedImport,
         UnsupportedItem,
+        ViewInUse,
         WitTypeError,
         WitValueError,
     )
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
     from hlwasm.sandbox.sandbox import Sandbox
     from hlwasm.sandbox.snapshot import Snapshot
     from hlwasm.sandbox.state import Status
+    from hlwasm.sandbox.views import view
     from hlwasm.wasi import Wasi
     from hlwasm.wit.values import Ok, Some
 
@@ -93,6 +95,7 @@ _MODULES = {
     "VmPool": "hlwasm.native.vm_pool",
     "Wasi": "hlwasm.wasi",
     "load": "hlwasm.component",
+    "view": "hlwasm.sandbox.views",
     "vm_pool": "hlwasm.native.vm_pool",
 }
 
@@ -149,12 +152,14 @@ __all__ = [
     "TrapCode",
     "UnsupportedImport",
     "UnsupportedItem",
+    "ViewInUse",
     "VmPool",
     "Wasi",
     "WitTypeError",
     "WitValueError",
     "__version__",
     "load",
+    "view",
     "vm_pool",
 ]
 

@@ -13,7 +13,7 @@ from hlwasm.native.handles import Configuration
 from hlwasm.sandbox.limits import WASM_PAGE, Limits, total_memory_bytes, window_bytes
 from hlwasm.sandbox.sandbox import Sandbox
 from hlwasm.sandbox.starts import Starts
-from hlwasm.wit.model import Description
+from hlwasm.wit.model import Description, NumberLists
 
 if TYPE_CHECKING:
     from hlwasm.artifact import Artifact, Progress
@@ -32,6 +32,7 @@ def load(
     transfer_memory: int = DEFAULT_TRANSFER_MEMORY,
     fuel: bool = False,
     reuse: bool = True,
+    number_lists: NumberLists = "list",
     progress: Callable[[Progress], None] | None = None,
 ) -> Component:
     """Loads a component, a core module, WAT text or an artifact.
@@ -49,12 +50,18 @@ def load(
             more. It shows in nothing but time: only instantiating that calls no host function,
             or only functions of WASI with the same answers, is done once for several. The
             component then holds that memory, for up to four different limits.
+        number_lists: what lists of numbers are in results, in arguments of host functions, and
+            within records and so on: ``"list"``; ``"array"`` for ``array.array``; ``"numpy"``
+            for NumPy arrays. The latter two are one copy of the memory, without work for each
+            element. ``list<u8>`` is ``bytes``, with ``"numpy"`` an array. What is passed in
+            may be any buffer whatever this says. See :func:`hlwasm.view` for no copy at all.
         progress: called while a compile runs.
 
     Raises:
         OSError: the file cannot be read.
         InvalidWasm, UnsupportedItem, CompileError, ArtifactError: see :class:`LoadError`.
         TransferLimitExceeded: an artifact was compiled for larger values.
+        ImportError: ``number_lists`` is ``"numpy"``, and NumPy is not installed.
 
     Example:
         >>> import hlwasm
@@ -68,6 +75,10 @@ def load(
         ...     sandbox.exports.add(2, 3)
         5
     """
+    if number_lists != "list":
+        from hlwasm.codec.number_lists import check_number_lists
+
+        check_number_lists(number_lists)
     if isinstance(source, (bytes, bytearray, memoryview)):
         name, source = "<bytes>", bytes(source)
     else:
@@ -84,7 +95,7 @@ def load(
         if error.args and isinstance(error.args[0], str):
             error.args = (f"{name}: {error.args[0]}", *error.args[1:])
         raise
-    component = Component(artifact, name, reuse=reuse)
+    component = Component(artifact, name, reuse=reuse, number_lists=number_lists)
     _check_transfer_memory(component, transfer_memory)
     if fuel and not artifact.metadata.fuel:
         raise ArtifactError(
@@ -116,16 +127,24 @@ class Component:
         artifact: what the guest runs.
     """
 
-    def __init__(self, artifact: Artifact, name: str, *, reuse: bool = True) -> None:
+    def __init__(
+        self,
+        artifact: Artifact,
+        name: str,
+        *,
+        reuse: bool = True,
+        number_lists: NumberLists = "list",
+    ) -> None:
         self.artifact = artifact
         self.name = name
+        self._number_lists: NumberLists = number_lists
         self._starts = Starts() if reuse else None
         self._configured: tuple[Limits | None, Configuration | None] = None, None
 
     @cached_property
     def description(self) -> Description:
         """Its world, as objects."""
-        return Description.from_json(self.artifact.description)
+        return Description.from_json(self.artifact.description, self._number_lists)
 
     @property
     def wit(self) -> str:

@@ -36,7 +36,9 @@
     │   ├── SandboxBusy           … it is running in another thread
     │   ├── ReentrantCall         … it is running, and this call comes from inside it
     │   ├── SandboxPoisoned       … an earlier call did not run to its end
-    │   └── SandboxClosed         … it was closed
+    │   ├── SandboxClosed         … it was closed
+    │   └── ViewInUse             … something made of a view of a result is still alive (also a
+    │                               BufferError)
     ├── PoolError                 the pool cannot do this
     │   ├── PoolTimeout           … nothing became free in time (also a TimeoutError)
     │   └── PoolClosed            … it was closed, or is another process's (also a RuntimeError)
@@ -374,6 +376,10 @@ class SandboxPoisoned(SandboxStateError):
 
 class SandboxClosed(SandboxStateError):
     """The sandbox was closed."""
+
+
+class ViewInUse(SandboxStateError, BufferError):
+    """An array or slice made of a view of a result is alive: see :func:`hlwasm.view`."""
 
 
 class PoolError(HlwasmError):

@@ -29,15 +29,17 @@ _NATIVE_ORDER = "<" if sys.byteorder == "little" else ">"
 def matching_buffer(element: str, value: Any) -> memoryview | None:
     """A flat byte view of ``value`` if it is a buffer that holds such elements.
 
-    For ``u8`` any C-contiguous buffer matches; for other numbers a one-dimensional one
-    of the same signedness and size. Returns None for everything else, so that the
-    caller takes the elements one by one.
+    For ``u8`` the bytes of any buffer match; for other numbers a one-dimensional one of the
+    same signedness and size. Elements that do not lie side by side are copied. Returns None for
+    everything else (other sizes, big-endian, a scalar), so that the caller takes the elements
+    one by one.
     """
     try:
         view = memoryview(value)
-    except TypeError:
+    except (TypeError, ValueError, BufferError):
+        # No buffer, or one that cannot be exported: NumPy has no format for dates.
         return None
-    if not view.c_contiguous:
+    if view.ndim == 0:
         return None
     if element != "u8":
         code = view.format
@@ -48,4 +50,6 @@ def matching_buffer(element: str, value: Any) -> memoryview | None:
     if view.nbytes == 0:
         # A view with a zero in its shape cannot be cast.
         return memoryview(b"")
+    if not view.c_contiguous:
+        return memoryview(view.tobytes())
     return view.cast("B")

@@ -27,6 +27,23 @@ class ResourceConverter(Protocol):
     def lift_borrow(self, type_index: int, handle: int) -> Any: ...
 
 
+# Makes a view of some bytes, as elements of a struct format.
+ViewMaker = Callable[[memoryview, str], memoryview]
+
+
+class Loan(Protocol):
+    """Views of a result, which end when the sandbox is used again.
+
+    Attributes:
+        memory: the export memory, read-only.
+    """
+
+    @property
+    def memory(self) -> memoryview: ...
+    @property
+    def view(self) -> ViewMaker: ...
+
+
 class Context(Protocol):
     """One sandbox, as codecs see it: all but how it is run.
 
@@ -50,6 +67,9 @@ class Context(Protocol):
         Called by a host function's codec with what it has read, before the function runs,
         and with what it has written.
         """
+
+    def lend(self) -> Loan:
+        """Lends the memory that has the result; called after ``invoke``, before ``end``."""
 
     def poison(self, error: GuestDataError) -> None:
         """The result of a guest call was not valid; called before ``end``."""

@@ -8,6 +8,7 @@ the work: the generator takes longer to import and to run than a call that is ma
 from __future__ import annotations
 
 import builtins
+from functools import cached_property
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +63,13 @@ class _ExportCode:
             self.generated = FunctionGenerator(self.plain, self.asynchronous).export(self.name)
         return self.generated
 
+    @cached_property
+    def generated_views(self) -> GeneratedCode:
+        """The code of the function that returns a loan, and its result as views."""
+        from hlwasm.codec.generated import FunctionGenerator
+
+        return FunctionGenerator(self.plain, self.asynchronous).export(self.name, views=True)
+
     def stub(self) -> CodeType:
         """Code with the same signature, until the generated code takes its place."""
         if self._stub is None:
@@ -74,6 +82,25 @@ class _ExportCode:
             code = scope[self.name].__code__
             self._stub = code.replace(co_filename=f"<hlwasm stub: {self.label}>")
         return self._stub
+
+
+class BoundExport:
+    """An exported function in a sandbox; its callable has this as ``__hlwasm_export__``.
+
+    Attributes:
+        asynchronous: the callable is a coroutine function.
+    """
+
+    def __init__(self, shared: _ExportCode, context: CallContext | AsyncCallContext) -> None:
+        self.asynchronous = shared.asynchronous
+        self._shared = shared
+        self._context = context
+
+    @cached_property
+    def lend(self) -> Callable[..., Any]:
+        """The same function, returning a loan and the result as views; it may be asynchronous."""
+        generated = self._shared.generated_views
+        return generated.bind(generated.namespace(self._context))
 
 
 def bind_export(function: Function, context: CallContext) -> Callable[..., Any]:
@@ -139,6 +166,7 @@ def _bind_export(
     call.__module__ = "hlwasm.exports"
     call.__doc__ = shared.docs
     call.__annotations__ = dict(shared.annotations)
+    call.__dict__["__hlwasm_export__"] = BoundExport(shared, context)
     return call
 
 

@@ -83,6 +83,7 @@ class FunctionGenerator:
     def __init__(self, plain: PlainFunction, asynchronous: bool = False) -> None:
         self._plain = plain
         self._asynchronous = asynchronous
+        self._views = False
         self._def = "async def" if asynchronous else "def"
         self._await = "await " if asynchronous else ""
         self._function = plain.function
@@ -98,15 +99,25 @@ class FunctionGenerator:
 
     # Exports
 
-    def export(self, name: str) -> GeneratedCode:
-        """The Python function that calls this guest function."""
+    def export(self, name: str, views: bool = False) -> GeneratedCode:
+        """The Python function that calls this guest function.
+
+        Args:
+            name: the function's.
+            views: return a loan and the result, with views of the memory for strings and lists
+                of numbers.
+        """
         source, function = self._source, self._function
+        self._views = views
         with source.block(f"{self._def} {name}({', '.join(self._names)}):"):
             source.line(f"{self._await}_begin()")
             with source.block("try:"):
                 source.line("_memory = _context.export_memory")
                 self._export_params()
                 source.line(f"{self._await}_invoke({function.index})")
+                if views:
+                    source.line("_loan = _context.lend()")
+                    source.line("_memory, _view = _loan.memory, _loan.view")
                 self._export_result()
             with source.block("finally:"):
                 source.line("_end()")
@@ -153,6 +164,7 @@ class FunctionGenerator:
         source, plain, function = self._source, self._plain, self._function
         result = function.result
         if result is None:
+            self._return("None")
             return
         own = self._is_own(result)
         if own:
@@ -166,11 +178,17 @@ class FunctionGenerator:
             return
         if self._fast([result]):
             with source.block("try:"):
-                value = self._lift_record([result], "_memory", function.result_offset)[0]
-                source.line(f"return {value}")
+                offset = function.result_offset
+                self._return(self._lift_record([result], "_memory", offset, self._views)[0])
             with source.block("except Exception:"):
                 source.line("pass")
-        source.line("return _lift_plain(_context)")
+        self._return_plain()
+
+    def _return(self, value: str) -> None:
+        self._source.line(f"return _loan, {value}" if self._views else f"return {value}")
+
+    def _return_plain(self) -> None:
+        self._return(f"_lift_plain(_context{', _loan' if self._views else ''})")
 
     def _fallible_export_result(self, ref: int) -> None:
         source = self._source
@@ -192,25 +210,27 @@ class FunctionGenerator:
                         source.line("raise _Unusual")
                         continue
                     elif arm is not None:
-                        value = self._lift_record([arm], "_memory", payload)[0]
+                        # What an exception carries outlives any view.
+                        views = self._views and number == 0
+                        value = self._lift_record([arm], "_memory", payload, views)[0]
                     source.line(f"_result = {value}")
                     source.line(f"_failed = {number == 1}")
         with source.block("except Exception:"):
             source.line("pass")
         with source.block("if _failed is None:"):
-            source.line("return _lift_plain(_context)")
+            self._return_plain()
         with source.block("if _failed:"):
             source.line("raise _Err(_result)")
         if own is not None:
             self._lift_own_or_poison(cast(int, own), "_result")
         else:
-            source.line("return _result")
+            self._return("_result")
 
     def _lift_own_or_poison(self, ref: int, handle: str) -> None:
         source = self._source
         resource = cast(Own, self._types[ref]).resource
         with source.block("try:"):
-            source.line(f"return _lift_own({resource}, {handle})")
+            self._return(f"_lift_own({resource}, {handle})")
         with source.block("except _GuestDataError as _error:"):
             source.line("_context.poison(_error)")
             source.line("raise")
@@ -365,13 +385,15 @@ class FunctionGenerator:
         with source.block("else:"):
             source.line("_slow = False")
 
-    def _lift_record(self, refs: Sequence[TypeRef], memory: str, at: int | str) -> list[str]:
+    def _lift_record(
+        self, refs: Sequence[TypeRef], memory: str, at: int | str, views: bool = False
+    ) -> list[str]:
         """Lifts the members of a record; an owned resource is left as its handle."""
         source = self._source
         if self._has_payload(refs):
             source.line("_size = len(_memory)")
             source.line("_used = 0")
-        emitter = LiftEmitter(source, self._reference, self._complexity)
+        emitter = LiftEmitter(source, self._reference, self._complexity, views)
         leaves: list[Leaf] = []
         # Handles of owned resources are read as plain numbers here.
         plain_refs: list[TypeRef] = ["u32" if self._is_own(ref) else ref for ref in refs]

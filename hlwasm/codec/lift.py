@@ -14,10 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from hlwasm.codec import fast_values
 from hlwasm.codec.buffers import NUMBER_FORMAT
 from hlwasm.codec.complexity import FLAT_ELEMENTS, Complexity
 from hlwasm.codec.layout import DISCRIMINANT_FORMAT, Layout, discriminant_size
+from hlwasm.codec.number_lists import copying_template
 from hlwasm.codec.reference import Reference
 from hlwasm.codec.source import Leaf, Source, packed_format
 from hlwasm.errors import Err
@@ -51,9 +51,14 @@ class LiftEmitter:
         source: where statements go.
         reference: the plain codec of the same description.
         complexity: its measures.
+        views: strings and lists of numbers are views of the memory, made by ``_view``.
     """
 
-    def __init__(self, source: Source, reference: Reference, complexity: Complexity) -> None:
+    def __init__(
+        self, source: Source, reference: Reference, complexity: Complexity, views: bool = False
+    ) -> None:
+        self._views = views
+        self._number_lists = reference.description.number_lists
         self._source = source
         self._layout: Layout = reference.layout
         self._python = reference.python
@@ -144,6 +149,8 @@ class LiftEmitter:
 
     def _string(self, offset: int, leaves: list[Leaf]) -> Build:
         pointer, check = self._payload(offset, 1, 1, leaves)
+        if self._views:
+            return lambda: f"_view(_memory[{pointer}:{check()}], 'B')"
         return lambda: f"str(_memory[{pointer}:{check()}], 'utf-8')"
 
     def _list(self, type_: List, offset: int, leaves: list[Leaf]) -> Build:
@@ -171,15 +178,13 @@ class LiftEmitter:
         return build
 
     def _flat_template(self, element: str) -> str:
-        if element == "u8":
-            return "bytes({})"
         if element == "bool":
             return "list(map(bool, {}))"
         if element == "char":
             return "list(str({}, 'utf-32-le'))"
-        code = NUMBER_FORMAT[element]
-        unpacked = self._source.constant("numbers", fast_values.numbers(code), ("numbers", code))
-        return f"{unpacked}({{}})"
+        if self._views:
+            return f"_view({{}}, {NUMBER_FORMAT[element]!r})"
+        return copying_template(self._source, self._number_lists, element)
 
     def _enum(self, type_: Enum, offset: int, leaves: list[Leaf]) -> Build:
         cls = self._python[type_.index]

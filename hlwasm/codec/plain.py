@@ -27,7 +27,7 @@ from hlwasm.wit.values import Ok
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hlwasm.codec.context import CallContext, Context
+    from hlwasm.codec.context import CallContext, Context, Loan
 
 # Offsets in a transfer memory; host_guest_abi/src/transfer.rs says more.
 CURSOR = 60
@@ -155,8 +155,8 @@ class PlainFunction:
                 self.reference.lower(state, self.types[index], offset, value, self.paths[index])
         struct.pack_into("<I", memory, CURSOR, state.cursor)
 
-    def lift_result(self, context: Context) -> Any:
-        """Reads the result of an export.
+    def lift_result(self, context: Context, loan: Loan | None = None) -> Any:
+        """Reads the result of an export; as views where there is a loan.
 
         Raises:
             Err: the function returned the error arm of its result.
@@ -170,6 +170,9 @@ class PlainFunction:
         try:
             if offset + self.reference.layout.shape(result).size > len(memory):
                 raise bad_guest_data(path, "it lies beyond the transfer memory")
+            # What an exception carries outlives any view.
+            if loan is not None and not (self.fallible and memory[offset]):
+                state.memory, state.view = loan.memory, loan.view
             value = self.reference.lift(state, result, offset, path)
         except GuestDataError as error:
             state.put_back()

@@ -240,6 +240,15 @@ class NativeSandbox:
         self.views.append(view)
         return view
 
+    def lend(self, index: int) -> Any:
+        """The usable memory of a transfer window as a buffer that keeps the memory: where it is
+        alive when the VM is closed, the VM is freed with it.
+        """
+        owner, size = self._owner, self.ffi.new("uint64_t *")
+        data = self.lib.hlw_window(self.pointer, index, size)
+        # The destructor frees nothing, but refers to the owner for as long as the buffer lives.
+        return self.ffi.buffer(self.ffi.gc(data, lambda _, owner=owner: None), size[0])
+
     def text(self) -> str:
         """The text of the last exit. Bytes that are not UTF-8 are replaced."""
         length = self.exit.text_bytes
@@ -311,8 +320,12 @@ class NativeSandbox:
 
         pthread_kill(thread, SIGRTMIN + _KICK_SIGNAL)
 
-    def close(self) -> None:
-        """Frees the VM. The caller sees to it that no call is running."""
+    def close(self, lent: bool = False) -> None:
+        """Frees the VM. The caller sees to it that no call is running.
+
+        Args:
+            lent: a buffer of :meth:`lend` is alive: the VM is freed with the last of them.
+        """
         with self._life:
             if self.pointer is None:
                 return
@@ -320,4 +333,6 @@ class NativeSandbox:
                 view.release()
             self.views.clear()
             self.pointer = self.exit = None
-            self.ffi.release(self._owner)
+            if not lent:
+                self.ffi.release(self._owner)
+            self._owner = None

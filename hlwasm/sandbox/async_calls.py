@@ -73,6 +73,7 @@ class AsyncCalls:
         self.poison = core.poison
         self.end = core.end
         self.count_bytes = core.count_bytes
+        self.lend = core.lend
         self._core = core
         self._native = native
         self._workers = workers
@@ -126,6 +127,8 @@ class AsyncCalls:
 
     async def _drop_guest(self, number: int) -> None:
         self.resources.garbage.append(number)
+        if self._core.guard.loan is not None:
+            return  # finalisers do not end views of a result: dropped before the next call
         try:
             await self.begin()  # which drops what is garbage
         except SandboxStateError:

@@ -33,12 +33,13 @@ from hlwasm.native.status import exception_of
 from hlwasm.sandbox.limits import Limits, guest_limit
 from hlwasm.sandbox.meter import CallMeter, FuelMeter, fuel_exhausted
 from hlwasm.sandbox.resources import ResourceTable
-from hlwasm.sandbox.state import Guard
+from hlwasm.sandbox.state import Guard, Status
 from hlwasm.wit.model import Description
 
 if TYPE_CHECKING:
     from hlwasm.sandbox.expiry import Attendance
     from hlwasm.sandbox.guest_resources import HeldResource
+    from hlwasm.sandbox.loans import Loan
 
 LOGGER = "hlwasm.guest_runtime"
 
@@ -172,6 +173,14 @@ class CallLoop:
         """What the call gave back is not valid: the guest cannot be trusted to be whole."""
         self.guard.poison(_summary(error))
 
+    def lend(self) -> Loan:
+        """Lends the memory that the result of the running call is in."""
+        from hlwasm.sandbox.loans import Loan
+
+        loan = Loan(self._native.lend(_abi.WINDOW_EXPORT_BRIDGE), self.guard)
+        self.guard.lend(loan)
+        return loan
+
     # Commands ---------------------------------------------------------------------
 
     def command(self, command: int, *arguments: int) -> None:
@@ -207,11 +216,15 @@ class CallLoop:
             error.message = f"{label}: the component returned or passed no value: {error.message}"
 
     def _drop_guest(self, number: int) -> None:
+        if self.guard.loan is not None:
+            # A finaliser must not end views of a result: dropped before the next call.
+            self._garbage.append(number)
+            return
         try:
             self.begin()
         except SandboxStateError:
             # Poisoned or closed: the resource is gone. Busy: dropped before the next call.
-            if self.guard.ready:
+            if self.guard.status is Status.READY:
                 self._garbage.append(number)
             return
         try:
@@ -456,11 +469,11 @@ class CallLoop:
             lowers_elsewhere: values are lowered by other threads than that of ``begin``.
 
         Raises:
-            SandboxBusy, ReentrantCall, SandboxClosed: see there.
+            SandboxBusy, ReentrantCall, SandboxClosed, ViewInUse: see there.
             NativeError: the kernel has no memory left; the sandbox is of no use then.
         """
         guard = self.guard
-        guard.begin_look()
+        guard.begin_look(end_loan=True)
         try:
             thread = get_ident()
             # A call whose arguments did not fit may have lowered some, and never ran the guest.
@@ -501,7 +514,8 @@ class CallLoop:
             self._serves.clear()
             self.bind_import = {}
             self._pointer = None
-            self._native.close()
+            loan, self.guard.loan = self.guard.loan, None
+            self._native.close(lent=loan is not None and not loan.release())
 
 
 def _transfer_overflow(wanted: int, limit: int) -> TransferLimitExceeded:

@@ -15,9 +15,12 @@ from __future__ import annotations
 from _thread import get_ident
 from collections.abc import Callable
 from enum import Enum
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from hlwasm.errors import ReentrantCall, SandboxBusy, SandboxClosed, SandboxPoisoned
+
+if TYPE_CHECKING:
+    from hlwasm.sandbox.loans import Loan
 
 
 class Status(Enum):
@@ -38,6 +41,9 @@ class Guard:
     right behind the operation, before its result is seen (KeyboardInterrupt does), and
     the sandbox must not stay occupied then.
 
+    Views of a result make a guard not ready, so that the next to enter ends them first; they cost
+    calls nothing.
+
     Args:
         caller: identifies who calls now, by default its thread.
         callers: what callers are, in the singular, for messages.
@@ -45,7 +51,7 @@ class Guard:
 
     __slots__ = (
         "_caller", "_callers", "_enter", "_holder",
-        "end", "host_caller", "ready", "reason", "status",
+        "end", "host_caller", "loan", "ready", "reason", "status",
     )  # fmt: skip
 
     def __init__(self, caller: Callable[[], object] = get_ident, callers: str = "thread") -> None:
@@ -59,17 +65,21 @@ class Guard:
         self.reason: str | None = None
         # Who runs a host function of this sandbox, while it does.
         self.host_caller: object = None
+        # Views of the last result, which end before the sandbox is used again.
+        self.loan: Loan | None = None
 
     def begin(self) -> None:
         """Enters; every ``begin`` that returns is followed by one ``end``.
 
         Raises:
-            SandboxBusy, ReentrantCall, SandboxPoisoned, SandboxClosed: see there.
+            SandboxBusy, ReentrantCall, SandboxPoisoned, SandboxClosed, ViewInUse: see there.
         """
         caller = object()
         try:
             if self._enter(None, caller) is caller:
                 if self.ready:
+                    return
+                if self.loan is not None and self._collect_loan(self.loan):
                     return
                 self.end()
         except BaseException:
@@ -77,16 +87,21 @@ class Guard:
             raise
         self.refuse()
 
-    def begin_look(self) -> None:
+    def begin_look(self, end_loan: bool = False) -> None:
         """Enters also where the sandbox is poisoned: to look at it, or to restore it.
 
+        Args:
+            end_loan: end views of a result, because the memory will change.
+
         Raises:
-            SandboxBusy, ReentrantCall, SandboxClosed: see there.
+            SandboxBusy, ReentrantCall, SandboxClosed, ViewInUse: see there.
         """
         caller = object()
         try:
             if self._enter(None, caller) is caller:
                 if self.status is not Status.CLOSED:
+                    if end_loan and self.loan is not None:
+                        self._collect_loan(self.loan)
                     return
                 self.end()
         except BaseException:
@@ -115,6 +130,30 @@ class Guard:
             f"the sandbox is running in another {self._callers}; "
             f"use one sandbox per {self._callers}, or a lock"
         )
+
+    def lend(self, loan: Loan) -> None:
+        """There are views of a result from now on. Called by the holder."""
+        self.loan = loan
+        self.ready = False
+
+    def end_loan(self, loan: Loan) -> None:
+        """Ends views of a result, unless a later use of the sandbox has done so or is about to.
+
+        Raises:
+            ViewInUse: something made of them is alive.
+        """
+        caller = object()
+        try:
+            if self._enter(None, caller) is caller and self.loan is loan:
+                self._collect_loan(loan)
+        finally:
+            self._leave(caller)
+
+    def _collect_loan(self, loan: Loan) -> bool:
+        loan.collect()
+        self.loan = None
+        self.ready = self.status is Status.READY
+        return self.ready
 
     def heal(self) -> None:
         """The sandbox was restored. Called by the holder."""

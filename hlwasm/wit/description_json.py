@@ -25,6 +25,7 @@ from hlwasm.wit.model import (
     Label,
     List,
     MemoryPlan,
+    NumberLists,
     Option,
     Own,
     Param,
@@ -46,7 +47,9 @@ _PAGES_MAX = 1 << 16
 T = TypeVar("T")
 
 
-def read_description(source: str | bytes | Mapping[str, Any]) -> Description:
+def read_description(
+    source: str | bytes | Mapping[str, Any], number_lists: NumberLists
+) -> Description:
     """See :meth:`Description.from_json`."""
     raw: Any = source
     if isinstance(source, (str, bytes)):
@@ -61,7 +64,7 @@ def read_description(source: str | bytes | Mapping[str, Any]) -> Description:
             f"the component's description has format {raw.get('format')!r}; "
             f"this version of hlwasm reads format {FORMAT}"
         )
-    return _damaged_if_it_fails(lambda: _description(raw), "the world")
+    return _damaged_if_it_fails(lambda: _description(raw, number_lists), "the world")
 
 
 class TypeTable(Sequence["AnyType"]):
@@ -105,7 +108,7 @@ def _damaged_if_it_fails(build: Callable[[], T], what: str) -> T:
         ) from error
 
 
-def _description(raw: Mapping[str, Any]) -> Description:
+def _description(raw: Mapping[str, Any], number_lists: NumberLists) -> Description:
     types = _list(raw["types"])
     count = len(types)
     return Description(
@@ -144,6 +147,7 @@ def _description(raw: Mapping[str, Any]) -> Description:
             Skipped(_text(each["name"]), _text(each["reason"]))
             for each in _list(raw.get("skipped", []))
         ),
+        number_lists=number_lists,
     )
 
 

@@ -17,6 +17,9 @@ from hlwasm.frozen import Frozen, late
 #: A primitive's WIT name, or an index into the description's types.
 TypeRef: TypeAlias = "str | int"
 
+#: What a list of numbers is in Python; see :func:`hlwasm.load`.
+NumberLists: TypeAlias = Literal["list", "array", "numpy"]
+
 PRIMITIVES = frozenset(
     ["bool", "u8", "s8", "u16", "s16", "u32", "s32", "u64", "s64", "f32", "f64", "char", "string"]
 )
@@ -219,6 +222,7 @@ class Description(Frozen):
         world_types: WIT name → index, for types of the world itself.
         imports: imported functions; ``index`` is the function number of a host call.
         exports: exported functions; ``index`` is the k of ``call-k``.
+        number_lists: what lists of numbers are in Python; see :func:`hlwasm.load`.
         cache: for what is derived from this description once, such as generated code.
     """
 
@@ -237,6 +241,7 @@ class Description(Frozen):
     resource_drops: tuple[ResourceDrop, ...]
     resource_destructors: tuple[ResourceDestructor, ...]
     skipped: tuple[Skipped, ...]
+    number_lists: NumberLists = "list"
     cache: dict[Any, Any] = late()
 
     def __post_init__(self) -> None:
@@ -245,7 +250,9 @@ class Description(Frozen):
             vars(function)["description"] = self
 
     @classmethod
-    def from_json(cls, source: str | bytes | Mapping[str, Any]) -> Description:
+    def from_json(
+        cls, source: str | bytes | Mapping[str, Any], number_lists: NumberLists = "list"
+    ) -> Description:
         """Reads the description that the bridge generator wrote.
 
         Raises:
@@ -254,7 +261,7 @@ class Description(Frozen):
         # Reading needs the classes of this module.
         from hlwasm.wit.description_json import read_description
 
-        return read_description(source)
+        return read_description(source, number_lists)
 
     @cached_property
     def imports_by_index(self) -> Mapping[int, Function]:

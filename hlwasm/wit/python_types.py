@@ -116,7 +116,7 @@ class PythonTypes:
 
     def _annotation(self, type_: AnyType) -> str:
         if isinstance(type_, List):
-            return "bytes" if type_.element == "u8" else f"list[{self.annotation(type_.element)}]"
+            return self._list(type_.element)
         if isinstance(type_, Tuple):
             inner = ", ".join(self.annotation(each) for each in type_.types) or "()"
             return f"tuple[{inner}]"
@@ -128,6 +128,15 @@ class PythonTypes:
         if isinstance(type_, (Own, Borrow)):
             return self.annotation(type_.resource)
         return upper_camel_case(type_.name) if type_.name else "Any"
+
+    def _list(self, element: TypeRef) -> str:
+        number_lists = self._description.number_lists
+        inner = self.annotation(element)
+        if not isinstance(element, str) or inner not in ("int", "float"):
+            return f"list[{inner}]"
+        if number_lists == "numpy":
+            return "ndarray"
+        return "bytes" if element == "u8" else f"{number_lists}[{inner}]"
 
     def success(self, ref: TypeRef | None) -> TypeRef | None:
         """The type that a function of this result type returns when it does not raise."""

@@ -33,7 +33,7 @@ from hlwasm.wit.names import snake_case, upper_camel_case
 from hlwasm.wit.values import Ok, Some, WitFlags
 
 if TYPE_CHECKING:
-    from hlwasm.codec.context import ResourceConverter
+    from hlwasm.codec.context import ResourceConverter, ViewMaker
 
 
 class Lifting:
@@ -45,15 +45,18 @@ class Lifting:
 
     Attributes:
         taken: resource type, object and handle of each resource that the guest gave.
+        view: makes a view of a part of the memory, for strings and lists of numbers; None
+            where they are copied.
     """
 
-    __slots__ = ("budget", "memory", "resources", "taken")
+    __slots__ = ("budget", "memory", "resources", "taken", "view")
 
     def __init__(self, memory: memoryview, budget: int, resources: ResourceConverter) -> None:
         self.memory = memory
         self.budget = budget
         self.resources = resources
         self.taken: list[tuple[int, Any, int]] = []
+        self.view: ViewMaker | None = None
 
     def put_back(self) -> None:
         """Undoes what was taken, because nobody gets it."""
@@ -125,6 +128,8 @@ class ReferenceLift(ReferenceTypes):
         if name == "string":
             pointer, length = struct.unpack_from("<II", state.memory, offset)
             end = state.payload(pointer, length, 1, 1, path)
+            if state.view is not None:
+                return state.view(state.memory[pointer:end], "B")
             try:
                 return str(state.memory[pointer:end], "utf-8")
             except UnicodeDecodeError as error:
@@ -158,12 +163,22 @@ class ReferenceLift(ReferenceTypes):
         shape = self.layout.shape(element)
         size, align = shape.size, shape.align
         end = state.payload(pointer, count, size, align, path)
+        if state.view is not None and element in NUMBER_FORMAT:
+            return state.view(state.memory[pointer:end], NUMBER_FORMAT[str(element)])
+        items: Sequence[Any]
         if element == "u8":
-            return bytes(state.memory[pointer:end])
-        return [
-            self.lift(state, element, pointer + index * size, (path, index))
-            for index in range(count)
-        ]
+            items = bytes(state.memory[pointer:end])
+        else:
+            items = [
+                self.lift(state, element, pointer + index * size, (path, index))
+                for index in range(count)
+            ]
+        number_lists = self.description.number_lists
+        if number_lists == "list" or element not in NUMBER_FORMAT:
+            return items
+        from hlwasm.codec.number_lists import collected
+
+        return collected(number_lists, str(element), items)
 
     def _lift_case(
         self, state: Lifting, type_: AnyType, ref: TypeRef, offset: int, path: Path

@@ -166,7 +166,9 @@ class ReferenceLower(ReferenceTypes):
                 state.memory[pointer : pointer + len(data)] = data
                 struct.pack_into("<II", state.memory, offset, pointer, len(data) // size)
                 return
-        if isinstance(value, (str, Mapping)) or not isinstance(value, Iterable):
+        # An array without dimensions, a NumPy scalar say, only looks iterable.
+        scalar = getattr(value, "ndim", 1) == 0
+        if isinstance(value, (str, Mapping)) or scalar or not isinstance(value, Iterable):
             raise wrong_type(path, self.text(type_.index), value)
         items = value if isinstance(value, (list, tuple)) else list(value)
         pointer = state.allocate(len(items) * size, align, path)

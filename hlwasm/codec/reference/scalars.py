@@ -41,7 +41,8 @@ def to_integer(name: str, value: Any, path: Path) -> int:
 
 def to_float(name: str, value: Any, path: Path) -> float:
     """Accepts numbers that convert to float; a finite value must stay finite."""
-    if isinstance(value, bool) or not (hasattr(value, "__float__") or hasattr(value, "__index__")):
+    convertible = hasattr(value, "__float__") or hasattr(value, "__index__")
+    if isinstance(value, bool) or not convertible or _is_numpy_other(value):
         raise wrong_type(path, name, value)
     try:
         number = float(value)
@@ -50,6 +51,14 @@ def to_float(name: str, value: Any, path: Path) -> float:
     except OverflowError:
         raise wrong_value(path, f"{short(value)} does not fit {name}") from None
     return number
+
+
+def _is_numpy_other(value: Any) -> bool:
+    """NumPy makes floats of truth values, of complex numbers, whose imaginary part it drops,
+    and of arrays of one element.
+    """
+    kind = getattr(getattr(value, "dtype", None), "kind", "f")
+    return kind not in "fiu" or getattr(value, "ndim", 0) != 0
 
 
 def to_char(value: Any, path: Path) -> int:

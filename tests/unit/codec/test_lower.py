@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import collections
+import ctypes
 import enum
 import math
 import types
@@ -89,6 +90,11 @@ class IntLike:
         return 7
 
 
+def _read_only(made: Any) -> Any:
+    made.flags.writeable = False
+    return made
+
+
 K = KINDS
 ACCEPTED = [
     ("bool", True, True),
@@ -147,6 +153,9 @@ ACCEPTED = [
     (K.lists["u8"], array.array("I", [1]), b"\x01\x00\x00\x00"),
     (K.lists["u8"], np.zeros((2, 0), "u1"), b""),
     (K.lists["u8"], np.arange(6, dtype="u1")[::2], b"\x00\x02\x04"),
+    (K.lists["u8"], np.arange(12, dtype="u1").reshape(3, 4)[:, 1:3], bytes([1, 2, 5, 6, 9, 10])),
+    (K.lists["u8"], np.asfortranarray([[1, 2], [3, 4]], "u1"), bytes([1, 2, 3, 4])),
+    (K.lists["u8"], memoryview(b"abcd")[::-1], b"dcba"),
     (K.lists["s16"], [-5, 5], [-5, 5]),
     (K.lists["s16"], b"\x01\x02", [1, 2]),
     (K.lists["u32"], range(5), [0, 1, 2, 3, 4]),
@@ -154,14 +163,29 @@ ACCEPTED = [
     (K.lists["u32"], array.array("I", [1, 2]), [1, 2]),
     (K.lists["s64"], np.array([-1, 2]), [-1, 2]),
     (K.lists["s64"], np.array([1, 2, 3, 4])[::2], [1, 3]),
+    (K.lists["s64"], np.array([1, 2, 3, 4])[::-3], [4, 1]),
+    (K.lists["s64"], np.arange(20).reshape(4, 5)[:, 3], [3, 8, 13, 18]),
+    (K.lists["s64"], np.zeros(0, "i8"), []),
+    (K.lists["s64"], [np.int64(3), 4], [3, 4]),
     (K.lists["s32"], np.array([-1, 2]), [-1, 2]),
+    (K.lists["s32"], np.array([-1, 2, 3])[::2], [-1, 3]),
+    (K.lists["s32"], memoryview(b"\x01\x00\x00\x00").cast("i"), [1]),
+    (K.lists["s32"], (ctypes.c_int32 * 2)(5, -6), [5, -6]),
+    (K.lists["u64"], np.array([7], "u8"), [7]),
     (K.lists["u16"], np.array([1, 2], dtype=">u2"), [1, 2]),
     (K.lists["f64"], [1, 2.5], [1.0, 2.5]),
     (K.lists["f64"], array.array("d", [1.5]), [1.5]),
+    (K.lists["f64"], np.array([1.5, 0.25], "f2"), [1.5, 0.25]),
+    (K.lists["f64"], np.array([1.5, 2.5], ">f8"), [1.5, 2.5]),
+    (K.lists["f64"], np.array([1, 2]), [1.0, 2.0]),
+    (K.lists["f64"], [np.float32(0.5), np.int8(1)], [0.5, 1.0]),
+    (K.lists["f64"], _read_only(np.array([1.5])), [1.5]),
+    (K.lists["f32"], np.array([0.5, 3.0, np.inf]), [0.5, 3.0, math.inf]),
     (K.lists["f32"], np.array([0.5], dtype="f4"), [0.5]),
     (K.lists["f32"], [0.5, 1, math.inf], [0.5, 1.0, math.inf]),
     (K.lists["bool"], [True, False], [True, False]),
     (K.lists["bool"], np.array([True, False]), [True, False]),
+    (K.lists["bool"], np.array([True, True, False])[::2], [True, False]),
     (K.lists["char"], ["a", "é", "\U0001f600"], ["a", "é", "\U0001f600"]),
     (K.lists["string"], ("a", "", "é"), ["a", "", "é"]),
     (K.lists["string"], iter("ab"), ["a", "b"]),
@@ -232,7 +256,22 @@ REFUSED = [
     (K.lists["u8"], [1, 256], "arg[1]: 256 does not fit u8"),
     (K.lists["u8"], [1, True], "arg[1]: expected u8, got bool True"),
     (K.lists["u8"], 5, "expected list<u8>, got int 5"),
+    (K.lists["u8"], np.uint8(5), "expected list<u8>, got uint8"),
+    (K.lists["u8"], np.array(5, "u1"), "expected list<u8>, got ndarray"),
     (K.lists["u32"], [0, 1, -1], "arg[2]: -1 does not fit u32"),
+    (K.lists["u32"], np.array([0, -1]), "arg[1]: -1 does not fit u32"),
+    (K.lists["u32"], np.array([0.0]), "arg[0]: expected u32, got float64"),
+    (K.lists["u32"], array.array("d", [0.0]), "arg[0]: expected u32, got float"),
+    (K.lists["u32"], np.array([True]), "arg[0]: expected u32, got bool"),
+    (K.lists["u32"], np.array(5), "expected list<u32>, got ndarray"),
+    (K.lists["u32"], np.zeros((2, 2), "u4"), "arg[0]: expected u32, got ndarray"),
+    (K.lists["u32"], np.array(["2020-01-01"], "M8[D]"), "arg[0]: expected u32, got datetime64"),
+    (K.lists["f64"], np.zeros((2, 1)), "arg[0]: expected f64, got ndarray"),
+    (K.lists["f64"], np.array([1j]), "arg[0]: expected f64, got complex128"),
+    (K.lists["f64"], np.array([1j], "c8"), "arg[0]: expected f64, got complex64"),
+    (K.lists["f64"], np.array([True]), "arg[0]: expected f64, got bool"),
+    (K.lists["f64"], np.array(["x"]), "arg[0]: expected f64, got str_"),
+    (K.lists["f32"], np.array([0.0, 1e300]), "arg[1]: "),
     (K.lists["f32"], [0.0, 1e39], "arg[1]: 1e+39 does not fit f32"),
     (K.lists["bool"], [True, 1], "arg[1]: expected bool, got int 1"),
     (K.lists["char"], ["a", "bc"], "arg[1]: expected one character"),

@@ -11,7 +11,7 @@ from typing import Any
 
 from hlwasm.codec.layout import Layout, align_up
 from hlwasm.errors import GuestDataError, WitTypeError
-from hlwasm.wit.model import Description, Function
+from hlwasm.wit.model import Description, Function, NumberLists
 
 INTERFACE = "test:codec/ops@1.0.0"
 
@@ -130,8 +130,8 @@ class World:
             )
         return {**base, "imports": functions, "exports": functions}
 
-    def description(self) -> Description:
-        return Description.from_json(self.json())
+    def description(self, number_lists: NumberLists = "list") -> Description:
+        return Description.from_json(self.json(), number_lists)
 
 
 class Resources:
@@ -175,6 +175,18 @@ class Resources:
         self.put.append(value)
 
 
+class EchoLoan:
+    """Views that nobody asks back."""
+
+    def __init__(self, memory: memoryview) -> None:
+        self.memory = memory.toreadonly()
+        self.lent: list[memoryview] = []
+
+    def view(self, part: memoryview, format: str) -> memoryview:
+        self.lent.append(part.cast(format))  # type: ignore[call-overload]
+        return self.lent[-1]
+
+
 class EchoContext:
     """A sandbox without a machine: two memories and a guest made of a Python function."""
 
@@ -194,6 +206,10 @@ class EchoContext:
 
     def invoke(self, index: int) -> None:
         self.guest(index)
+
+    def lend(self) -> EchoLoan:
+        assert self.depth == 1
+        return EchoLoan(self.export_memory)
 
     def poison(self, error: GuestDataError) -> None:
         assert self.depth == 1
