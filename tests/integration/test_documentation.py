@@ -20,6 +20,7 @@ import hlwasm.sandbox.async_sandbox
 import hlwasm.sandbox.pool.async_pool
 import hlwasm.sandbox.pool.pool
 import hlwasm.sandbox.snapshot
+import hlwasm.sandbox.views
 import hlwasm.testing.fakes.fakes
 import hlwasm.wit.names
 
@@ -43,6 +44,7 @@ def blocks(language: str, text: str = README) -> list[str]:
         hlwasm.sandbox.pool.async_pool,
         hlwasm.sandbox.pool.pool,
         hlwasm.sandbox.snapshot,
+        hlwasm.sandbox.views,
         hlwasm.testing.fakes.fakes,
         hlwasm.wit.names,
     ],
@@ -86,10 +88,11 @@ def test_the_pages(
     tmp_path: Path,
 ) -> None:
     """All blocks of a page in order, as one program."""
-    component_path("calculator")
-    monkeypatch.chdir(ROOT)
     program = "\n".join(blocks("python", page.read_text()))
     assert program
+    for sample in set(re.findall(r"components/build/(\w+)\.wasm", program)):
+        component_path(sample)
+    monkeypatch.chdir(ROOT)
     program = program.replace("/tmp/", f"{tmp_path}/")
     names: dict[str, object] = {"__name__": "__main__"}
     exec(compile(program, page.name, "exec"), names)

@@ -14,7 +14,7 @@ import pytest
 
 import hlwasm
 from tests.integration.conftest import Load
-from tests.integration.test_kitchen_sink import Host
+from tests.integration.kitchen_sink_host import Host
 
 pytestmark = pytest.mark.hypervisor
 
