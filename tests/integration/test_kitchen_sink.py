@@ -1,4 +1,4 @@
-"""Resources, package versions and refused values of the kitchen sink; see also test_corpus.py."""
+"""Resources and package versions of the kitchen sink; its values are in test_corpus.py."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 import hlwasm
-from components.kitchen_sink.core_text import ECHO
 from tests.integration.conftest import Load
 from tests.integration.kitchen_sink_host import Host
 
@@ -120,39 +119,3 @@ def test_two_versions_of_one_package(sink: Any) -> None:
     assert second.area(second.Rectangle(width=2.0, height=3.0, label="x")) == 63.0
     with pytest.raises(AttributeError, match="ambiguous"):
         exports.areas  # noqa: B018
-
-
-@pytest.mark.hypervisor
-@pytest.mark.toolchain("cargo")
-@pytest.mark.parametrize(
-    ("name", "value", "error", "path"),
-    [
-        ("echo-u8", 256, hlwasm.WitValueError, "value"),
-        ("echo-s64", -(2**63) - 1, hlwasm.WitValueError, "value"),
-        ("echo-char", "ab", hlwasm.WitValueError, "value"),
-        ("echo-char", "\ud800", hlwasm.WitValueError, "value"),
-        ("echo-string", "a\udfff", hlwasm.WitValueError, "value"),
-        ("echo-string", b"bytes", hlwasm.WitTypeError, "value"),
-        ("echo-list-string", "text", hlwasm.WitTypeError, "value"),
-        ("echo-list-string", ["a", 1], hlwasm.WitTypeError, r"value\[1\]"),
-        ("echo-list-u8", [1, 300], hlwasm.WitValueError, r"value\[1\]"),
-        ("echo-tuple2", (1,), hlwasm.WitValueError, "value"),
-        ("echo-tuple2", (1, 2), hlwasm.WitTypeError, r"value\[1\]"),
-        ("echo-point", {"x": 1.0}, hlwasm.ConversionError, "value"),
-        ("echo-point", {"x": 1.0, "y": "2"}, hlwasm.WitTypeError, r"value\.y"),
-        ("echo-color", "purple", hlwasm.WitValueError, "value"),
-        ("echo-color", 1, hlwasm.WitTypeError, "value"),
-        ("echo-flags8", 256, hlwasm.WitValueError, "value"),
-        ("echo-flags8", {"f9"}, hlwasm.WitValueError, "value"),
-        ("echo-mixed", SimpleNamespace(wit_case="none"), hlwasm.WitValueError, "value"),
-        ("echo-mixed", 5, hlwasm.WitTypeError, "value"),
-        ("echo-option-option", 5, hlwasm.WitTypeError, "value"),
-        ("echo-result-both", 5, hlwasm.WitTypeError, "value"),
-    ],
-)
-def test_wrong_values_name_their_place(
-    sink: Any, name: str, value: object, error: type[Exception], path: str
-) -> None:
-    with pytest.raises(error, match=rf"echo\.{name}: parameter {path}(\W|$)".replace("-", "[-_]")):
-        sink.sandbox.exports[ECHO][name](value)
-    assert sink.sandbox.exports[ECHO]["echo-u8"](1) == 1
