@@ -19,6 +19,7 @@ from tests.property.strategies import anything, types, values
 from tests.unit.codec.worlds import EchoContext, World, echo
 
 MANY = settings(max_examples=300, deadline=None)
+FEWER = settings(max_examples=100, deadline=None)
 
 
 @st.composite
@@ -189,6 +190,70 @@ def test_both_codecs_accept_the_same_values(
         with pytest.raises(type(expected)) as caught:
             call(value)
         assert str(caught.value) == str(expected)
+
+
+@FEWER
+@given(functions_and_values(), anything(), st.data())
+def test_both_codecs_accept_the_same_results_of_host_functions(
+    case: tuple[Function, Any], junk: Any, data: st.DataObject
+) -> None:
+    function, value = case
+    answer = data.draw(st.sampled_from([junk, replaced(data.draw(st.integers(0, 9)), value, junk)]))
+    fast, slow = EchoContext(), EchoContext()
+    plain = PlainFunction(function)
+    plain.lower_params(fast, (value,))
+    fast.import_memory[:60] = fast.export_memory[:60]
+    fast.import_memory[64:] = fast.export_memory[64:]
+    slow.import_memory[:] = fast.import_memory
+    serve = serve_of(function, fast, lambda _: answer)
+    try:
+        pointer = plain.lower_result(slow, answer)
+    except ConversionError as error:
+        with pytest.raises(type(error)) as caught:
+            serve(64)
+        assert str(caught.value) == str(error)
+    else:
+        assert serve(64) == pointer
+        assert bytes(fast.import_memory) == bytes(slow.import_memory)
+
+
+@st.composite
+def several_parameters(draw: st.DrawFn) -> tuple[Function, list[Any], Any]:
+    """A function of several random types, its arguments and its result."""
+    world = World()
+    refs = [draw(types(world, 2)) for _ in range(draw(st.integers(2, 6)))]
+    world.function("several", {f"p{i}": ref for i, ref in enumerate(refs)}, draw(types(world, 2)))
+    description = world.description()
+    arguments = [draw(values(description, ref)) for ref in refs]
+    function = description.exports[0]
+    assert function.result is not None
+    return function, arguments, draw(values(description, function.result))
+
+
+@FEWER
+@given(several_parameters())
+def test_several_parameters_of_both_sides(case: tuple[Function, list[Any], Any]) -> None:
+    function, arguments, result = case
+    fast, slow = EchoContext(), EchoContext()
+    plain = PlainFunction(function)
+    plain.lower_params(slow, arguments)
+    fast.guest = stop
+    with pytest.raises(Stop):
+        without_fallback(bind_export(function, fast))(*arguments)
+    assert bytes(fast.export_memory) == bytes(slow.export_memory)
+
+    fast.import_memory[:60] = slow.import_memory[:60] = slow.export_memory[:60]
+    fast.import_memory[64:] = slow.import_memory[64:] = slow.export_memory[64:]
+    seen: list[Any] = []
+
+    def implementation(*given: Any) -> Any:
+        seen.extend(given)
+        return result
+
+    pointer = without_fallback(serve_of(function, fast, implementation))(64)
+    assert seen == arguments == plain.lift_params(slow, 64)
+    assert plain.lower_result(slow, result) == pointer
+    assert bytes(fast.import_memory) == bytes(slow.import_memory)
 
 
 def replaced(where: int, value: Any, junk: Any) -> Any:
