@@ -260,7 +260,11 @@ class Trap(GuestError):
         self.backtrace = backtrace
 
     def __str__(self) -> str:
-        return "\n".join([self.message, *(f"  at {frame}" for frame in self.backtrace)])
+        return _with_frames(self.message, self.backtrace)
+
+
+def _with_frames(message: str, backtrace: tuple[Frame, ...]) -> str:
+    return "\n".join([message, *(f"  at {frame}" for frame in backtrace)])
 
 
 class GuestFault(GuestError):
@@ -321,7 +325,25 @@ class CpuTimeExceeded(LimitExceeded):
 
 
 class FuelExhausted(LimitExceeded):
-    """A call used up its fuel."""
+    """A call used up its fuel.
+
+    Attributes:
+        backtrace: wasm frames as of a :class:`Trap`, where it was noticed: at the beginning of
+            a function or a loop, or at a host call. Empty if it was at the end of the call.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        limit: str = "",
+        value: float | None = None,
+        backtrace: tuple[Frame, ...] = (),
+    ) -> None:
+        super().__init__(message, limit, value)
+        self.backtrace = backtrace
+
+    def __str__(self) -> str:
+        return _with_frames(super().__str__(), self.backtrace)
 
 
 class MemoryLimitExceeded(LimitExceeded):

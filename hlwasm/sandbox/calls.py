@@ -405,7 +405,7 @@ class CallLoop:
             return guest_limit(message, LIMIT_NAMES.get(native.exit.value0, ""), self._limits)
         if status == _abi.STATUS_TRAP:
             if native.exit.value0 == _abi.TRAP_OUT_OF_FUEL and self._limits.fuel is not None:
-                return fuel_exhausted(self._limits.fuel)
+                return fuel_exhausted(self._limits.fuel, frames)
             wanted = self._overflow()
             if wanted:
                 return _transfer_overflow(wanted, len(self.export_memory))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hlwasm.errors import (
+    Frame,
     FuelExhausted,
     HostCallBytesExceeded,
     HostCallLimitExceeded,
@@ -154,10 +155,11 @@ class FuelMeter:
         return None if left is None else self._budget - min(left, self._budget)
 
 
-def fuel_exhausted(limit: int) -> FuelExhausted:
-    """The exception for a call whose fuel is used up."""
+def fuel_exhausted(limit: int, frames: tuple[Frame, ...]) -> FuelExhausted:
+    """The exception for a call whose fuel is used up; ``frames`` say where."""
     return FuelExhausted(
         f"the call used up its {limit} units of fuel: raise Limits(fuel=…) if it may use more",
         "fuel",
         limit,
+        frames,
     )

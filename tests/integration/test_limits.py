@@ -153,6 +153,26 @@ def test_an_endless_loop_ends_when_its_fuel_does(counting: hlwasm.Component) -> 
         assert sandbox.fuel_used == 10_000_000
 
 
+def test_where_fuel_ends_is_told(counting: hlwasm.Component) -> None:
+    def functions(name: str, argument: int, fuel: int) -> list[int]:
+        with (
+            made(counting, fuel=fuel) as sandbox,
+            pytest.raises(hlwasm.FuelExhausted) as caught,
+        ):
+            sandbox.exports[name](argument)
+        frames = caught.value.backtrace
+        assert str(caught.value).count("\n  at ") == len(frames)
+        return [frame.function_index for frame in frames]
+
+    with made(counting) as sandbox:
+        needed = fuel_of(sandbox, "ask", 5)
+    # The functions come behind three imports. One ends in a loop, the other at a host call.
+    assert functions("spin", 0, 10_000) == [3]
+    assert functions("ask", 5, needed // 2) == [4]
+    # Where only the end of a call shows it, no function runs any more.
+    assert functions("ask", 5, needed - 1) == []
+
+
 def test_host_calls_do_not_change_what_fuel_is_used(counting: hlwasm.Component) -> None:
     with made(counting) as sandbox:
         first = [fuel_of(sandbox, name, 5) for name in ("ask", "say", "take", "spin")]

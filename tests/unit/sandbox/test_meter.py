@@ -154,10 +154,12 @@ def test_a_guest_that_lies_about_its_fuel(rig: Callable[..., Rig]) -> None:
         it.script.done()
         it.go()
         assert meter.used() == used
-    it.script.done(_abi.STATUS_TRAP, _abi.TRAP_OUT_OF_FUEL, "all fuel consumed")
+    report = "all fuel consumed\n\x1f12\x1f1a2b\x1fmodule\x1fdeep"
+    it.script.done(_abi.STATUS_TRAP, _abi.TRAP_OUT_OF_FUEL, report)
     with pytest.raises(FuelExhausted, match="its 1000 units") as caught:
         it.go()
     assert (caught.value.limit, caught.value.value) == ("fuel", 1000)
+    assert str(caught.value).splitlines()[1:] == ["  at module!deep (offset 0x1a2b)"]
 
 
 def test_fuel_that_was_never_limited_cannot_be_exhausted(rig: Callable[..., Rig]) -> None:
