@@ -39,6 +39,8 @@ class SandboxBase(Saving):
     """
 
     exports: Exports
+    # What runs its calls.
+    loop_class = CallLoop
 
     def __init__(
         self,
@@ -89,7 +91,7 @@ class SandboxBase(Saving):
         if limits.deadline is not None or limits.cpu_time is not None:
             native.limit_time(limits.deadline, limits.cpu_time)
         fuel = self.component.artifact.metadata.fuel
-        self._loop = loop = CallLoop(
+        self._loop = loop = self.loop_class(
             native, description, self._classes.by_type, self._guard, limits, fuel
         )
         loop.resources.component = self.component.name

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         FakeResource,
         Fakes,
     )
+    from hlwasm.testing.recording import Replayed, record, replay
 
 # Public name → its module. A module must not have the name of something public: importing it
 # would put the module in that place.
@@ -42,7 +43,10 @@ _MODULES = {
     "MissingCall": "hlwasm.errors",
     "RecordingError": "hlwasm.errors",
     "ReplayMismatch": "hlwasm.errors",
+    "Replayed": "hlwasm.testing.recording",
     "UnexpectedCall": "hlwasm.errors",
+    "record": "hlwasm.testing.recording",
+    "replay": "hlwasm.testing.recording",
 }
 
 __all__ = [
@@ -57,7 +61,10 @@ __all__ = [
     "MissingCall",
     "RecordingError",
     "ReplayMismatch",
+    "Replayed",
     "UnexpectedCall",
+    "record",
+    "replay",
 ]
 
 

@@ -10,12 +10,13 @@ Resources are objects of the host's; here each has a number, and its text is ``p
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from hlwasm.codec.checks import Path, bad_guest_data
 from hlwasm.codec.reference import Lifting, Lowering, Reference
 from hlwasm.errors import TransferLimitExceeded
-from hlwasm.wit.model import Borrow, Description, List, Own, TypeRef
+from hlwasm.wit.model import AnyType, Borrow, Description, List, Own, TypeRef
 from hlwasm.wit.wave.parser import Parser
 from hlwasm.wit.wave.writer import Writer
 
@@ -25,39 +26,48 @@ _LARGEST_SIZE = 1 << 28
 
 
 class Numbers:
-    """Numbers for resources, given in the order in which they are first seen.
+    """Numbers for resources, from 1, given in the order in which they are first seen.
+
+    It is to the codec what a sandbox's resource table is, whose handles are these numbers.
 
     Args:
-        make: makes the object for a resource of a type index, where a value has none: in
+        make: makes the object for a resource of a type index, where a value has none; see
             :meth:`Values.zero`.
     """
 
     def __init__(self, make: Callable[[int], Any]) -> None:
         self._make = make
-        self._number_of: dict[int, int] = {}
+        self._number_of: dict[object, int] = {}
         # Holds the objects too, so that no other object gets the identity of one that is gone.
         self._objects: dict[int, Any] = {}
 
     def number(self, value: Any) -> int:
-        """The number of an object, from 1."""
-        found = self._number_of.get(id(value))
+        """The number of an object."""
+        found = self._number_of.get(self.key(value))
         if found is None:
-            found = len(self._objects) + 1
+            found = len(self._number_of) + 1
             self.put(found, value)
         return found
 
+    def key(self, value: Any) -> object:
+        """What tells one object from another."""
+        return id(value)
+
     def put(self, number: int, value: Any) -> None:
         """Gives an object a number."""
-        self._number_of[id(value)] = number
+        self._number_of[self.key(value)] = number
         self._objects[number] = value
 
-    def find(self, number: int) -> Any:
+    def find(self, type_index: int, number: int) -> Any:
         """The object with a number.
 
         Raises:
-            KeyError: there is none.
+            GuestDataError: there is none.
         """
-        return self._objects[number]
+        try:
+            return self._objects[number]
+        except KeyError:
+            raise bad_guest_data("a value", f"there is no resource {number}") from None
 
     # What the codec asks of a resource table.
 
@@ -73,18 +83,30 @@ class Numbers:
     put_back = take_back
 
     def lift_own(self, type_index: int, handle: int) -> Any:
-        if handle == 0:
-            return self._make(type_index)
-        try:
-            return self.find(handle)
-        except KeyError:
-            raise bad_guest_data("a value", f"there is no resource {handle}") from None
+        return self.find(type_index, handle) if handle else self._make(type_index)
 
-    lift_borrow = lift_own
+    def lift_borrow(self, type_index: int, handle: int) -> Any:
+        return self.find(type_index, handle)
+
+
+class _BareNumbers(Numbers):
+    """Where the number itself stands for the object."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda type_index: 0)
+
+    def number(self, value: Any) -> int:
+        return int(value)
+
+    def find(self, type_index: int, number: int) -> Any:
+        return number
+
+
+_BARE = _BareNumbers()
 
 
 class Values:
-    """Values of one description's types.
+    """Values of one description's types, as objects, as bytes and as text.
 
     Args:
         description: the types.
@@ -95,7 +117,7 @@ class Values:
         self.description = description
         self.numbers = numbers
         self._reference = Reference(description)
-        self._writer = _TextWriter(description, numbers)
+        self._writer = _TextWriter(description)
 
     def encode(self, ref: TypeRef, value: Any, path: Path) -> bytes:
         """The bytes of a value.
@@ -103,11 +125,14 @@ class Values:
         Raises:
             WitTypeError, WitValueError: it does not fit its type; the message begins with ``path``.
         """
+        return self._encode(ref, value, path, self.numbers)
+
+    def _encode(self, ref: TypeRef, value: Any, path: Path, numbers: Numbers) -> bytes:
         shape = self._reference.layout.shape(ref)
         size = max(_FIRST_SIZE, shape.size)
         while True:
             memory = memoryview(bytearray(size))
-            state = Lowering(memory, shape.size, self.numbers)
+            state = Lowering(memory, shape.size, numbers)
             try:
                 self._reference.lower(state, ref, 0, value, path)
             except TransferLimitExceeded:
@@ -123,82 +148,76 @@ class Values:
         Raises:
             GuestDataError: they are none.
         """
+        return self._decode(ref, data, path, self.numbers)
+
+    def _decode(self, ref: TypeRef, data: bytes, path: Path, numbers: Numbers) -> Any:
         if len(data) < self._reference.layout.shape(ref).size:
             raise bad_guest_data(path, f"{len(data)} bytes are too few")
         memory = memoryview(data)
-        return self._reference.lift(Lifting(memory, len(data), self.numbers), ref, 0, path)
+        return self._reference.lift(Lifting(memory, len(data), numbers), ref, 0, path)
 
     def zero(self, ref: TypeRef) -> Any:
         """The value whose bytes are all zero: 0, empty, none, ok, the first case; new resources."""
         return self.decode(ref, bytes(self._reference.layout.shape(ref).size), "zero")
 
-    def text(self, ref: TypeRef | None, value: Any) -> str:
-        """A value, as :meth:`decode` gives it, as text.
-
-        WAVE, but for resources (``page-1``) and bytes that are UTF-8 (``"text"``).
-        """
-        return "()" if ref is None else self._writer.text(ref, value)
-
-    def parse(self, ref: TypeRef | None, text: str) -> Any:
-        """The value of a text.
+    def text(self, ref: TypeRef, data: bytes) -> str:
+        """The text of a value's bytes: WAVE, but for resources and for bytes in UTF-8.
 
         Raises:
-            WaveError: it is none of the type, or names a resource that has not been seen.
+            GuestDataError: they are none.
         """
-        parser = _TextParser(self.description, text, self.numbers)
-        if ref is None:
-            parser.expect("(", "no value")
-            parser.expect(")", "no value")
-            value = None
-        else:
-            value = parser.value(ref)
+        return self._writer.text(ref, self._decode(ref, data, "a value", _BARE))
+
+    def parse(self, ref: TypeRef, text: str) -> bytes:
+        """The bytes of a text, the same as of the value that it is of, but for the bits of NaN.
+
+        Raises:
+            WaveError: it is none of the type.
+        """
+        parser = _TextParser(self.description, text)
+        value = parser.value(ref)
         parser.end()
-        return value
+        return self._encode(ref, value, "a value", _BARE)
 
 
 class _TextWriter(Writer):
-    def __init__(self, description: Description, numbers: Numbers) -> None:
+    """Writes a resource as ``page-1``, and a list of bytes as the text that it is in UTF-8."""
+
+    def __init__(self, description: Description) -> None:
         super().__init__(description)
         self._types = description.types
-        self._numbers = numbers
 
     def text(self, ref: TypeRef, value: Any) -> str:
         type_ = self._types[ref] if isinstance(ref, int) else None
         if isinstance(type_, (Own, Borrow)):
-            return f"{_resource_name(self._types, type_)}-{self._numbers.number(value)}"
+            return f"{resource_name(self._types[type_.resource])}-{value}"
         if isinstance(type_, List) and type_.element == "u8" and value:
-            try:
+            with suppress(UnicodeDecodeError):
                 return super().text("string", str(value, "utf-8"))
-            except UnicodeDecodeError:
-                pass
         return super().text(ref, value)
 
 
 class _TextParser(Parser):
-    def __init__(self, description: Description, text: str, numbers: Numbers) -> None:
+    def __init__(self, description: Description, text: str) -> None:
         super().__init__(description, text)
         self._types = description.types
-        self._numbers = numbers
 
     def value(self, ref: TypeRef) -> Any:
         type_ = self._types[ref] if isinstance(ref, int) else None
         if isinstance(type_, (Own, Borrow)):
-            return self._resource(type_)
+            return self._resource(resource_name(self._types[type_.resource]))
         if isinstance(type_, List) and type_.element == "u8" and self.peek().kind == "string":
             return self.take().value.encode()
         return super().value(ref)
 
-    def _resource(self, type_: Own | Borrow) -> Any:
+    def _resource(self, name: str) -> int:
         token = self.take()
-        name = _resource_name(self._types, type_)
         label, _, number = token.value.rpartition("-")
         if token.kind == "label" and label == name and number.isdecimal() and len(number) < 10:
-            try:
-                return self._numbers.find(int(number))
-            except KeyError:
-                raise self.error(f"there is no {token.value} yet", token) from None
+            return int(number)
         raise self.error(f"expected a {name} such as {name}-1, got {token}", token)
 
 
-def _resource_name(types: Any, type_: Own | Borrow) -> str:
-    return types[type_.resource].name or "resource"
+def resource_name(type_: AnyType) -> str:
+    """The name under which texts show resources of a type."""
+    return type_.name or "resource"

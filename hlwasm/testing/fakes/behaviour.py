@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
-from hlwasm.errors import Err, WitTypeError
-from hlwasm.testing.fakes.calls import Signature
-from hlwasm.wit.values import Ok
+from hlwasm.errors import Err
+from hlwasm.testing.signature import Signature
 
 Self = TypeVar("Self", bound="Behaviour")
 
@@ -28,7 +27,7 @@ class Behaviour:
         Raises:
             WitTypeError, WitValueError: it does not fit the WIT, and where.
         """
-        self._check(value)
+        self._signature.encode_result(value)
         return self.does(lambda *_: value)
 
     def returns_each(self: Self, values: Iterable[Any]) -> Self:
@@ -39,7 +38,7 @@ class Behaviour:
         """
         answers = list(values)
         for value in answers:
-            self._check(value)
+            self._signature.encode_result(value)
         left = iter(answers)
 
         def answer(*_: Any) -> Any:
@@ -73,21 +72,6 @@ class Behaviour:
         self._action = function
         return self
 
-    def _check(self, value: Any) -> None:
-        plain = self._signature.plain
-        result = plain.function.result
-        if isinstance(value, Err) and not plain.fallible:
-            raise WitTypeError(
-                f"{plain.result_path}: {plain.label} returns no result<…>, so it has no error arm",
-                plain.result_path,
-            )
-        if result is None:
-            plain.check_no_result(value)
-            return
-        if plain.fallible and not isinstance(value, (Ok, Err)):
-            value = Ok(value)
-        self._signature.values.encode(result, value, plain.result_path)
-
     def _answer(self, arguments: tuple[Any, ...]) -> Any:
         """The answer to a call."""
         if self._action is None:
@@ -96,5 +80,5 @@ class Behaviour:
         value = self._action(*arguments)
         # What is awaited is checked by the sandbox alone.
         if not hasattr(value, "__await__"):
-            self._check(value)
+            self._signature.encode_result(value)
         return value

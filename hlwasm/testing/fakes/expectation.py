@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hlwasm.testing.fakes.behaviour import Behaviour
-from hlwasm.testing.fakes.calls import Signature
+from hlwasm.testing.signature import Signature
 
 _WORDS = {0: "never", 1: "once", 2: "twice"}
 
@@ -29,10 +29,8 @@ class Expectation(Behaviour):
         sequence: list[Expectation] | None,
     ) -> None:
         super().__init__(signature)
-        self._arguments: tuple[Any, ...] | None = None
-        self._data: tuple[Any, ...] | None = None
-        if arguments is not None:
-            self._arguments, self._data = signature.canonical(arguments)
+        # Bytes of the arguments, or ANY.
+        self._data = None if arguments is None else signature.canonical(arguments)[1]
         self._least = 1
         self._most: int | None = 1
         self._count = 0
@@ -112,9 +110,7 @@ class Expectation(Behaviour):
 
     def __str__(self) -> str:
         signature = self._signature
-        if self._arguments is None:
-            return f"{signature.label}(…)" if signature.plain.names else f"{signature.label}()"
-        return signature.text(self._arguments)
+        return f"{signature.label}(…)" if self._data is None else signature.text(self._data)
 
     def __repr__(self) -> str:
         return f"<expectation {self.state()}>"

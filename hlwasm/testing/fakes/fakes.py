@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from hlwasm.errors import CheckFailed, MissingCall, UnexpectedCall
 from hlwasm.sandbox.imports import interface_keys
-from hlwasm.testing.fakes.calls import Call, Signature
+from hlwasm.testing.fakes.calls import Call
 from hlwasm.testing.fakes.function import FakeFunction, Journal
 from hlwasm.testing.fakes.interface import FakeInterface, unknown_name
+from hlwasm.testing.signature import Signature
 from hlwasm.testing.values import Numbers, Values
 from hlwasm.wit.model import Description, Function
 from hlwasm.wit.names import identifier, python_function_name

@@ -6,8 +6,9 @@ from typing import Any
 
 from hlwasm.errors import CheckFailed, ConversionError, MissingCall, UnexpectedCall
 from hlwasm.testing.fakes.behaviour import Behaviour
-from hlwasm.testing.fakes.calls import Call, Signature
+from hlwasm.testing.fakes.calls import Call
 from hlwasm.testing.fakes.expectation import Expectation
+from hlwasm.testing.signature import Signature
 
 # How many calls and expectations a message shows.
 _MOST_SHOWN = 10
