@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import WeakValueDictionary
@@ -108,11 +109,12 @@ class Watcher:
 
         @wraps(call)
         def watched(*arguments: Any, **named: Any) -> Any:
-            try:
+            data = None
+            with suppress(ConversionError):
                 bound = signature.bind(arguments, named)
                 data = signature.encode(bound)
-            except ConversionError:
-                # It says the same, and no call is made.
+            if data is None:
+                # It says what is wrong, and no call is made.
                 return call(*arguments, **named)
             self.called(signature, data)
             value = self._watch(signature, partial(call, *bound))
