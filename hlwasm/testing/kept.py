@@ -69,6 +69,11 @@ class SwitchedSandbox(Sandbox):
         self.switch = Switch(linker, super()._link(linker))
         return self.switch
 
+    def switch_to(self, linker: Linker, links: Mapping[int, Resolver]) -> None:
+        """Has others implement the imports, in the same interfaces."""
+        self._linker = linker  # which is asked for the classes of host resources
+        self.switch.current = links
+
 
 class KeptSandboxes:
     """The sandboxes of a test session, used by one thread."""
@@ -96,7 +101,7 @@ class KeptSandboxes:
         key = component, wasi, limits, frozenset(linker.provided)
         if key in self._idle:
             sandbox, snapshot = self._idle.pop(key)
-            sandbox.switch.current = links
+            sandbox.switch_to(linker, links)
             self._used[sandbox] = key, snapshot
             return sandbox
         sandbox = SwitchedSandbox(component, imports, wasi, limits)

@@ -10,8 +10,8 @@ from weakref import WeakValueDictionary
 
 from hlwasm.errors import CheckFailed, ConversionError, Err, RecordingError
 from hlwasm.sandbox.calls import CallLoop
+from hlwasm.sandbox.guest_resources import HeldResource
 from hlwasm.sandbox.imports import Implementation, Linker, Resolver
-from hlwasm.sandbox.resources import HeldResource
 from hlwasm.sandbox.sandbox import Sandbox
 from hlwasm.testing.recording.outcomes import Raised
 from hlwasm.testing.signature import Signature

@@ -105,6 +105,11 @@ def test_objects_of_ones_own_stand_for_resources(
         def label(self) -> str:
             return "mine"
 
+        def set_label(self, label: str) -> None: ...
+
+        def longer(self, other: Thing) -> str:
+            return ""
+
     fakes = Fakes(kitchen_sink)
     fakes.things.Thing.constructor.does(lambda label: Thing())
     thing = start("kitchen_sink", fakes).exports.things.Thing("x")
