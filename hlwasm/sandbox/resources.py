@@ -389,7 +389,9 @@ class ResourceTable:
             end = "is given away by another value of the same call" if again else value._end
             raise WitValueError(f"this {name} {end}")
         if value._number not in self._held:
-            raise WitValueError(f"this {name} belongs to a state that was restored away")
+            raise WitValueError(
+                f"this {name} belongs to a state that was restored away, or was garbage"
+            )
         return value._handle
 
     def new_number(self) -> int:
