@@ -147,6 +147,8 @@ def best(wanted: str, offered: Iterable[str]) -> str | None:
     candidates = [version for version in offered if compatible(wanted, version)]
     if wanted in candidates and track(wanted) != wanted:
         return wanted
+    if len(candidates) == 1:
+        return candidates[0]
     return max(candidates, key=_rank, default=None)
 
 
