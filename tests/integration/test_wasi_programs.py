@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import logging
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -18,6 +17,7 @@ import pytest
 import hlwasm
 from hlwasm import Wasi
 from hlwasm.errors import Cancelled, Trap
+from tests.interrupts import interrupted
 
 pytestmark = [pytest.mark.hypervisor, pytest.mark.toolchain("ziglang")]
 
@@ -258,10 +258,6 @@ def test_cancel_ends_a_program_that_waits_for_input(probe: hlwasm.Component) -> 
 
 def test_control_c_ends_a_program_that_sleeps(probe: hlwasm.Component) -> None:
     with probe.instantiate(wasi=Wasi(args=["probe", "clocks", "60000"])) as sandbox:
-        sender = threading.Timer(0.1, os.kill, [os.getpid(), signal.SIGINT])
-        sender.start()
         start = time.monotonic()
-        with pytest.raises(KeyboardInterrupt):
-            sandbox.run()
-        sender.join()
+        interrupted(sandbox.run, 0.1)
         assert time.monotonic() - start < 5

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import gc
-import os
-import signal
 import threading
 
 import pytest
 
 import hlwasm
 from tests.integration.pool.guest import IMPORTS, Gate, Make, until
+from tests.interrupts import interrupted
 
 pytestmark = pytest.mark.hypervisor
 
@@ -86,11 +85,7 @@ def test_a_sandbox_that_the_closing_thread_has_itself(make: Make) -> None:
 def test_ctrl_c_while_waiting_for_a_sandbox(make: Make) -> None:
     pool = make(size=1)
     with pool.sandbox() as sandbox:
-        timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
-        timer.start()
-        with pytest.raises(KeyboardInterrupt):
-            pool.call("count")
-        timer.join()
+        interrupted(lambda: pool.call("count"), 0.1)
         assert sandbox.exports.count() == 1
     assert pool.call("count") == 1
 
@@ -98,11 +93,7 @@ def test_ctrl_c_while_waiting_for_a_sandbox(make: Make) -> None:
 def test_ctrl_c_in_a_call(make: Make) -> None:
     pool = make(size=1)
     for _ in range(5):
-        timer = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT))
-        timer.start()
-        with pytest.raises(KeyboardInterrupt):
-            pool.call("spin")
-        timer.join()
+        interrupted(lambda: pool.call("spin"))
         assert pool.call("count") == 1
     assert pool.statistics().replaced == 0
 

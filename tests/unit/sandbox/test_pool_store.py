@@ -20,6 +20,7 @@ from hlwasm.sandbox.pool.recipe import Recipe
 from hlwasm.sandbox.pool.slot import Slot, Token
 from hlwasm.sandbox.pool.store import Store
 from hlwasm.sandbox.state import Status
+from tests.interrupts import interrupted
 
 
 class Counted:
@@ -185,11 +186,7 @@ def test_waiting_ends() -> None:
 def test_ctrl_c_while_waiting() -> None:
     store, _ = make_store(size=1)
     held = Borrower(store)
-    timer = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
-    with pytest.raises(KeyboardInterrupt):
-        Borrower(store, timeout=30)
-    timer.join()
+    interrupted(lambda: Borrower(store, timeout=30))
     assert store.counts()["waiting"] == 0
     held.back()
     Borrower(store, timeout=0).back()

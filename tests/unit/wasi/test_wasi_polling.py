@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +12,7 @@ import pytest
 from hlwasm.errors import Cancelled, Trap
 from hlwasm.wasi import WasiHost
 from hlwasm.wasi.polling import Pollable, Timer, Waiter
+from tests.interrupts import interrupted
 
 if TYPE_CHECKING:
     from tests.unit.wasi.conftest import Pipe
@@ -103,11 +102,8 @@ def test_the_same_pollable_twice(make_host: MakeHost, pipe: Pipe) -> None:
 
 def test_control_c_ends_a_wait(waiter: Waiter) -> None:
     timer = Timer(waiter, (1 << 64) - 1)
-    sender = threading.Timer(0.05, os.kill, [os.getpid(), signal.SIGINT])
-    sender.start()
-    with Stopwatch() as watch, pytest.raises(KeyboardInterrupt):
-        timer.block()
-    sender.join()
+    with Stopwatch() as watch:
+        interrupted(timer.block)
     assert watch.elapsed < 10
 
 

@@ -6,7 +6,6 @@ import gzip
 import io
 import logging
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable
@@ -18,6 +17,7 @@ import pytest
 from hlwasm.errors import Cancelled, Err
 from hlwasm.wasi import LogLines, WasiHost
 from hlwasm.wasi.stdio import LINE_LIMIT
+from tests.interrupts import interrupted
 
 if TYPE_CHECKING:
     from tests.unit.wasi.conftest import Pipe
@@ -94,11 +94,7 @@ def test_waiting_for_input_can_be_interrupted(make_host: MakeHost, pipe: Pipe) -
     with pytest.raises(Cancelled):
         host.stdin.blocking_read(1)
     sender.join()
-    sender = threading.Timer(0.05, os.kill, [os.getpid(), signal.SIGINT])
-    sender.start()
-    with pytest.raises(KeyboardInterrupt):
-        host.stdin.blocking_read(1)
-    sender.join()
+    interrupted(lambda: host.stdin.blocking_read(1))
     pipe.writer.write(b"x")
     assert host.stdin.blocking_read(1) == b"x"
 
