@@ -20,7 +20,7 @@ use super::content::{Content, Source};
 use super::region::Region;
 
 /// More pages than this are not kept: 4 MiB, about 100 µs of copying.
-const HOT_PAGES_MAX: usize = 1024;
+pub const HOT_PAGES_MAX: usize = 1024;
 
 /// Comparisons in a row that a page was found unchanged in before it is given back.
 const PATIENCE: u8 = 2;

@@ -14,6 +14,7 @@ mod snapshot;
 mod units;
 mod usage;
 mod windows;
+mod working_set;
 
 pub use artifact::{Artifact, ArtifactError};
 pub use guest_memory::{GuestMemory, MemoryError};

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use host_guest_abi::layout::{BOOT_INFO, IMAGE, MAILBOX, PAGE_BYTES, STACK, TEXT, TEXT_BYTES};
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,7 @@ use super::region::{Access, Region};
 use super::snapshot::{MAPPED_EXTENTS_MAX, MemorySnapshot, TRANSFER_WINDOWS, dynamic, pages_of};
 use super::units::{host_size, is_page_aligned};
 use super::windows::{WindowRecord, Windows};
+use super::working_set::WorkingSet;
 use crate::loader::GuestImage;
 use crate::sandbox::{FileError, damaged};
 
@@ -63,7 +64,8 @@ impl MemorySnapshot {
             extents,
             copies: self.dynamic_copies().map(|(at, _)| (*at, 0)).collect(),
             working_set: self
-                .working_set()
+                .working_set
+                .pages()
                 .iter()
                 .map(|page| page.physical)
                 .collect(),
@@ -112,12 +114,12 @@ impl MemorySnapshot {
         let extents = check_extents(&plan, &windows, &part, &record.extents)?;
         let mut copies = system_pages(&plan, artifact.as_deref(), image)?;
         read_copies(&plan, &file, &part, &record.copies, &mut copies)?;
-        let snapshot = Self {
+        let mut snapshot = Self {
             plan,
             artifact,
             content: Content::new(file, false, extents, copies),
             windows,
-            working_set: Mutex::new(Arc::new([])),
+            working_set: WorkingSet::default(),
         };
         snapshot.expect_pages(record.working_set.iter().copied().take(WORKING_SET_MAX));
         Ok(snapshot)

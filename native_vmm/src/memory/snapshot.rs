@@ -12,7 +12,7 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::fd::AsRawFd;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use host_guest_abi::layout::{
     EXCEPTION_STACK_TOP, IMAGE, MAILBOX, PAGE_BYTES, SYSTEM, SYSTEM_END, TEXT, TEXT_BYTES,
@@ -22,14 +22,14 @@ use host_guest_abi::transfer;
 use super::artifact::Artifact;
 use super::content::{Content, Extent, Page};
 use super::guest_memory::{GuestMemory, MemoryError};
-use super::hot_pages::{HotPage, HotPages, Restored};
+use super::hot_pages::{HOT_PAGES_MAX, HotPages, Restored};
 use super::plan::Plan;
 use super::private_pages::private_pages;
 use super::region::{Access, Region};
 use super::sealed_file::{memory_file, seal};
 use super::units::host_size;
 use super::windows::Windows;
-use crate::fork;
+use super::working_set::WorkingSet;
 
 /// More mappings than this per snapshot are not made: pages between them are stored instead.
 pub const MAPPED_EXTENTS_MAX: usize = 128;
@@ -49,8 +49,8 @@ pub struct MemorySnapshot {
     pub artifact: Option<Arc<Artifact>>,
     pub(super) content: Content,
     pub(super) windows: Windows,
-    /// Pages that sandboxes made from this have written to, learned from those so far.
-    pub(super) working_set: Mutex<Arc<[HotPage]>>,
+    /// Pages that sandboxes made from this write to, learned from those so far.
+    pub(super) working_set: WorkingSet,
 }
 
 /// What ties the memory of a sandbox to the snapshot that it was made from.
@@ -107,7 +107,7 @@ impl MemorySnapshot {
             artifact: memory.artifact.clone(),
             content: Content::new(file, true, extents, copies),
             windows: memory.windows.of_snapshot(),
-            working_set: Mutex::new(Arc::new([])),
+            working_set: WorkingSet::default(),
         })
     }
 
@@ -140,7 +140,7 @@ impl MemorySnapshot {
         }
         self.windows.open(&self.plan, region)?;
         self.content.place(region, 0, self.plan.arena_end)?;
-        let working_set = self.working_set();
+        let working_set = self.working_set.pages();
         for run in runs(working_set.iter().map(|page| page.physical)) {
             region.populate(run.start, run.end - run.start);
         }
@@ -154,7 +154,7 @@ impl MemorySnapshot {
     }
 
     /// Sandboxes to come start with these pages, as far as they are the guest's own.
-    pub(super) fn expect_pages(&self, pages: impl Iterator<Item = u64>) {
+    pub(super) fn expect_pages(&mut self, pages: impl Iterator<Item = u64>) {
         let mut accessible = self.windows.accessible_ranges(&self.plan);
         accessible.push(IMAGE..self.plan.ram_bytes);
         let mut pages: Vec<_> = pages
@@ -163,27 +163,23 @@ impl MemorySnapshot {
             .collect();
         pages.sort_unstable();
         pages.dedup();
-        *fork::lock(&self.working_set) = pages.into_iter().map(HotPage::expected).collect();
+        self.working_set = WorkingSet::of_addresses(pages.into_iter());
     }
 
-    pub(super) fn working_set(&self) -> Arc<[HotPage]> {
-        Arc::clone(&fork::lock(&self.working_set))
+    /// Whether sandboxes to come should start with this page, if it is written to: not if it
+    /// is copied anyhow, or in a transfer window, where it depends on what is exchanged.
+    fn is_worth_expecting(&self, physical: u64) -> bool {
+        let mut transfer = self.plan.windows.iter().take(TRANSFER_WINDOWS);
+        physical >= IMAGE
+            && !transfer.any(|window| {
+                (window.physical..window.physical + window.capacity).contains(&physical)
+            })
     }
 
-    /// Sandboxes to come start with these pages, less those that are copied anyhow, and those
-    /// of transfer windows, which depend on what is exchanged.
     fn learn(&self, hot: &HotPages) {
-        let windows = self.plan.windows.iter().take(TRANSFER_WINDOWS);
-        let transfer: Vec<_> = windows
-            .map(|window| window.physical..window.physical + window.capacity)
-            .collect();
-        let own = |page: &&HotPage| {
-            page.physical >= IMAGE
-                && !transfer
-                    .iter()
-                    .any(|window| window.contains(&page.physical))
-        };
-        *fork::lock(&self.working_set) = hot.pages().iter().filter(own).copied().collect();
+        let pages = hot.pages().iter();
+        let own = pages.filter(|page| self.is_worth_expecting(page.physical));
+        self.working_set.set(own.copied());
     }
 }
 
@@ -267,6 +263,31 @@ impl GuestMemory {
             snapshot: Arc::clone(snapshot),
             hot,
         });
+        Ok(())
+    }
+
+    /// Has sandboxes to come learn from this one, which is freed.
+    ///
+    /// # Errors
+    /// If the kernel does not tell which pages are its own.
+    pub fn teach(&self) -> io::Result<()> {
+        let Some(base) = &self.base else {
+            return Ok(());
+        };
+        let snapshot = &base.snapshot;
+        let mut accessible = snapshot.windows.accessible_ranges(&self.plan);
+        accessible.push(IMAGE..self.plan.ram_bytes);
+        accessible.sort_unstable_by_key(|range| range.start);
+        let mut pages = Vec::new();
+        for range in accessible {
+            scan(&self.region, range, &mut |run| {
+                // One more than are of use says that they are too many.
+                let room = HOT_PAGES_MAX + 1 - pages.len();
+                let expected = pages_of(run).filter(|&page| snapshot.is_worth_expecting(page));
+                pages.extend(expected.take(room));
+            })?;
+        }
+        snapshot.working_set.learn_from_freed(pages);
         Ok(())
     }
 

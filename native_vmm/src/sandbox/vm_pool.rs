@@ -198,6 +198,9 @@ fn run() {
                 pool.kept.push(Kept { guest, since });
                 continue;
             }
+        } else {
+            // Kept or not, whoever comes next learns from it; and if not, nothing is lost.
+            let _ = guest.memory.teach();
         }
         drop(guest);
     }
