@@ -3,6 +3,9 @@
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=image.ld");
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/image.ld");
-    println!("cargo::rustc-link-arg-bins=-T{script}");
+    println!("cargo::rerun-if-changed=hot_functions.ld");
+    let folder = env!("CARGO_MANIFEST_DIR");
+    println!("cargo::rustc-link-arg-bins=-T{folder}/image.ld");
+    // Where the script finds what it includes.
+    println!("cargo::rustc-link-arg-bins=-L{folder}");
 }

@@ -14,11 +14,12 @@ const TARGET: &str = "x86_64-unknown-linux-gnu";
 const PACKAGE: &str = "guest_wasm_runtime";
 
 /// What goes into the guest, from the root of the workspace.
-const SOURCES: [&str; 9] = [
+const SOURCES: [&str; 10] = [
     "guest_wasm_runtime/.cargo",
     "guest_wasm_runtime/Cargo.lock",
     "guest_wasm_runtime/Cargo.toml",
     "guest_wasm_runtime/build.rs",
+    "guest_wasm_runtime/hot_functions.ld",
     "guest_wasm_runtime/image.ld",
     "guest_wasm_runtime/src",
     "guest_wasm_runtime/stubs",

@@ -22,6 +22,8 @@ const STACK_BYTES: usize = 0x1_0000;
 #[repr(C, align(4096))]
 struct TrapStack(UnsafeCell<[u8; STACK_BYTES]>);
 
+/// Placed by `image.ld`.
+#[unsafe(link_section = ".bss.trap_stack")]
 static TRAP_STACK: Single<TrapStack> = Single::new(TrapStack(UnsafeCell::new([0; STACK_BYTES])));
 
 // SAFETY: wasmtime's platform API declares this name and type.
