@@ -20,6 +20,7 @@ RESULTS = Path(__file__).parent / "results"
 SUBJECTS = (
     "calls",
     "echo",
+    "codec",
     "compute",
     "restores",
     "clones",

@@ -57,13 +57,13 @@ def measure() -> list[Row]:
         Row.of("exit.bare", bare),
         Row.of("call.add", call, "one bare exit", bare, 1.3 * bare.value + 5, goal_of="value"),
         # Total less one bare exit: true, and noisy, for the exit is ten times as long.
-        Row.of("call.add.host_share", _less(call, bare), "wasmtime-py, whole call", theirs, 0.5),
+        Row.of("call.add.host_share", call.minus(bare), "wasmtime-py, whole call", theirs, 0.5),
         Row.of("call.add.host_alone", call_alone, "wasmtime-py, whole call", theirs),
         Row.of("call.add.in_guest", guest_part, "one bare exit", bare),
         Row.of("host_call.add", host_call, "one bare exit", bare),
         Row.of(
             "host_call.add.host_share",
-            _less(host_call, bare),
+            host_call.minus(bare),
             "wasmtime-py, whole host call",
             their_host_call,
         ),
@@ -74,7 +74,3 @@ def measure() -> list[Row]:
             their_host_call,
         ),
     ]
-
-
-def _less(total: Times, part: Times) -> Times:
-    return Times(total.value - part.value, total.spread)

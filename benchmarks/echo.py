@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+import hlwasm
 from benchmarks import allocator
 from benchmarks.measure import Row, interleaved
 from benchmarks.peers import WasmtimePeer, open_sandbox
@@ -12,6 +13,10 @@ MIB = 1 << 20
 BYTES = bytes(range(256)) * (MIB // 256)
 ASCII = "hypervisor " * (MIB // 11)
 LATIN = "grüße aus dem käfig " * (MIB // 23)
+# One character of three or four bytes makes Python keep two or four bytes for each.
+UCS2 = "日本語 and others, " * (MIB // 24)
+UCS4 = "some 😀 in a text " * (MIB // 20)
+TEXTS = {"": ASCII, ".latin": LATIN, ".ucs2": UCS2, ".ucs4": UCS4}
 BATCH = {"count": 5, "batches": 41}
 
 
@@ -22,20 +27,27 @@ def measure() -> list[Row]:
         echo_bytes, echo_string = sandbox.exports.echo_bytes, sandbox.exports.echo_string
         their_bytes, their_string = peer.function("echo-bytes"), peer.function("echo-string")
         assert echo_bytes(BYTES) == BYTES
-        for text in (ASCII, LATIN):
+        for text in TEXTS.values():
             assert echo_string(text) == their_string(text) == text
 
         allocator.keep_large_blocks()
-        ours, copies = interleaved(
-            [partial(echo_bytes, BYTES), lambda: bytes(bytearray(BYTES))], **BATCH
+
+        def look() -> None:
+            with hlwasm.view(echo_bytes, BYTES) as view:
+                view[0]
+
+        ours, viewed, copies = interleaved(
+            [partial(echo_bytes, BYTES), look, lambda: bytes(bytearray(BYTES))], **BATCH
         )
         # More than a second each: a few are enough, and no warm-up changes them.
         (theirs,) = interleaved([partial(their_bytes, BYTES)], count=1, batches=5, warm_up=0)
         rows = [
             Row.of("echo.bytes_1mib", ours, "wasmtime-py", theirs, 0.002),
             Row.of("echo.bytes_1mib.copies", ours, "two copies by memcpy", copies),
+            Row.of("echo.bytes_1mib.view", viewed, "the same, copied out", ours),
         ]
-        for name, text, goal in (("string_1mib", ASCII, 1.0), ("string_1mib.latin", LATIN, None)):
+        for kind, text in TEXTS.items():
+            name, goal = f"string_1mib{kind}", None if kind else 1.0
             pair = [partial(echo_string, text), partial(their_string, text)]
             allocator.keep_large_blocks()
             ours, theirs = interleaved(pair, **BATCH)

@@ -16,6 +16,7 @@ from benchmarks.measure import batch_time
 from benchmarks.peers import Host
 from hlwasm.codec.functions import bind_export, bind_import
 from hlwasm.sandbox.calls import CallLoop
+from hlwasm.wit.model import Function
 from tests.unit.sandbox.scripted import Script, scripted_sandbox
 
 CALLS = 300
@@ -71,4 +72,57 @@ class HostPart:
 
     def close(self) -> None:
         """Frees the sandbox."""
+        self._loop.guard.close()
+        self._loop.close()
+
+
+class EchoPart:
+    """Calls that return their parameter, and reach no guest.
+
+    Args:
+        component: whose functions they are.
+    """
+
+    def __init__(self, component: hlwasm.Component) -> None:
+        native = scripted_sandbox()
+        self._script = Script(native)
+        self._loop = CallLoop(native, component.description, {})
+        self._exports = component.description.exports_by_interface
+
+    def echo(self, interface: str, name: str, value: object) -> Callable[[int], float]:
+        """What measures a batch of calls with this value, in microseconds of one."""
+        function = self._function(interface, name)
+        call = bind_export(function, self._loop)
+        memory = self._loop.export_memory
+        # Zeros are a value of every type.
+        memory[:4096] = bytes(4096)
+        self._script.done()
+        call(value)
+        # Parameters are written to the same place each time, and the result lies behind them.
+        size, offset = function.params_size, function.result_offset
+        memory[offset : offset + size] = bytes(memory[64 : 64 + size])
+        return self._measured(partial(call, value))
+
+    def handle(self, interface: str) -> Callable[[int], float]:
+        """The same for a method of a resource that takes nothing but its handle."""
+        method = next(each for each in self._exports[interface] if each.kind == "method")
+        assert method.resource is not None
+        resource = self._loop.resources.lift_own(method.resource, 1)
+        return self._measured(partial(bind_export(method, self._loop), resource))
+
+    def _function(self, interface: str, name: str) -> Function:
+        return next(each for each in self._exports[interface] if each.name == name)
+
+    def _measured(self, call: Callable[[], object]) -> Callable[[int], float]:
+        def measured(count: int) -> float:
+            for _ in range(count + 1):
+                self._script.done()
+            call()
+            return batch_time(call, count)
+
+        return measured
+
+    def close(self) -> None:
+        """Frees the sandbox."""
+        self._loop.guard.close()
         self._loop.close()

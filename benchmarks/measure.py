@@ -27,6 +27,10 @@ class Times:
         low, _, high = statistics.quantiles(found, n=4, method="inclusive")
         return cls(low, (high - low) / low if low > 0 else 0.0)
 
+    def minus(self, part: Times) -> Times:
+        """What is left without a part that was measured, too: true, and noisy."""
+        return Times(self.value - part.value, self.spread)
+
 
 @dataclass(frozen=True)
 class Row:

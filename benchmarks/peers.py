@@ -71,12 +71,37 @@ class WasmtimePeer:
 
     def function(self, name: str) -> Callable[..., Any]:
         """An export, taking its arguments without the store."""
-        index = self._instance.get_export_index(self.store, name)
-        assert index is not None
-        function = self._instance.get_func(self.store, index)
-        assert function is not None
-        store = self.store
-        return lambda *arguments: function(store, *arguments)
+        return _without_store(self.store, self._instance, name)
+
+
+def peer_functions(source: str | bytes, interface: str) -> Callable[[str], Callable[..., Any]]:
+    """Functions of an exported interface by their WIT names, run by wasmtime-py.
+
+    Args:
+        source: a component that calls no import of its own.
+        interface: WIT name of the interface.
+    """
+    engine = wasmtime.Engine()
+    component = wasmtime.component.Component(engine, source)
+    linker = wasmtime.component.Linker(engine)
+    linker.define_unknown_imports_as_traps(component)
+    store = wasmtime.Store(engine)
+    instance = linker.instantiate(store, component)
+    within = instance.get_export_index(store, interface)
+    return lambda name: _without_store(store, instance, name, within)
+
+
+def _without_store(
+    store: wasmtime.Store,
+    instance: wasmtime.component.Instance,
+    name: str,
+    within: wasmtime.component.ExportIndex | None = None,
+) -> Callable[..., Any]:
+    index = instance.get_export_index(store, name, within)
+    assert index is not None
+    function = instance.get_func(store, index)
+    assert function is not None
+    return lambda *arguments: function(store, *arguments)
 
 
 def bare_exits(sandbox: hlwasm.Sandbox, count: int) -> None:
