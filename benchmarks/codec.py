@@ -39,7 +39,7 @@ class Kind(NamedTuple):
         ours: the value for hlwasm.
         theirs: the same for wasmtime-py.
         goal: of the ratio.
-        count: calls in a batch.
+        calls: in a batch.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Kind(NamedTuple):
     ours: Any
     theirs: Any
     goal: float | None = VALUE_GOAL
-    count: int = 20
+    calls: int = 20
 
 
 def _values(types: Any) -> list[Kind]:
@@ -162,9 +162,9 @@ def _compared(
 ) -> list[Row]:
     host, whole, their_whole, exit_ = in_turns(
         [
-            partial(alone, kind.count),
-            partial(batch_time, ours, kind.count),
-            partial(batch_time, theirs, kind.count),
+            partial(alone, kind.calls),
+            partial(batch_time, ours, kind.calls),
+            partial(batch_time, theirs, kind.calls),
             partial(bare_exit, sandbox),
         ],
         ROUNDS,

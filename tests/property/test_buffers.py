@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-from array import array
 from typing import Any
 
-import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,9 +11,10 @@ from hlwasm.codec.functions import bind_export
 from hlwasm.codec.plain import PlainFunction
 from hlwasm.errors import Err, GuestDataError
 from hlwasm.wit.model import Function, NumberLists
-from hlwasm.wit.values import Ok, Some
+from hlwasm.wit.values import Ok
+from tests.plain_values import plainly
 from tests.property.strategies import types, values
-from tests.property.test_codec import MANY, is_data, outcome, without_fallback
+from tests.property.test_codec import MANY, outcome, without_fallback
 from tests.unit.codec.worlds import EchoContext, EchoLoan, World, echo
 
 
@@ -30,24 +28,6 @@ def functions_and_values(
     world.function("echo", {"value": ref}, ref)
     description = world.description(number_lists)
     return description.exports[0], draw(values(description, ref))
-
-
-def plainly(value: Any) -> Any:
-    """The value with lists in the place of arrays, views, bytes and strings."""
-    if isinstance(value, (array, np.ndarray, memoryview)):
-        return value.tolist()
-    if isinstance(value, str):
-        return list(value.encode())
-    if isinstance(value, (list, bytes)):
-        return [plainly(each) for each in value]
-    if isinstance(value, tuple):
-        return tuple([plainly(each) for each in value])
-    if isinstance(value, (Ok, Err, Some)):
-        return type(value), plainly(value.value)
-    if is_data(value):
-        fields = dataclasses.fields(value)
-        return type(value), [plainly(getattr(value, field.name)) for field in fields]
-    return value
 
 
 def expected(function: Function, value: Any) -> Any:
