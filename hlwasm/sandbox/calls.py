@@ -213,7 +213,9 @@ class CallLoop:
 
             exports = self.description.exports
             label = label_of(exports[index]) if index < len(exports) else "drop"
-            error.message = f"{label}: the component returned or passed no value: {error.message}"
+            handle = error.code is TrapCode.BAD_HANDLE
+            what = "misused a resource" if handle else "returned or passed no value"
+            error.message = f"{label}: the component {what}: {error.message}"
 
     def _drop_guest(self, number: int) -> None:
         if self.guard.loan is not None:
