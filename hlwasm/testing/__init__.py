@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         FakeResource,
         Fakes,
     )
-    from hlwasm.testing.recording import Replayed, record, replay
+    from hlwasm.testing.recording import Replayed, record, replay, replaying
 
 # Public name → its module. A module must not have the name of something public: importing it
 # would put the module in that place.
@@ -47,6 +47,7 @@ _MODULES = {
     "UnexpectedCall": "hlwasm.errors",
     "record": "hlwasm.testing.recording",
     "replay": "hlwasm.testing.recording",
+    "replaying": "hlwasm.testing.recording",
 }
 
 __all__ = [
@@ -65,6 +66,7 @@ __all__ = [
     "UnexpectedCall",
     "record",
     "replay",
+    "replaying",
 ]
 
 

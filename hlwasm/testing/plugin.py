@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -19,19 +20,21 @@ if TYPE_CHECKING:
 
     from hlwasm.component import Component
     from hlwasm.sandbox.exports import Exports
+    from hlwasm.sandbox.limits import Limits
     from hlwasm.sandbox.sandbox import Sandbox
     from hlwasm.testing.fakes import Fakes
     from hlwasm.testing.kept import KeptSandboxes
     from hlwasm.wasi import Wasi
 
 _MARKER = (
-    "component(path, *, imports, wasi, limits, strict, fake_wasi): the WebAssembly component that "
+    "component(path, *, imports, wasi, limits, strict, fake_wasi, recording): the component that "
     "the fixtures component, sandbox, exports and fakes are about; see docs/testing.md of hlwasm"
 )
-_OPTIONS = {"imports", "wasi", "limits", "strict", "fake_wasi"}
+_OPTIONS = {"imports", "wasi", "limits", "strict", "fake_wasi", "recording"}
 _REQUIRE = "hlwasm_require_hypervisor"
 _REQUIRE_VARIABLE = "HLWASM_REQUIRE_KVM"
 _FAKES: pytest.StashKey[Fakes] = pytest.StashKey()
+_RUN: pytest.StashKey[AbstractContextManager[Sandbox]] = pytest.StashKey()
 _PACKAGE = str(Path(__file__).parent.parent) + os.sep
 
 
@@ -42,6 +45,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "fail tests that need a hypervisor where there is none, instead of skipping them",
         type="bool",
         default=False,
+    )
+    parser.getgroup("hlwasm").addoption(
+        "--hlwasm-record",
+        action="store_true",
+        help="make the recordings of tests whose mark names one, instead of replaying them",
     )
 
 
@@ -129,17 +137,22 @@ def sandbox(
 ) -> Iterator[Sandbox]:
     """The component in a micro-VM, in the state right after its instantiation.
 
-    Tests with the same component, limits and WASI share one: it is restored after each.
+    Tests with the same component, limits and WASI share one: it is restored after each. One with
+    a recording has a sandbox of its own.
     """
-    from hlwasm.errors import HlwasmError, NoHypervisorFound
-
-    limits = _options(request.node).get("limits")
-    try:
+    options = _options(request.node)
+    limits = options.get("limits")
+    if "recording" in options:
+        run = _recorded_run(request, component, imports, wasi, limits)
+        with _explained(request.config, component):
+            made = run.__enter__()
+        request.node.stash[_RUN] = run
+        yield made
+        if _RUN in request.node.stash:
+            _abandon(run)
+        return
+    with _explained(request.config, component):
         taken = _hlwasm_sandboxes.take(component, imports, wasi, limits)
-    except NoHypervisorFound as error:
-        _without_hypervisor(request.config, error)
-    except HlwasmError as error:
-        _fail(f"{component.name} cannot be instantiated: {error}")
     yield taken
     _hlwasm_sandboxes.give_back(taken)
 
@@ -150,23 +163,67 @@ def exports(sandbox: Sandbox) -> Exports:
     return sandbox.exports
 
 
+def _recorded_run(
+    request: pytest.FixtureRequest,
+    component: Component,
+    imports: Any,
+    wasi: Wasi | None,
+    limits: Limits | None,
+) -> AbstractContextManager[Sandbox]:
+    """The sandbox of a test with a recording: one that makes it, or one that replays it."""
+    from hlwasm.testing.recording import record, replaying
+
+    path = request.node.path.parent / _options(request.node)["recording"]
+    if request.config.getoption("hlwasm_record"):
+        return record(path, component, imports, wasi=wasi, limits=limits)
+    if not path.is_file():
+        _fail(f"there is no recording {path}: make it by pytest --hlwasm-record")
+    # They are not called, so nothing they expect would come. The recording expects it.
+    if _FAKES in request.node.stash:
+        del request.node.stash[_FAKES]
+    return replaying(path, component, limits=limits)
+
+
+@contextmanager
+def _explained(config: pytest.Config, component: Component) -> Iterator[None]:
+    """Fails in one line where a sandbox cannot be made; skips where there is no hypervisor."""
+    from hlwasm.errors import HlwasmError, NoHypervisorFound
+
+    try:
+        yield
+    except NoHypervisorFound as error:
+        _without_hypervisor(config, error)
+    except (HlwasmError, OSError) as error:
+        _fail(f"{component.name} cannot be instantiated: {error}")
+
+
+def _abandon(run: AbstractContextManager[Sandbox]) -> None:
+    """Closes a sandbox whose test has failed, and makes no recording of it."""
+    failed = RuntimeError("the test failed")
+    with suppress(RuntimeError):
+        run.__exit__(RuntimeError, failed, None)
+
+
 # The end of a test
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """What fakes expected counts as part of the test: it fails, and not its teardown."""
+    """What fakes and recordings expect is part of the test: it fails, and not its teardown."""
     try:
         result = yield
     except AssertionError as error:
         _hide_internals(error)
         raise
-    fakes = item.stash.get(_FAKES, None)
-    if fakes is not None:
-        try:
-            fakes.verify()
-        except Exception as error:
-            raise pytest.fail.Exception(str(error), pytrace=False) from None
+    try:
+        if _FAKES in item.stash:
+            item.stash[_FAKES].verify()
+        if _RUN in item.stash:
+            run = item.stash[_RUN]
+            del item.stash[_RUN]
+            run.__exit__(None, None, None)
+    except Exception as error:
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
     return result
 
 

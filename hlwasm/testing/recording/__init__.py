@@ -1,6 +1,6 @@
 """Recordings of runs, and replays that are compared with them."""
 
-from hlwasm.testing.recording.player import Replayed, replay
 from hlwasm.testing.recording.recorder import record
+from hlwasm.testing.recording.replays import Replayed, replay, replaying
 
-__all__ = ["Replayed", "record", "replay"]
+__all__ = ["Replayed", "record", "replay", "replaying"]

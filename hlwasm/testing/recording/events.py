@@ -56,6 +56,7 @@ class Event(Frozen):
     """One line.
 
     Attributes:
+        path: of the file.
         line: its number in the file, from 1.
         kind: ``call``, ``host``, ``drop``, ``dropped``, or ``done`` for how a call ended.
         name: WIT name of the function, or the resource.
@@ -65,6 +66,7 @@ class Event(Frozen):
         exact: bytes of values, by position or for ``returns``, where the text is not enough.
     """
 
+    path: str
     line: int
     kind: str
     name: str = ""
@@ -91,7 +93,7 @@ class Event(Frozen):
         if ref is not None:
             return self._data(values, "returns", text, ref)
         if text != "()":
-            raise RecordingError(f"the function has no result, and {text[:80]} is one", self.line)
+            raise self.wrong(f"the function has no result, and {text[:80]} is one")
         return None
 
     def _data(self, values: Values, key: str, text: str, ref: TypeRef) -> bytes:
@@ -102,8 +104,12 @@ class Event(Frozen):
             if values.text(ref, exact) == text:
                 return exact
         except (WaveError, GuestDataError) as error:
-            raise RecordingError(f"{self.name} {key}: {error}", self.line) from None
-        raise RecordingError(f"{self.name} {key}: the text and the exact bytes differ", self.line)
+            raise self.wrong(f"{self.name} {key}: {error}") from None
+        raise self.wrong(f"{self.name} {key}: the text and the exact bytes differ")
+
+    def wrong(self, problem: str) -> RecordingError:
+        """The exception for a line that cannot be."""
+        return _located(self.path, RecordingError(problem, self.line))
 
 
 class Written:
@@ -201,18 +207,17 @@ def read_recording(
             raise RecordingError(
                 f"a recording of format {header.get('format')!r}; this version reads {FORMAT}", 1
             )
-        return header, _events(lines)
+        return header, _events(lines, str(path))
     except RecordingError as error:
-        raise located(path, error) from None
+        raise _located(path, error) from None
 
 
-def located(path: str | os.PathLike[str], error: RecordingError) -> RecordingError:
-    """The same error, with the file and line in its message."""
+def _located(path: str | os.PathLike[str], error: RecordingError) -> RecordingError:
     where = f"{path}, line {error.line}" if error.line else str(path)
     return RecordingError(f"{where}: {error}", error.line)
 
 
-def _events(lines: Sequence[bytes]) -> Sequence[Event]:
+def _events(lines: Sequence[bytes], path: str) -> Sequence[Event]:
     events: list[Event] = []
     for number, line in enumerate(lines[1:], 2):
         if number == len(lines) and not line:
@@ -222,7 +227,7 @@ def _events(lines: Sequence[bytes]) -> Sequence[Event]:
             if fields != {"end": number - 1} or any(lines[number:]):
                 raise RecordingError("the last line does not fit the others", number)
             return events
-        events.append(_event(fields, number))
+        events.append(_event(fields, path, number))
     raise RecordingError("the recording has no last line: it was cut off", len(lines))
 
 
@@ -236,7 +241,7 @@ def _object(line: bytes, number: int) -> dict[str, Any]:
     return fields
 
 
-def _event(fields: dict[str, Any], number: int) -> Event:
+def _event(fields: dict[str, Any], path: str, number: int) -> Event:
     kind = next((kind for kind in _KINDS if kind in fields), None)
     if kind is None or not fields.keys() <= {kind, *_KINDS[kind]}:
         raise RecordingError(f"unknown line with {', '.join(fields) or 'nothing'}", number)
@@ -252,6 +257,7 @@ def _event(fields: dict[str, Any], number: int) -> Event:
     ):
         raise RecordingError("a field is missing, or not of its type", number)
     return Event(
+        path,
         number,
         "done" if kind in ("returns", "raises") else kind,
         name,

@@ -14,9 +14,7 @@ from hlwasm.errors import (
     RecordingError,
     ReplayMismatch,
 )
-from hlwasm.frozen import Frozen
-from hlwasm.sandbox.limits import Limits
-from hlwasm.testing.recording.events import MAX_BYTES, Event, located, read_recording
+from hlwasm.testing.recording.events import Event
 from hlwasm.testing.recording.outcomes import Raised, ReplayedException
 from hlwasm.testing.recording.recorder import full_name
 from hlwasm.testing.recording.watched import ObjectNumbers, Outcome, WatchedSandbox, Watcher
@@ -24,83 +22,12 @@ from hlwasm.wit.model import Description, Resource
 
 if TYPE_CHECKING:
     from hlwasm.component import Component
-    from hlwasm.sandbox.imports import Implementation, Linker, Resolver
+    from hlwasm.sandbox.imports import Implementation, Resolver
     from hlwasm.testing.signature import Signature
 
 # Texts that differ are shown from a little before the difference, and up to this length.
 _LONGEST = 300
 _BEFORE = 40
-
-
-class Replayed(Frozen):
-    """What a replay did.
-
-    Attributes:
-        calls: guest calls that were made, drops included.
-        host_calls: host calls that were served.
-    """
-
-    calls: int
-    host_calls: int
-
-
-def replay(
-    path: str | os.PathLike[str],
-    component: Component,
-    *,
-    limits: Limits | None = None,
-    max_bytes: int = MAX_BYTES,
-) -> Replayed:
-    """Makes the guest calls of a recording again, and answers host calls as they were then.
-
-    The component must make the same host calls, with the same arguments in the same order, and
-    its functions must return the same, bit for bit. It may be another build than the recorded
-    one: that is what it is for.
-
-    Args:
-        path: a file made by :func:`record`.
-        component: to test.
-        limits: what the sandbox may use.
-        max_bytes: most bytes of the file.
-
-    Raises:
-        ReplayMismatch: something differs; says the line, what was recorded, and what is now.
-        OSError, RecordingError: the file cannot be read, or is damaged.
-        HlwasmError: as for :meth:`hlwasm.Component.instantiate`.
-    """
-    header, events = read_recording(path, max_bytes)
-    player = _Player(component, path, header, events)
-    try:
-        sandbox = _ReplayedSandbox(component, None, None, limits or Limits(), player)
-        with sandbox:
-            player.play(sandbox)
-    except RecordingError as error:
-        raise located(path, error) from None
-    return Replayed(
-        sum(event.kind in ("call", "drop") for event in events),
-        sum(event.kind == "host" for event in events),
-    )
-
-
-class _ReplayedSandbox(WatchedSandbox):
-    def _link(self, linker: Linker) -> Mapping[int, Resolver]:
-        # Nothing is given, so there is nothing to link.
-        watcher = self._watcher
-        functions = watcher.values.description.imports
-
-        def resolver(function: Any) -> Resolver:
-            signature = watcher.signature(function, "import")
-            return lambda: watcher.serve(signature, lambda: _nobody)
-
-        return {function.index: resolver(function) for function in functions}
-
-    def _fits(self, type_index: int, value: Any) -> bool:
-        # Its methods are served from the recording, too.
-        return True
-
-
-def _nobody(*_: Any) -> None:
-    raise AssertionError("host functions are served from the recording")
 
 
 class _ReplayedObject:
@@ -123,7 +50,15 @@ class _ReplayedNumbers(ObjectNumbers):
         return super().find(type_index, number)
 
 
-class _Player(Watcher):
+class Player(Watcher):
+    """Serves imports from a recording, and compares what happens with it.
+
+    Args:
+        component: that is tested.
+        path: of the recording.
+        header, events: what is in it.
+    """
+
     def __init__(
         self,
         component: Component,
@@ -154,6 +89,15 @@ class _Player(Watcher):
             else:
                 raise self._mismatch("nothing: the component has done all that it was asked")
 
+    def finish(self) -> None:
+        """The calls were made by somebody else, and there are no more.
+
+        Raises:
+            ReplayMismatch: the recording has more.
+        """
+        if self._next < len(self._events):
+            raise self._mismatch("the end")
+
     def _call(self, event: Event, sandbox: WatchedSandbox) -> None:
         function = self._exports.get(event.name)
         if function is None:
@@ -173,7 +117,7 @@ class _Player(Watcher):
         known = number.isdecimal() and len(number) < 10
         held = self.numbers.guest(int(number)) if known else None
         if held is None:
-            raise RecordingError(f"drop: the component gave no resource {event.name}", event.line)
+            raise event.wrong(f"drop: the component gave no resource {event.name}")
         self._run(held.drop)
 
     def _run(self, call: Callable[[], Any]) -> None:
@@ -264,7 +208,7 @@ class _Player(Watcher):
         try:
             return self.values.decode(ref, data, event.name)
         except GuestDataError as error:
-            raise RecordingError(str(error), event.line) from None
+            raise event.wrong(str(error)) from None
 
     def _mismatch(self, now: str) -> ReplayMismatch:
         """The difference between the next event and what happens now."""

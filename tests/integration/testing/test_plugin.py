@@ -386,6 +386,59 @@ def test_seed(fakes, number, request):
     result.assert_outcomes(passed=3)
 
 
+RECORDED = (
+    HEAD
+    + """
+@pytest.mark.component(recording="total.jsonl")
+def test_total(exports, fakes):
+    {before}
+    assert exports.ops.total({numbers}) == sum({numbers})
+"""
+)
+
+
+@needs_hypervisor
+def test_a_recording_is_made_once_and_replayed_from_then_on(
+    run: Run, pytester: pytest.Pytester
+) -> None:
+    first = RECORDED.format(before="fakes.log.expect().at_least(1)", numbers=[5, 7])
+    result = run(test_it=first)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(
+        ["there is no recording */total.jsonl: make it by pytest --hlwasm-record"]
+    )
+    run("--hlwasm-record").assert_outcomes(passed=1)
+    recording = pytester.path / "total.jsonl"
+    assert '{"host": "log", "args": ["\\"5 + 7 = 12\\""]' in recording.read_text()
+    # The fakes are not called any more, and nothing is expected of them.
+    run().assert_outcomes(passed=1)
+    made = recording.read_bytes()
+
+    other = run(test_it=RECORDED.format(before="pass", numbers=[5, 8]))
+    other.assert_outcomes(failed=1)
+    other.stdout.fnmatch_lines(
+        [
+            "E*ReplayMismatch: *total.jsonl, line 2: the replay goes another way *",
+            "E*recorded: call demo:calculator/ops@1.0.0#total(?5, 7?)",
+            "E*now:      call demo:calculator/ops@1.0.0#total(?5, 8?)",
+        ]
+    )
+    other.stdout.no_fnmatch_line("*hlwasm/testing*")
+
+    less = run(test_it=RECORDED.format(before="return", numbers=[5, 7]))
+    less.assert_outcomes(failed=1)
+    less.stdout.fnmatch_lines(["*recorded: call *total(?5, 7?)", "  now:      the end"])
+
+    # A test that fails makes no recording.
+    failing = run("--hlwasm-record", test_it=RECORDED.format(before="assert 0", numbers=[1]))
+    failing.assert_outcomes(failed=1)
+    assert recording.read_bytes() == made
+    recording.write_text("nonsense")
+    damaged = run(test_it=first)
+    damaged.assert_outcomes(errors=1)
+    damaged.stdout.fnmatch_lines(["*total.jsonl, line 1: not JSON: *"])
+
+
 @needs_hypervisor
 def test_several_workers(run: Run) -> None:
     result = run(
