@@ -162,6 +162,8 @@ def _arity_problem(function: Function, implementation: Implementation) -> str | 
         plain, given = plain.__init__, count + 1
     elif isinstance(plain, MethodType):
         plain, given = plain.__func__, count + 1
+    elif isinstance(type(plain).__call__, FunctionType):  # it is callable
+        plain, given = type(plain).__call__, count + 1
     if isinstance(plain, FunctionType) and _takes(plain, given):
         return None
     # Only here: most functions are plain ones that fit, and inspect takes long to import.

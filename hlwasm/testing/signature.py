@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 from unittest.mock import ANY
 
@@ -17,17 +18,21 @@ _LONGEST = 500
 
 
 class Signature:
-    """An imported or exported function of the world that ``values`` are of.
-
-    Attributes:
-        label: how messages name it: ``supplier.price``.
-    """
+    """An imported or exported function of the world that ``values`` are of."""
 
     def __init__(self, function: Function, values: Values) -> None:
         self.function = function
         self.values = values
-        self.plain = plain = PlainFunction(function)
-        self.label = plain.label
+
+    @cached_property
+    def plain(self) -> PlainFunction:
+        """Its plain codec; made when it is needed, as most functions are never called."""
+        return PlainFunction(self.function)
+
+    @property
+    def label(self) -> str:
+        """How messages name it: ``supplier.price``."""
+        return self.plain.label
 
     def bind(self, arguments: Sequence[Any], named: Mapping[str, Any]) -> tuple[Any, ...]:
         """Positional arguments out of a mixture; for a method, its object is the first.

@@ -39,6 +39,8 @@ class FakeInterface:
         self._members: dict[str, FakeFunction | FakeResource] = {}
         self._functions: list[FakeFunction] = []
         self._resources: dict[int, FakeResource] = {}
+        # Linking asks for these first.
+        self._resources_by_wit: dict[str, FakeResource] = {}
         by_resource: dict[int, dict[str, FakeFunction]] = {}
         for function in functions:
             made = fake(function)
@@ -54,6 +56,7 @@ class FakeInterface:
             wit_name = description.types[index].name or "resource"
             resource = FakeResource(wit_name, by_resource.get(index, {}))
             self._resources[index] = self._members[upper_camel_case(wit_name)] = resource
+            self._resources_by_wit[wit_name] = resource
 
     def _own_resources(self) -> list[int]:
         types = self._description.types
@@ -62,7 +65,7 @@ class FakeInterface:
         ]
 
     def __getattr__(self, name: str) -> Any:
-        found = self._members.get(name)
+        found = self._members.get(name) or self._resources_by_wit.get(name)
         if found is not None:
             return found
         for wit_name, index in self._types.items():
