@@ -5,16 +5,17 @@
 ``input-stream``        ``InputStream`` (types, variant cases)
 ``dark-blue``           ``DARK_BLUE`` (enum members, flags)
 ``from``                ``from_`` (a keyword gets an underscore)
+``drop`` of a resource  ``drop_`` (``drop`` is what all guest resources have)
 ======================  =======================
 
-Names reach generated source, so whatever is no WIT name is refused here.
+Few WIT names become one Python name: see :mod:`hlwasm.wit.clashes`. Names reach generated
+source, so whatever is no WIT name is refused here.
 """
 
 from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Iterable
 from functools import lru_cache
 from typing import Literal
 
@@ -25,6 +26,9 @@ _SPECIAL = re.compile(r"\[(method|static|constructor)\](.+)\Z", re.DOTALL)
 _INTERFACE = re.compile(
     r"(?P<namespace>[^:/@]+):(?P<package>[^/@]+)/(?P<name>[^/@]+)(?:@(?P<version>.+))?\Z", re.DOTALL
 )
+
+# Members of the Python classes of resources.
+_RESERVED_MEMBERS = frozenset(["drop"])
 
 FunctionKind = Literal["function", "method", "static", "constructor"]
 
@@ -125,9 +129,11 @@ def python_function_name(name: str) -> str:
     if parsed.kind == "constructor":
         return upper_camel_case(parsed.name)
     try:
-        return snake_case(parsed.name)
+        python = snake_case(parsed.name)
     except NotAWitName:
-        return identifier(parsed.name)
+        python = identifier(parsed.name)
+    reserved = parsed.kind != "function" and python in _RESERVED_MEMBERS
+    return python + "_" if reserved else python
 
 
 @lru_cache(maxsize=1024)
@@ -148,11 +154,3 @@ def parse_interface_name(name: str) -> InterfaceName:
     return InterfaceName(
         match["namespace"], match["package"], match["name"], match["version"] or ""
     )
-
-
-def clashes(names: Iterable[str]) -> dict[str, list[str]]:
-    """Python names that several of these WIT names share: Python name → WIT names."""
-    found: dict[str, list[str]] = {}
-    for name in names:
-        found.setdefault(python_function_name(name), []).append(name)
-    return {python: wit for python, wit in found.items() if len(wit) > 1}

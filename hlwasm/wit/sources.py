@@ -12,8 +12,9 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from hlwasm.errors import InvalidWit
+from hlwasm.errors import InvalidWit, UnsupportedItem
 from hlwasm.native.library import describe_wit
+from hlwasm.wit.clashes import name_clashes
 from hlwasm.wit.model import Description
 
 # The native half allows less for all files together.
@@ -37,7 +38,8 @@ def read_wit(path: str | os.PathLike[str], world: str | None = None) -> Descript
     Raises:
         OSError: a file cannot be read.
         InvalidWit: the text is not WIT, uses what does not exist, or has no such world.
-        UnsupportedItem: the world has an item that hlwasm does not run.
+        UnsupportedItem: the world has an item that hlwasm does not run, or names that
+            become one in Python.
     """
     root = Path(path)
     if root.is_dir():
@@ -84,7 +86,10 @@ def _describe(
     dependencies: list[list[tuple[str, str]]],
     world: str | None,
 ) -> Description:
-    return Description.from_json(describe_wit(name, main, dependencies, world))
+    description = Description.from_json(describe_wit(name, main, dependencies, world))
+    if clashes := name_clashes(description):
+        raise UnsupportedItem(f"{name}: {'; '.join(clashes)}; rename one", clashes[0])
+    return description
 
 
 def _folder(path: Path) -> list[Path]:

@@ -96,7 +96,12 @@ fn the_description_is_that_of_a_component_of_the_world() {
     let from_text = described(&sources(EVERYTHING));
     let from_component = describe_component(&dummy_component(EVERYTHING));
     assert_eq!(functions(&from_text), functions(&from_component));
-    for key in ["call_count", "transfer_pages", "resource_drops", "source_kind"] {
+    for key in [
+        "call_count",
+        "transfer_pages",
+        "resource_drops",
+        "source_kind",
+    ] {
         assert_eq!(from_text[key], from_component[key], "{key}");
     }
 }
@@ -222,6 +227,13 @@ fn errors_say_where() {
         ),
         ("package a:b;\nworld w {", "expected", 2, 10, 1),
         (
+            "package a:b;\ninterface i { record r { from: u8 } }",
+            "; as a name it is written `%from`",
+            2,
+            26,
+            4,
+        ),
+        (
             "package a:b;\ninterface i { f: func(); f: func(); }",
             "defined more than once",
             2,
@@ -267,6 +279,26 @@ fn what_cannot_be_bridged_is_refused_by_name() {
         panic!("{error:?}");
     };
     assert_eq!(item, "f");
+}
+
+#[test]
+fn names_that_differ_in_case_only_are_refused() {
+    for items in [
+        "record r { a-b: u8, A-b: u8 }",
+        "variant r { a-b, A-b }",
+        "enum r { a-b, A-b }",
+        "flags r { a-b, A-b }",
+        "type a-b = u8; type A-b = u8;",
+        "a-b: func(); A-b: func();",
+        "f: func(a-b: u8, A-b: u8);",
+        "resource r { a-b: func(); A-b: static func(); }",
+    ] {
+        let text = format!("package a:b; interface i {{ {items} }}");
+        let (message, place) = refusal(&sources(&text));
+        assert!(message.contains("is one name with"), "{items}: {message}");
+        let place = place.expect(items);
+        assert_eq!(place.column, text.find("A-b").unwrap() + 1, "{items}");
+    }
 }
 
 #[test]

@@ -57,14 +57,15 @@ def test_function_names_are_taken_apart() -> None:
     assert names.python_function_name("some.core name") == "some_core_name"
 
 
+def test_a_member_of_a_resource_does_not_take_the_name_that_all_resources_have() -> None:
+    assert names.python_function_name("[method]blob.drop") == "drop_"
+    assert names.python_function_name("[static]blob.drop") == "drop_"
+    assert names.python_function_name("drop") == "drop"
+
+
 def test_interface_names_are_taken_apart() -> None:
     parsed = names.parse_interface_name("wasi:io/streams@0.2.0-rc.1")
     assert parsed == names.InterfaceName("wasi", "io", "streams", "0.2.0-rc.1")
     assert str(parsed) == "wasi:io/streams@0.2.0-rc.1"
     assert names.parse_interface_name("a:b/c").version == ""
     assert str(names.parse_interface_name("plain")) == "plain"
-
-
-def test_clashes_are_found() -> None:
-    found = names.clashes(["a-b", "[method]x.a-b", "c"])
-    assert found == {"a_b": ["a-b", "[method]x.a-b"]}

@@ -67,7 +67,7 @@ impl WitError {
                 let hint = hint.as_ref().map(|hint| format!(" ({})", one_line(hint)));
                 format!("{kind} `{name}` does not exist{}", hint.unwrap_or_default())
             }
-            kind => one_line(kind),
+            kind => with_hint(one_line(kind)),
         };
         Self::at(sources, map, error.kind().span(), message)
     }
@@ -92,6 +92,18 @@ impl WitError {
             kind => one_line(kind),
         };
         Self::at(sources, map, error.kind().span(), message)
+    }
+}
+
+/// Says how a keyword is used as a name, where one was found in the place of a name.
+fn with_hint(message: String) -> String {
+    let found = message.split_once("expected an identifier");
+    match found.and_then(|(_, rest)| rest.split_once("found keyword `")) {
+        Some((_, keyword)) => {
+            let name = keyword.trim_end_matches('`');
+            format!("{message}; as a name it is written `%{name}`")
+        }
+        None => message,
     }
 }
 

@@ -4,12 +4,14 @@
 //! |---|---|
 //! | `read` | sources become a `Resolve` |
 //! | `choose` | which of its worlds is meant, or one that is made up |
+//! | `names` | names that no component can have |
 //! | `limits` | what is refused because it would take too much of the host |
 //! | `error` | how it fails |
 
 mod choose;
 mod error;
 mod limits;
+mod names;
 mod read;
 
 use std::thread;

@@ -2,7 +2,7 @@
 
 use wit_parser::{PackageId, Resolve, SourceMap, UnresolvedPackageGroup, WorldId};
 
-use super::{WitError, WitFile, WitSources, choose, limits};
+use super::{WitError, WitFile, WitSources, choose, limits, names};
 
 /// Parses the sources and finds the world that is meant.
 pub(super) fn read(sources: &WitSources) -> Result<(Resolve, WorldId), WitError> {
@@ -33,6 +33,7 @@ fn resolve(
         .push_groups(main, dependencies)
         .map_err(|error| WitError::resolving(sources, &resolve.source_map, &error))?;
     limits::depth(sources, &resolve)?;
+    names::check(sources, &resolve)?;
     Ok((resolve, package))
 }
 
