@@ -9,6 +9,7 @@
     │   ├── UnsupportedItem       a WIT item or wasm feature that hlwasm does not run
     │   ├── CompileError          the compiler refused, crashed or hit its limits
     │   └── ArtifactError         a compiled artifact is damaged or of another version
+    ├── ComponentNotLoaded        a value to be unpickled has a type of a component not loaded here
     ├── LinkError                 imports missing or mistyped, all named at once
     ├── ConversionError           a Python value does not fit its WIT type
     │   ├── WitTypeError          … wrong Python type (also a TypeError)
@@ -123,6 +124,20 @@ class CompileError(LoadError):
 
 class ArtifactError(LoadError):
     """A compiled artifact is damaged, or was made by another version."""
+
+
+class ComponentNotLoaded(HlwasmError, LookupError):
+    """A value that is unpickled has a type of a component that is not loaded in this process.
+
+    Attributes:
+        type_name: ``interface#type`` in WIT.
+        sha256: of the component's contents, in hex.
+    """
+
+    def __init__(self, message: str, type_name: str = "", sha256: str = "") -> None:
+        super().__init__(message)
+        self.type_name = type_name
+        self.sha256 = sha256
 
 
 class LinkError(HlwasmError):

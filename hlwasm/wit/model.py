@@ -8,6 +8,7 @@ types of a component are never used.
 
 from __future__ import annotations
 
+from _weakref import ref
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
@@ -69,6 +70,11 @@ class TypeDef(Frozen):
     name: str | None
     interface: str | None
     docs: str | None
+
+    @property
+    def wit_name(self) -> str:
+        """``interface#type``, or the name alone at world level."""
+        return f"{self.interface}#{self.name}" if self.interface else str(self.name)
 
 
 class Record(TypeDef):
@@ -246,6 +252,8 @@ class Description(Frozen):
 
     def __post_init__(self) -> None:
         vars(self)["cache"] = {}
+        key = id(self)
+        _living[key] = ref(self, lambda _: _living.pop(key, None))
         for function in (*self.imports, *self.exports):
             vars(function)["description"] = self
 
@@ -322,6 +330,16 @@ class Description(Frozen):
         from hlwasm.wit.python_types import python_types
 
         return python_types(self)[index]
+
+
+# By identity. What is unpickled finds its types here.
+_living: dict[int, ref[Description]] = {}
+
+
+def living_descriptions() -> list[Description]:
+    """All descriptions that somebody holds, the oldest first."""
+    found = [each() for each in list(_living.values())]
+    return [each for each in found if each is not None]
 
 
 def _by_interface(functions: Iterable[Function]) -> dict[str | None, list[Function]]:

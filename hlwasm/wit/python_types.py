@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 from _thread import RLock
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from operator import or_
+from types import GenericAlias
 from typing import Any, cast
 
-from hlwasm.errors import ArtifactError
+from hlwasm.errors import ArtifactError, Err
 from hlwasm.wit.model import (
     AnyType,
     Borrow,
@@ -29,12 +31,22 @@ from hlwasm.wit.model import (
     TypeRef,
     Variant,
 )
-from hlwasm.wit.names import snake_case, upper_camel_case, upper_snake_case
+from hlwasm.wit.names import (
+    identifier,
+    parse_interface_name,
+    snake_case,
+    upper_camel_case,
+    upper_snake_case,
+)
 from hlwasm.wit.type_text import definition_text
-from hlwasm.wit.values import WitEnum, WitFlags, WitRecord, WitVariant
+from hlwasm.wit.values import Ok, Some, WitEnum, WitFlags, WitRecord, WitVariant
 
 _LONGEST_ANNOTATION = 1000
 
+_MODULE = "hlwasm.types"
+
+_PRIMITIVE_HINT: dict[str, Any] = {"bool": bool, "f32": float, "f64": float, "char": str,
+                                   "string": str}  # fmt: skip
 _PRIMITIVE_ANNOTATION = {"bool": "bool", "f32": "float", "f64": "float", "char": "str",
                          "string": "str"}  # fmt: skip
 
@@ -102,7 +114,7 @@ class PythonTypes:
         return type(self._description.types[index]) in _MAKERS
 
     def annotation(self, ref: TypeRef | None) -> str:
-        """The Python type of a value, as the text of an annotation."""
+        """The Python type of a value, as the text of an annotation that names classes."""
         if ref is None:
             return "None"
         if isinstance(ref, str):
@@ -203,16 +215,46 @@ class PythonTypes:
                 f"no Python class can be made of type {type_.name!r}: {error}"
             ) from error
 
+    def hint(self, ref: TypeRef | None) -> Any:
+        """The Python type of a value, as an object for annotations of fields."""
+        if ref is None:
+            return None
+        # Such a type would be too large to be shown or compared.
+        if self.annotation(ref) == "Any":
+            return Any
+        if isinstance(ref, str):
+            return _PRIMITIVE_HINT.get(ref, int)
+        type_ = self._description.types[ref]
+        if isinstance(type_, List):
+            text = self.annotation(ref)
+            if text.startswith("list["):
+                return GenericAlias(list, (self.hint(type_.element),))
+            # NumPy is not imported for the sake of an annotation.
+            return bytes if text == "bytes" else Any
+        if isinstance(type_, Tuple):
+            return GenericAlias(tuple, tuple([self.hint(each) for each in type_.types]))
+        if isinstance(type_, Option):
+            some = self.hint(type_.some)
+            return or_(_of(Some, some) if self.is_option(type_.some) else some, None)
+        if isinstance(type_, Result):
+            return or_(_of(Ok, self.hint(type_.ok)), _of(Err, self.hint(type_.err)))
+        # Each sandbox has classes of its own for resources, and the host's are the user's.
+        return self[ref] if self.has_class(ref) else Any
+
     def _namespace(self, type_: AnyType) -> dict[str, Any]:
         definition = definition_text(self._description, type_.index)
-        wit_name = f"{type_.interface}#{type_.name}" if type_.interface else str(type_.name)
-        docs = f"{type_.docs}\n\n{definition}" if type_.docs else definition
-        return {"__module__": __name__, "__doc__": docs, "__wit_name__": wit_name}
+        parts = [type_.docs, definition, *_member_docs(type_)]
+        return {
+            "__module__": module_name(type_),
+            "__doc__": "\n\n".join(filter(None, parts)),
+            "__wit_name__": type_.wit_name,
+            "__wit_type__": (self._description, type_.index),
+        }
 
     def _record(self, type_: Record) -> type:
         namespace = self._namespace(type_)
         namespace["__annotations__"] = annotations = {
-            snake_case(each.name): self.annotation(each.type) for each in type_.fields
+            snake_case(each.name): self.hint(each.type) for each in type_.fields
         }
         if len(annotations) != len(type_.fields):
             raise ValueError("two fields have the same Python name")
@@ -229,9 +271,9 @@ class PythonTypes:
         return cls
 
     def _case(self, variant: type, name: str, case: Case) -> type:
-        annotations = {} if case.type is None else {"value": self.annotation(case.type)}
+        annotations = {} if case.type is None else {"value": self.hint(case.type)}
         namespace = {
-            "__module__": __name__,
+            "__module__": variant.__module__,
             "__qualname__": f"{variant.__qualname__}.{name}",
             "__doc__": case.docs or f"Case {case.name} of {variant.__qualname__}.",
             "__annotations__": annotations,
@@ -252,6 +294,34 @@ class PythonTypes:
         for name, value in self._namespace(type_).items():
             setattr(cls, name, value)
         return cls
+
+
+def _of(generic: Any, argument: Any) -> Any:
+    return generic[argument]
+
+
+def _member_docs(type_: AnyType) -> Iterator[str]:
+    """The documentation of fields, cases or flags, by Python name."""
+    if isinstance(type_, Record):
+        members = [(snake_case(each.name), each.docs) for each in type_.fields]
+    elif isinstance(type_, Enum):
+        members = [(upper_snake_case(each.name), each.docs) for each in type_.cases]
+    elif isinstance(type_, Flags):
+        members = [(upper_snake_case(each.name), each.docs) for each in type_.flags]
+    elif isinstance(type_, Variant):
+        members = [(upper_camel_case(each.name), each.docs) for each in type_.cases]
+    else:
+        members = []
+    for name, docs in members:
+        if docs:
+            yield f"{name}: {docs}"
+
+
+def module_name(type_: AnyType) -> str:
+    """What stands before the class's name where Python shows it. No such module exists."""
+    if type_.interface is None:
+        return _MODULE
+    return f"{_MODULE}.{identifier(parse_interface_name(type_.interface).name)}"
 
 
 def _data_class(cls: type) -> type:

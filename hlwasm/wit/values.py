@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from typing import Any, ClassVar, Generic, TypeVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from hlwasm.errors import Err
 
@@ -52,15 +53,64 @@ class Some(_Wrapped[T]):
     __slots__ = ()
 
 
-class WitRecord:
+class _Fields:
+    """What records and variant cases share: copying, and pickling by the name of the type.
+
+    Subclasses written by users are pickled as Python does it, by their module and name.
+    """
+
+    __slots__ = ()
+    # Annotations at run time would be among the type hints of each record.
+    if TYPE_CHECKING:
+        __match_args__: ClassVar[tuple[str, ...]]
+        #: The description that the class was made for, and the type's index in it.
+        __wit_type__: ClassVar[tuple[Any, int]]
+        #: ``interface#name`` in WIT.
+        __wit_name__: ClassVar[str]
+    else:
+        __match_args__ = ()
+
+    def __copy__(self) -> Any:
+        return self._copied(lambda value: value)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        from copy import deepcopy
+
+        return self._copied(lambda value: deepcopy(value, memo))
+
+    def _copied(self, copy: Callable[[Any], Any]) -> Any:
+        made = object.__new__(type(self))
+        for name in (*self.__match_args__, *getattr(self, "__dict__", ())):
+            setattr(made, name, copy(getattr(self, name)))
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        values = tuple([getattr(self, name) for name in self.__match_args__])
+        restore = _restorer(type(self))
+        if restore is not None:
+            return (*restore[:1], (*restore[1:], values))
+        state = getattr(self, "__dict__", None), dict(zip(self.__match_args__, values, strict=True))
+        return object.__new__, (type(self),), state
+
+
+def _restorer(cls: Any) -> tuple[Any, ...] | None:
+    """How a class that was made at run time is found again; None for any other class."""
+    from hlwasm.wit import pickling
+
+    if "__wit_type__" in vars(cls):
+        return pickling.restore_record, pickling.key_of(cls)
+    if "wit_case" in vars(cls) and "__wit_type__" in vars(cls.__base__):
+        return pickling.restore_case, pickling.key_of(cls), cls.wit_case
+    return None
+
+
+class WitRecord(_Fields):
     """Base of generated records: dataclasses with slots, one field per WIT field."""
 
     __slots__ = ()
-    #: ``interface#name`` in WIT.
-    __wit_name__: ClassVar[str]
 
 
-class WitVariant:
+class WitVariant(_Fields):
     """Base of generated variants.
 
     A variant is a class that holds one subclass per case, so ``isinstance(x, Shape)``
@@ -68,9 +118,9 @@ class WitVariant:
     """
 
     __slots__ = ()
-    __wit_name__: ClassVar[str]
-    #: The WIT name of the case; set on the subclasses.
-    wit_case: ClassVar[str]
+    if TYPE_CHECKING:
+        #: The WIT name of the case; set on the subclasses.
+        wit_case: ClassVar[str]
 
 
 class WitEnum(enum.Enum):
@@ -78,6 +128,19 @@ class WitEnum(enum.Enum):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}.{self.name}"
+
+    def __copy__(self) -> Any:
+        return self
+
+    def __deepcopy__(self, _: Any) -> Any:
+        return self
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        if "__wit_type__" not in vars(type(self)):
+            return super().__reduce_ex__(protocol)
+        from hlwasm.wit.pickling import key_of, restore_enum
+
+        return restore_enum, (key_of(type(self)), self.value)
 
 
 class WitFlags(enum.Flag):
@@ -98,6 +161,19 @@ class WitFlags(enum.Flag):
         cls = type(self)
         names = [f"{cls.__name__}.{each.name}" for each in cls if each._value_ & self._value_]
         return "|".join(names) or f"{cls.__name__}(0)"
+
+    def __copy__(self) -> Any:
+        return self
+
+    def __deepcopy__(self, _: Any) -> Any:
+        return self
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        if "__wit_type__" not in vars(type(self)):
+            return super().__reduce_ex__(protocol)
+        from hlwasm.wit.pickling import key_of, restore_flags
+
+        return restore_flags, (key_of(type(self)), self.value)
 
     @classmethod
     def from_bits(cls, bits: int) -> Any:
