@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from hlwasm.artifact import Cache, CompileOptions, prepare
-from hlwasm.errors import ArtifactError, LoadError, TransferLimitExceeded
+from hlwasm.errors import ArtifactError, InvalidWit, LoadError, TransferLimitExceeded
 from hlwasm.native.handles import Configuration
 from hlwasm.sandbox.limits import WASM_PAGE, Limits, total_memory_bytes, window_bytes
 from hlwasm.sandbox.sandbox import Sandbox
@@ -18,6 +18,7 @@ from hlwasm.wit.model import Description, NumberLists
 if TYPE_CHECKING:
     from hlwasm.artifact import Artifact, Progress
     from hlwasm.sandbox.async_sandbox import Instantiation
+    from hlwasm.sandbox.types_view import ComponentTypes
     from hlwasm.wasi import Wasi
 
 DEFAULT_TRANSFER_MEMORY = 64 << 20
@@ -33,6 +34,8 @@ def load(
     fuel: bool = False,
     reuse: bool = True,
     number_lists: NumberLists = "list",
+    wit: str | os.PathLike[str] | None = None,
+    world: str | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Component:
     """Loads a component, a core module, WAT text or an artifact.
@@ -55,10 +58,14 @@ def load(
             for NumPy arrays. The latter two are one copy of the memory, without work for each
             element. ``list<u8>`` is ``bytes``, with ``"numpy"`` an array. What is passed in
             may be any buffer whatever this says. See :func:`hlwasm.view` for no copy at all.
+        wit: a WIT file or folder whose documentation the component's functions and types get,
+            for compilers leave it out of components. Nothing else is taken from it.
+        world: which world of it, where there are several.
         progress: called while a compile runs.
 
     Raises:
         OSError: the file cannot be read.
+        InvalidWit: the text in ``wit`` is no WIT, or has nothing to do with the component.
         InvalidWasm, UnsupportedItem, CompileError, ArtifactError: see :class:`LoadError`.
         TransferLimitExceeded: an artifact was compiled for larger values.
         ImportError: ``number_lists`` is ``"numpy"``, and NumPy is not installed.
@@ -83,6 +90,11 @@ def load(
         name, source = "<bytes>", bytes(source)
     else:
         name = os.fspath(source).rstrip("/").rpartition("/")[2]
+    documentation = None
+    if wit is not None:
+        from hlwasm.wit.sources import read_wit
+
+        documentation = read_wit(wit, world)
     chosen = (Cache() if cache else None) if isinstance(cache, bool) else cache
     try:
         artifact = prepare(
@@ -95,7 +107,11 @@ def load(
         if error.args and isinstance(error.args[0], str):
             error.args = (f"{name}: {error.args[0]}", *error.args[1:])
         raise
-    component = Component(artifact, name, reuse=reuse, number_lists=number_lists)
+    component = Component(
+        artifact, name, reuse=reuse, number_lists=number_lists, documentation=documentation
+    )
+    if documentation is not None:
+        _check_concern(component, documentation)
     _check_transfer_memory(component, transfer_memory)
     if fuel and not artifact.metadata.fuel:
         raise ArtifactError(
@@ -103,6 +119,16 @@ def load(
             "on the command line with --fuel"
         )
     return component
+
+
+def _check_concern(component: Component, documentation: Description) -> None:
+    from hlwasm.wit.documentation import concerns
+
+    if not concerns(documentation, component.description):
+        raise InvalidWit(
+            f"{component.name}: the world {documentation.world} in wit= has no interface and no "
+            "function in common with it"
+        )
 
 
 def _check_transfer_memory(component: Component, limit: int) -> None:
@@ -134,22 +160,44 @@ class Component:
         *,
         reuse: bool = True,
         number_lists: NumberLists = "list",
+        documentation: Description | None = None,
     ) -> None:
         self.artifact = artifact
         self.name = name
         self._number_lists: NumberLists = number_lists
+        self._documentation = documentation
         self._starts = Starts() if reuse else None
         self._configured: tuple[Limits | None, Configuration | None] = None, None
 
     @cached_property
     def description(self) -> Description:
         """Its world, as objects."""
-        return Description.from_json(self.artifact.description, self._number_lists)
+        description = Description.from_json(self.artifact.description, self._number_lists)
+        if self._documentation is not None:
+            from hlwasm.wit.documentation import documented
+
+            description = documented(description, self._documentation)
+        description.cache["identity"] = self.artifact.metadata.source_sha256
+        return description
 
     @property
     def wit(self) -> str:
         """Its world, as WIT text."""
         return self.description.wit
+
+    @cached_property
+    def types(self) -> ComponentTypes:
+        """The classes of its records, variants, enums and flags, by interface.
+
+        They are those of all its sandboxes, and there before the first one.
+
+        Example:
+            >>> component.types.geometry.Point(x=1.0, y=2.0)  # doctest: +SKIP
+            Point(x=1.0, y=2.0)
+        """
+        from hlwasm.sandbox.types_view import ComponentTypes
+
+        return ComponentTypes(self.description)
 
     def instantiate(
         self,

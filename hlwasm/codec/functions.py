@@ -32,6 +32,15 @@ _PLAIN_HOST_CALLS = 4
 _PLAIN_HOST_LISTS = 1
 
 
+class _Annotation(str):
+    """A type in words, for signatures: most of their classes are never made."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
 class _ExportCode:
     """What all sandboxes share of one exported function."""
 
@@ -48,10 +57,10 @@ class _ExportCode:
         self._stub: CodeType | None = None
         types = python_types(function.description)
         self.annotations = {
-            name: types.annotation(param.type)
+            name: _Annotation(types.annotation(param.type))
             for name, param in zip(self.names, function.params, strict=True)
         }
-        self.annotations["return"] = types.annotation(types.success(function.result))
+        self.annotations["return"] = _Annotation(types.annotation(types.success(function.result)))
         signature = function_text(function.description, function)
         self.docs = f"{function.docs}\n\n{signature}" if function.docs else signature
 

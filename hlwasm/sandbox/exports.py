@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from hlwasm.errors import UnsupportedItem
 from hlwasm.sandbox.guest_resources import HeldResource
 from hlwasm.sandbox.imports import interface_keys
 from hlwasm.wit.model import Description, Function, Resource
 from hlwasm.wit.names import identifier, python_function_name, upper_camel_case
+from hlwasm.wit.python_types import module_name
 
 # Makes the callable of an exported function.
 Bind = Callable[[Function], Callable[..., Any]]
@@ -40,18 +42,26 @@ class ResourceClasses:
         self, type_index: int, members: Sequence[Function], bind: Bind, base: type[HeldResource]
     ) -> type[HeldResource]:
         resource = self._description.types[type_index]
-        namespace: dict[str, Any] = {"__slots__": (), "__doc__": resource.docs}
+        name = upper_camel_case(resource.name or "resource")
+        docs = resource.docs or f"Resource {resource.wit_name} of the component."
+        namespace: dict[str, Any] = {
+            "__slots__": (),
+            "__doc__": docs,
+            "__module__": module_name(resource),
+        }
         for function in members:
             call = bind(function)
             if function.kind == "constructor":
                 namespace["__new__"] = _constructor(call)
                 # __new__ returns a finished object, and Python calls __init__ on it again.
-                namespace["__init__"] = lambda self, *_, **__: None
+                namespace["__init__"] = lambda self, /, *_, **__: None
+                namespace["__signature__"] = _Signature(call)
+                namespace["__doc__"] = f"{docs}\n\n{call.__doc__}"
             elif function.kind == "static":
                 namespace[python_function_name(function.name)] = staticmethod(call)
             else:
                 namespace[python_function_name(function.name)] = call
-        return type(upper_camel_case(resource.name or "resource"), (base,), namespace)
+        return type(name, (base,), namespace)
 
 
 def _constructor(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -61,25 +71,61 @@ def _constructor(call: Callable[..., Any]) -> Callable[..., Any]:
     return construct
 
 
-class _Namespace:
-    """Attributes that are worked out at first use.
+class _Signature:
+    """What calling a class takes: the parameters of its constructor."""
+
+    def __init__(self, call: Callable[..., Any]) -> None:
+        self._call = call
+
+    def __get__(self, _: object, owner: type) -> Any:
+        # Only here: inspect takes long to import.
+        import inspect
+
+        return inspect.signature(self._call)
+
+
+class _OwnDocs:
+    """``__doc__`` of the class, and for an object what it says of itself, when it is asked."""
+
+    def __init__(self, of_class: str | None) -> None:
+        self._of_class = of_class
+
+    def __get__(self, instance: Namespace | None, owner: type) -> str | None:
+        return self._of_class if instance is None else instance._help()
+
+
+class Namespace:
+    """Attributes that are worked out at first use; ``help()`` and ``dir()`` tell them all.
 
     Attributes:
-        _targets: what each attribute stands for; the same in all sandboxes of a component.
+        _owner: what has them, for messages.
+        _verb: what it does with them, for messages.
+        _targets: what each attribute stands for; shared by all sandboxes of a component.
     """
 
     _owner: str
+    _verb = "exports"
     _targets: Mapping[str, Any]
+
+    def __init_subclass__(cls) -> None:
+        # Type checkers know __doc__ as a string, which it is to everybody who asks.
+        vars_of: Any = cls
+        vars_of.__doc__ = _OwnDocs(cls.__doc__)
 
     def __getattr__(self, name: str) -> Any:
         targets = self.__dict__["_targets"]
         if name not in targets:
             known = ", ".join(sorted(targets)) or "nothing"
-            raise AttributeError(f"{self._owner} exports no {name!r}; it exports {known}")
+            message = f"{self._owner} {self._verb} no {name!r}; it {self._verb} {known}"
+            raise AttributeError(message, name=name, obj=self)
         value = self.__dict__[name] = self._resolve(targets[name])
         return value
 
     def _resolve(self, target: Any) -> Any:
+        raise NotImplementedError
+
+    def _help(self) -> str:
+        """The text of help()."""
         raise NotImplementedError
 
     def __dir__(self) -> list[str]:
@@ -109,7 +155,12 @@ class _InterfacePlan:
             else:
                 known = description.has_python_type(index)
             if known:
-                self.targets[upper_camel_case(type_name)] = index
+                attribute = upper_camel_case(type_name)
+                if attribute in self.targets:
+                    raise UnsupportedItem(
+                        f"{name}: two types are both {attribute} in Python", f"{name}#{type_name}"
+                    )
+                self.targets[attribute] = index
         for function in functions:
             if function.resource is None:
                 self.targets[python_function_name(function.name)] = function
@@ -182,7 +233,7 @@ def _plan(description: Description) -> _Plan:
     return plan
 
 
-class InterfaceExports(_Namespace):
+class InterfaceExports(Namespace):
     """The functions and types of one exported interface.
 
     Functions are attributes in snake_case and items by WIT name; types are attributes
@@ -200,6 +251,11 @@ class InterfaceExports(_Namespace):
         self._classes = classes
         self._bind = bind
 
+    def _help(self) -> str:
+        from hlwasm.sandbox.export_help import interface_help
+
+        return interface_help(self._description, self._owner, self._targets)
+
     def _resolve(self, target: Function | int) -> Any:
         if isinstance(target, Function):
             return self._bind(target)
@@ -215,11 +271,14 @@ class InterfaceExports(_Namespace):
             known = ", ".join(self._functions) or "no functions"
             raise KeyError(f"{self._owner} has no function {name!r}; it has {known}") from None
 
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self._functions)
+
     def __repr__(self) -> str:
         return f"<interface {self._owner}: {', '.join(self)}>"
 
 
-class Exports(_Namespace):
+class Exports(Namespace):
     """All exports of a component.
 
     Interfaces and world-level functions are attributes (``exports.ops.add``) and items by
@@ -236,6 +295,11 @@ class Exports(_Namespace):
         self._bind = bind
         self._interfaces: dict[str, InterfaceExports] = {}
 
+    def _help(self) -> str:
+        from hlwasm.sandbox.export_help import world_help
+
+        return world_help(self._plan.description, self._targets)
+
     def _resolve(self, target: Function | str) -> Any:
         if isinstance(target, Function):
             return self._bind(target)
@@ -250,7 +314,9 @@ class Exports(_Namespace):
         if name in plan.ambiguous:
             raise AttributeError(
                 f"{name!r} is ambiguous: use exports[…] with one of "
-                f"{', '.join(plan.ambiguous[name])}"
+                f"{', '.join(plan.ambiguous[name])}",
+                name=name,
+                obj=self,
             )
         return super().__getattr__(name)
 
@@ -268,6 +334,9 @@ class Exports(_Namespace):
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and self._plan.find(name) is not None
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self._plan.items)
 
     def __repr__(self) -> str:
         return f"<exports: {', '.join(self)}>"
