@@ -13,6 +13,7 @@ bytes read so far, which together cannot exceed the memory.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import starmap
 
 from hlwasm.codec.buffers import NUMBER_FORMAT
 from hlwasm.codec.complexity import FLAT_ELEMENTS, Complexity
@@ -39,6 +40,8 @@ from hlwasm.wit.values import Ok, Some
 
 # More cases without payload than this are made through a table.
 _LONGEST_CHAIN = 4
+# What `struct` unpacks is the value.
+_AS_UNPACKED = frozenset([*NUMBER_FORMAT, "bool"])
 
 #: Emits the statements that build a declared value; returns its expression.
 Build = Callable[[], str]
@@ -158,8 +161,8 @@ class LiftEmitter:
         shape = self._layout.shape(element)
         size, align = shape.size, shape.align
         pointer, check = self._payload(offset, size, align, leaves)
-        if element in FLAT_ELEMENTS:
-            template = self._flat_template(str(element))
+        template = self._list_template(element)
+        if template:
             return lambda: template.format(f"_memory[{pointer}:{check()}]")
 
         def build() -> str:
@@ -177,6 +180,28 @@ class LiftEmitter:
 
         return build
 
+    def _list_template(self, element: TypeRef) -> str:
+        """An expression that makes the list of the bytes in its braces; empty where it takes
+        statements for each element.
+        """
+        if element in FLAT_ELEMENTS:
+            return self._flat_template(str(element))
+        type_ = self._types[element] if isinstance(element, int) else None
+        size = self._layout.shape(element).size
+        if isinstance(type_, Enum) and size == 1:
+            return f"list(map({self._members(type_)}.__getitem__, {{}}))"
+        if not isinstance(type_, (Record, Tuple)) or not set(self._layout.parts(type_.index)) <= (
+            _AS_UNPACKED
+        ):
+            return ""
+        leaves: list[Leaf] = []
+        self.record(self._layout.parts(type_.index), 0, leaves)
+        rows = self._source.struct(packed_format(leaves, 0, size), "iter_unpack")
+        if isinstance(type_, Tuple):
+            return f"list({rows}({{}}))"
+        cls = self._source.constant("class", self._python[type_.index], self._python[type_.index])
+        return f"list({self._source.constant('starmap', starmap, starmap)}({cls}, {rows}({{}})))"
+
     def _flat_template(self, element: str) -> str:
         if element == "bool":
             return "list(map(bool, {}))"
@@ -187,11 +212,14 @@ class LiftEmitter:
         return copying_template(self._source, self._number_lists, element)
 
     def _enum(self, type_: Enum, offset: int, leaves: list[Leaf]) -> Build:
-        cls = self._python[type_.index]
-        members = self._source.constant("members", tuple(cls), ("members", cls))  # type: ignore[arg-type]
+        members = self._members(type_)
         format = DISCRIMINANT_FORMAT[discriminant_size(len(type_.cases))]
         index = self._leaf("case", offset, format, leaves)
         return lambda: f"{members}[{index}]"
+
+    def _members(self, type_: Enum) -> str:
+        cls = self._python[type_.index]
+        return self._source.constant("members", tuple(cls), ("members", cls))  # type: ignore[arg-type]
 
     def _flags(self, type_: Flags, offset: int, leaves: list[Leaf]) -> Build:
         cls = self._python[type_.index]
