@@ -40,6 +40,7 @@ class Kind(NamedTuple):
         theirs: the same for wasmtime-py.
         goal: of the ratio.
         calls: in a batch.
+        floor: what Python cannot do without for such a value.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Kind(NamedTuple):
     theirs: Any
     goal: float | None = VALUE_GOAL
     calls: int = 20
+    floor: Callable[[], object] | None = None
 
 
 def _values(types: Any) -> list[Kind]:
@@ -86,14 +88,19 @@ def _lists(types: Any) -> list[Kind]:
     texts = ["hello world"] * OTHERS
     points = [types.Point(1.5, 2.5)] * OTHERS
     their_points = [SimpleNamespace(x=1.5, y=2.5)] * OTHERS
-    # One object for each element, in and out: what that costs is Python's.
     return [
         Kind("list_u8", "echo-list-u8", data, data, LIST_GOAL, 5),
-        Kind("list_s32", "echo-list-s32", numbers, numbers, LIST_GOAL, 5),
-        Kind("list_f64", "echo-list-f64", floats, floats, LIST_GOAL, 5),
+        Kind("list_s32", "echo-list-s32", numbers, numbers, LIST_GOAL, 5, _floor("i", numbers)),
+        Kind("list_f64", "echo-list-f64", floats, floats, LIST_GOAL, 5, _floor("d", floats)),
         Kind("list_string", "echo-list-string", texts, texts, VALUE_GOAL, 5),
         Kind("list_record", "echo-list-point", points, their_points, VALUE_GOAL, 5),
     ]
+
+
+def _floor(code: str, numbers: list[Any]) -> Callable[[], object]:
+    """Looks at the type of each number, and makes as many."""
+    made: Any = memoryview(array(code, numbers))
+    return lambda: (list(map(type, numbers)), made.tolist())
 
 
 def _arrays(made: Callable[[str, Sequence[float]], Any]) -> list[Kind]:
@@ -160,18 +167,21 @@ def _compared(
     ours: Callable[[], object],
     theirs: Callable[[], object],
 ) -> list[Row]:
-    host, whole, their_whole, exit_ = in_turns(
+    floor = [] if kind.floor is None else [partial(batch_time, kind.floor, kind.calls)]
+    host, whole, their_whole, exit_, *at_least = in_turns(
         [
             partial(alone, kind.calls),
             partial(batch_time, ours, kind.calls),
             partial(batch_time, theirs, kind.calls),
             partial(bare_exit, sandbox),
+            *floor,
         ],
         ROUNDS,
     )
     name, baseline = f"codec.{kind.name}", "wasmtime-py, whole call"
     return [
         Row.of(name, host, baseline, their_whole, kind.goal),
+        *[Row.of(f"{name}.floor", host, "types looked at, objects made", x) for x in at_least],
         Row.of(f"{name}.less_exit", whole.minus(exit_), baseline, their_whole),
     ]
 
