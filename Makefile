@@ -41,7 +41,8 @@ test: $(VENV)/.native
 stress: $(VENV)/.native
 	HLWASM_STRESS=1 cargo test --release -p native_vmm --locked --test kick_storm
 	$(BIN)/python components/build.py cpython wordcount_c
-	HLWASM_STRESS=1 $(BIN)/python -m pytest tests/security tests/property/test_random_worlds.py --override-ini timeout=3600
+	HLWASM_STRESS=1 $(BIN)/python -m pytest tests/security tests/property/test_random_worlds.py \
+		--override-ini timeout=3600 --override-ini faulthandler_timeout=3590
 
 lint: $(VENV)/.native
 	cargo fmt --all --check
