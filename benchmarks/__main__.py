@@ -27,6 +27,7 @@ SUBJECTS = (
     "idle",
     "scaling",
     "deadlines",
+    "limits",
     "cold_start",
     "warm_start",
 )

@@ -6,7 +6,13 @@ from functools import partial
 
 from benchmarks.host_part import HostPart
 from benchmarks.measure import Row, Times, interleaved
-from benchmarks.peers import WasmtimePeer, bare_exits, open_sandbox, repeat_in_guest
+from benchmarks.peers import (
+    WasmtimePeer,
+    bare_exits,
+    export_named,
+    open_sandbox,
+    repeat_in_guest,
+)
 
 EXITS = 20
 HOST_CALLS = 20
@@ -19,7 +25,7 @@ def measure() -> list[Row]:
     peer_add, peer_host_calls = peer.function("add"), peer.function("host-calls")
     with open_sandbox() as sandbox:
         add, host_calls = sandbox.exports.add, sandbox.exports.host_calls
-        index = next(f.index for f in sandbox.component.description.exports if f.name == "add")
+        index = export_named(sandbox, "add").index
         assert add(2, 3) == peer_add(2, 3) == 5
         assert host_calls(4) == peer_host_calls(4) == 4
         # All that is compared with each other, in turns.

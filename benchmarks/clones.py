@@ -5,6 +5,7 @@ The yardstick is a VM of the same size made by a bare loop over /dev/kvm.
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
 import time
@@ -18,8 +19,19 @@ import wasmtime.component
 
 import hlwasm
 from benchmarks.bare_kvm import BareKvm
-from benchmarks.measure import Row, Times, in_turns
-from benchmarks.peers import BENCH, PYTHON, Host, PythonHost, bare_exit, open_python, open_sandbox
+from benchmarks.kvm_statistics import only_vcpu, page_faults_of
+from benchmarks.measure import Row, Times, batch_time, in_turns, interleaved
+from benchmarks.peers import (
+    BENCH,
+    PYTHON,
+    Host,
+    PythonHost,
+    bare_exit,
+    export_named,
+    open_python,
+    open_sandbox,
+)
+from hlwasm.codec.functions import bind_export
 from hlwasm.native.library import load_library
 
 ROUNDS = 16
@@ -65,28 +77,38 @@ class VmPool:
         return info
 
 
+def _faults() -> int:
+    """Page faults of this thread so far: its own, and those of the guest that need a page."""
+    return resource.getrusage(resource.RUSAGE_THREAD).ru_minflt
+
+
 class _Saved:
     """A snapshot, of which each round makes a sandbox for one call.
 
     Args:
         sandbox: what is saved; closed then.
         imports: for the new sandboxes.
-        call: calls a sandbox.
+        function: what is called.
+        arguments: its arguments.
     """
 
     def __init__(
-        self, sandbox: hlwasm.Sandbox, imports: Any, call: Callable[[hlwasm.Sandbox], object]
+        self, sandbox: hlwasm.Sandbox, imports: Any, function: str, *arguments: int
     ) -> None:
+        self._imports, self._arguments = imports, arguments
+        self._function = export_named(sandbox, function)
         with sandbox:
             for _ in range(2):
-                call(sandbox)
+                self._call(sandbox)
             self._snapshot = sandbox.snapshot()
-        self._imports, self._call = imports, call
         configuration = sandbox.component.configuration(sandbox.limits)
         # One slot has it all; see ARCHITECTURE.md.
         artifact = -(-configuration.artifact_bytes // 4096) * 4096
         memory = configuration.ram_bytes + sum(configuration.window_bytes)
         self.slot_bytes = memory + artifact
+
+    def _call(self, sandbox: hlwasm.Sandbox) -> None:
+        sandbox.exports[self._function.name](*self._arguments)
 
     def clone(self, pool: VmPool) -> float:
         """Microseconds from the snapshot to the first result."""
@@ -100,6 +122,39 @@ class _Saved:
             # Freeing a VM keeps a CPU busy and the kernel's locks with it.
             pool.settle()
         return took / CLONES / 1e3
+
+    def parts(self, pool: VmPool) -> list[float]:
+        """What :meth:`clone` consists of: microseconds of making the VM, of Python before the
+        call, of the first call and of one more; page faults of the first call, the guest's
+        and this thread's.
+        """
+        found = []
+        for _ in range(CLONES):
+            begun = time.perf_counter_ns()
+            sandbox = self._snapshot.instantiate(imports=self._imports)
+            made = (time.perf_counter_ns() - begun) / 1e3
+            vm = dict(sandbox.steps())["VM creation"] * 1e6
+            vcpu = only_vcpu()
+            guest, host = page_faults_of(vcpu), _faults()
+            first = batch_time(partial(self._call, sandbox), 1)
+            guest, host = page_faults_of(vcpu) - guest, _faults() - host
+            following = batch_time(partial(self._call, sandbox), 1)
+            found.append((vm, made - vm, first, following, guest, host))
+            sandbox.close()
+            pool.settle()
+        return [sum(values) / CLONES for values in zip(*found, strict=True)]
+
+    def binding(self) -> float:
+        """Microseconds of making the Python function that calls, where the guest has run."""
+        with self._snapshot.instantiate(imports=self._imports) as sandbox:
+            bind = partial(bind_export, self._function, sandbox._loop)
+            call = bind()
+            anew, again = interleaved(
+                [lambda: bind()(*self._arguments), lambda: call(*self._arguments)],
+                count=10,
+                batches=100,
+            )
+        return anew.value - again.value
 
     def cycle(self) -> float:
         """Microseconds of making, calling and closing, where nobody waits for what follows."""
@@ -180,8 +235,8 @@ def _spawn(*command: str) -> float:
 
 def _components() -> list[tuple[str, _Saved, _InProcess, float]]:
     """Name, ours, theirs, and the goal against a bare VM."""
-    small = _Saved(open_sandbox(), {"host": Host}, lambda sandbox: sandbox.exports.add(2, 3))
-    python = _Saved(open_python(), PythonHost, lambda sandbox: sandbox.exports.summary())
+    small = _Saved(open_sandbox(), {"host": Host}, "add", 2, 3)
+    python = _Saved(open_python(), PythonHost, "summary")
     return [
         ("small", small, _InProcess(BENCH.read_text(), _small_imports, "add", 2, 3), 1.5),
         ("python", python, _InProcess(PYTHON.read_bytes(), _python_imports, "summary"), 3),
@@ -194,10 +249,22 @@ def _new_vms(name: str, ours: _Saved, theirs: _InProcess, goal: float) -> tuple[
         clone, floor, peer = in_turns(
             [partial(ours.clone, pool), partial(_boots, bare), theirs.clone], ROUNDS
         )
+        rounds = [ours.parts(pool) for _ in range(ROUNDS)]
+        binding = ours.binding()
     bare.close()
+    vm, python, first, following, faults, host = map(Times.of, zip(*rounds, strict=True))
+    each_fault = (first.value - following.value - binding) / faults.value
+    prefix = f"clone.{name}"
     rows = [
-        Row.of(f"clone.{name}", clone, "one bare VM", floor, goal),
-        Row.of(f"clone.{name}.in_process", clone, "wasmtime-py, instantiate and call", peer),
+        Row.of(prefix, clone, "one bare VM", floor, goal),
+        Row.of(f"{prefix}.in_process", clone, "wasmtime-py, instantiate and call", peer),
+        Row.of(f"{prefix}.vm", vm, "one bare VM", floor),
+        Row.of(f"{prefix}.python", python),
+        Row.of(f"{prefix}.first_call", first, "the next call", following),
+        Row(f"{prefix}.first_call.binding", binding),
+        Row(f"{prefix}.first_call.faults", faults.value, "faults"),
+        Row(f"{prefix}.first_call.host_faults", host.value, "faults"),
+        Row(f"{prefix}.first_call.each_fault", each_fault),
     ]
     return rows, clone
 

@@ -13,6 +13,7 @@ import wasmtime.component
 
 import hlwasm
 from hlwasm.native import _abi
+from hlwasm.wit.model import Function
 
 BENCH = Path(__file__).parent / "components" / "bench.wat"
 # Python and a program of a few classes in one component, made by componentize-py.
@@ -119,6 +120,14 @@ def bare_exit(sandbox: hlwasm.Sandbox) -> float:
     return ((between - started) - (ended - between)) / _EXITS / 1e3
 
 
-def repeat_in_guest(sandbox: hlwasm.Sandbox, index: int, count: int) -> None:
-    """Makes the guest run ``call-index`` ``count`` times on the parameters of the last call."""
-    sandbox._loop.command(_abi.COMMAND_REPEAT_CALL, index, count, _abi.TRANSFER_DATA + 64)
+def repeat_in_guest(sandbox: hlwasm.Sandbox, index: int, count: int, payload: int = 0) -> None:
+    """Makes the guest run ``call-index`` ``count`` times on the parameters of the last call,
+    which have so many bytes of payload.
+    """
+    cursor = _abi.TRANSFER_DATA + 64 + payload
+    sandbox._loop.command(_abi.COMMAND_REPEAT_CALL, index, count, cursor)
+
+
+def export_named(sandbox: hlwasm.Sandbox, name: str) -> Function:
+    """An exported function, by its WIT name."""
+    return next(f for f in sandbox.component.description.exports if f.name == name)

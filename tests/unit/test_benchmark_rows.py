@@ -1,11 +1,15 @@
-"""Rows of the benchmarks: what a goal bounds, and the picture of them."""
+"""Rows of the benchmarks: what a goal bounds, and the picture of them; the kernel's counts."""
 
 from __future__ import annotations
 
+import importlib
+import subprocess
+import sys
 from xml.etree import ElementTree
 
 import pytest
 
+from benchmarks.__main__ import SUBJECTS
 from benchmarks.measure import Row, Times
 from benchmarks.plot import svg
 
@@ -46,3 +50,28 @@ def test_the_picture_has_a_pair_of_bars_for_each_row_that_was_measured() -> None
 
 def test_the_picture_of_nothing_is_a_picture() -> None:
     ElementTree.fromstring(svg([], ""))
+
+
+@pytest.mark.parametrize("subject", SUBJECTS)
+def test_every_subject_can_be_measured(subject: str) -> None:
+    assert callable(importlib.import_module(f"benchmarks.{subject}").measure)
+
+
+COUNTS = """
+import hlwasm
+from benchmarks.kvm_statistics import only_vcpu, page_faults_of, statistics_of
+text = b'''(module (memory 2)
+  (func (export "f") (i32.store (i32.const 65536) (i32.const 1))))'''
+with hlwasm.load(text).instantiate() as sandbox:
+    vcpu = only_vcpu()
+    before = page_faults_of(vcpu)
+    sandbox.exports.f()
+    assert before > 0 and page_faults_of(vcpu) > before
+    assert statistics_of(vcpu)["exits"] > 0
+"""
+
+
+@pytest.mark.hypervisor
+def test_the_kernel_counts_the_page_faults_of_a_guest() -> None:
+    # In a process that has one vCPU.
+    subprocess.run([sys.executable, "-c", COUNTS], check=True, timeout=60)
