@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from hlwasm.wasi import Wasi
 
 _MARKER = (
-    "component(path, *, imports, wasi, limits, strict, fake_wasi, recording): the component that "
-    "the fixtures component, sandbox, exports and fakes are about; see docs/testing.md of hlwasm"
+    "component(path, *, imports, wasi, limits, load, strict, fake_wasi, recording): the component "
+    "that the fixtures component, sandbox, exports and fakes are about; see hlwasm's docs/testing.md"
 )
-_OPTIONS = {"imports", "wasi", "limits", "strict", "fake_wasi", "recording"}
+_OPTIONS = {"imports", "wasi", "limits", "load", "strict", "fake_wasi", "recording"}
 _REQUIRE = "hlwasm_require_hypervisor"
 _REQUIRE_VARIABLE = "HLWASM_REQUIRE_KVM"
 _FAKES: pytest.StashKey[Fakes] = pytest.StashKey()
@@ -84,9 +84,15 @@ def component(
     Parametrized indirectly, the parameter is the path.
     """
     source = _source(request)
-    found = _hlwasm_components.get(source)
+    options = _options(request.node)
+    loading = dict(options.get("load", {}))
+    limits = options.get("limits")
+    if limits is not None and limits.fuel is not None:
+        loading.setdefault("fuel", True)
+    key = source, repr(sorted(loading.items()))
+    found = _hlwasm_components.get(key)
     if found is None:
-        found = _hlwasm_components[source] = _load(source)
+        found = _hlwasm_components[key] = _load(source, loading)
     if isinstance(found, str):
         _fail(found)
     return found
@@ -287,13 +293,13 @@ def _source(request: pytest.FixtureRequest) -> Path | bytes:
     return found
 
 
-def _load(source: Path | bytes) -> Component | str:
+def _load(source: Path | bytes, options: dict[str, Any]) -> Component | str:
     from hlwasm.component import load
-    from hlwasm.errors import LoadError
+    from hlwasm.errors import LimitExceeded, LoadError
 
     try:
-        return load(source)
-    except (LoadError, OSError) as error:
+        return load(source, **options)
+    except (LoadError, LimitExceeded, OSError, TypeError, ValueError) as error:
         return f"the component cannot be loaded: {error}"
 
 

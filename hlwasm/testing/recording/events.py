@@ -143,9 +143,9 @@ class RecordingWriter:
         self, path: str | os.PathLike[str], header: Mapping[str, Any], max_bytes: int
     ) -> None:
         self._path = Path(path)
-        # In the same folder, so that it can be moved; with the process's own number, because
-        # several may record at once.
-        self._unfinished = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        # In the same folder, so that it can be moved; by a name of its own, because several may
+        # record at once.
+        self._unfinished = self._path.with_name(f".{self._path.name}.{os.getpid()}-{id(self):x}")
         self._file = self._unfinished.open("w", encoding="utf-8", newline="\n")
         self._left = max_bytes
         self._lines = 0
@@ -214,7 +214,16 @@ def read_recording(
 
 def _located(path: str | os.PathLike[str], error: RecordingError) -> RecordingError:
     where = f"{path}, line {error.line}" if error.line else str(path)
-    return RecordingError(f"{where}: {error}", error.line)
+    return RecordingError(f"{where}: {printable(str(error))}", error.line)
+
+
+def printable(text: str) -> str:
+    """Text of a file that may be anybody's, for a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(
+        [each if each.isprintable() or each == "\n" else f"\\u{{{ord(each):x}}}" for each in text]
+    )
 
 
 def _events(lines: Sequence[bytes], path: str) -> Sequence[Event]:

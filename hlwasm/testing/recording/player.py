@@ -6,15 +6,8 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hlwasm.errors import (
-    CheckFailed,
-    Err,
-    GuestDataError,
-    HlwasmError,
-    RecordingError,
-    ReplayMismatch,
-)
-from hlwasm.testing.recording.events import Event
+from hlwasm.errors import Err, GuestDataError, HlwasmError, RecordingError, ReplayMismatch
+from hlwasm.testing.recording.events import Event, printable
 from hlwasm.testing.recording.outcomes import Raised, ReplayedException
 from hlwasm.testing.recording.recorder import full_name
 from hlwasm.testing.recording.watched import ObjectNumbers, Outcome, WatchedSandbox, Watcher
@@ -124,7 +117,7 @@ class Player(Watcher):
         """Makes a call; how it ends has been compared already."""
         try:
             self._results.append(call())
-        except (CheckFailed, RecordingError):
+        except (ReplayMismatch, RecordingError):
             raise
         except (HlwasmError, ReplayedException):
             pass
@@ -255,6 +248,6 @@ def _from_difference(left: str, right: str) -> tuple[str, str]:
     start = same - _BEFORE if same > 2 * _BEFORE else 0
     cut = "…" if start else ""
     return tuple(  # type: ignore[return-value]
-        cut + text[start : start + _LONGEST] + ("…" if len(text) > start + _LONGEST else "")
+        cut + printable(text[start : start + _LONGEST]) + "…" * (len(text) > start + _LONGEST)
         for text in (left, right)
     )

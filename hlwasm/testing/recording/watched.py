@@ -8,7 +8,7 @@ from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import WeakValueDictionary
 
-from hlwasm.errors import CheckFailed, ConversionError, Err, RecordingError
+from hlwasm.errors import ConversionError, Err, RecordingError, ReplayMismatch
 from hlwasm.sandbox.calls import CallLoop
 from hlwasm.sandbox.guest_resources import HeldResource
 from hlwasm.sandbox.imports import Implementation, Linker, Resolver
@@ -136,8 +136,8 @@ class Watcher:
     def _watch(self, signature: Signature | None, call: Callable[[], Any]) -> Any:
         try:
             return call()
-        except (CheckFailed, RecordingError):
-            # Not the component's doing.
+        except (ReplayMismatch, RecordingError):
+            # How the call would have ended is not known.
             raise
         except BaseException as error:
             if signature is not None and signature.plain.fallible and isinstance(error, Err):

@@ -214,12 +214,27 @@ class TestLimits:
         assert sandbox.exports.next() == 1
         assert sandbox.limits.memory == 1 << 21
 
+    @pytest.mark.component(COUNTER, limits=hlwasm.Limits(fuel=1000))
+    def test_fuel(self, sandbox):
+        assert sandbox.exports.next() == 1
+        assert sandbox.fuel_used
+
+    @pytest.mark.component(load={{"transfer_memory": 1 << 17}})
+    def test_loaded_for_small_values(self, sandbox):
+        with pytest.raises(hlwasm.TransferLimitExceeded):
+            sandbox.exports.ops.total(range(1 << 16))
+
+    @pytest.mark.component(load={{"fool": True}})
+    def test_loaded_wrongly(self, component):
+        pass
+
 @pytest.mark.parametrize("component", ["calculator.wasm", COUNTER], indirect=True, ids=str)
 def test_parametrized(component, sandbox):
     assert sandbox.component is component
 """
     )
-    result.assert_outcomes(passed=4)
+    result.assert_outcomes(passed=6, errors=1)
+    result.stdout.fnmatch_lines(["the component cannot be loaded: * argument 'fool'"])
 
 
 @needs_hypervisor

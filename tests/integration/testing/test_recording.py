@@ -13,7 +13,15 @@ from typing import Any
 import pytest
 
 import hlwasm
-from hlwasm.testing import Fakes, RecordingError, Replayed, ReplayMismatch, record, replay
+from hlwasm.testing import (
+    Fakes,
+    RecordingError,
+    Replayed,
+    ReplayMismatch,
+    record,
+    replay,
+    replaying,
+)
 from tests.integration.conftest import Load
 
 pytestmark = pytest.mark.hypervisor
@@ -330,6 +338,41 @@ def test_a_damaged_file_is_refused_with_the_line(path: Path, damage: Damage, mes
     with pytest.raises(RecordingError) as raised:
         replay(path, component)
     assert str(raised.value).startswith(f"{path}, {message}")
+
+
+def test_nothing_of_a_file_reaches_a_terminal_unescaped(path: Path) -> None:
+    head = '{"hlwasm": "recording", "format": 1}\n'
+    for line in ('{"call": "\\u001b[2J", "args": []}', '{"\\u001b[2J": 1}'):
+        path.write_text(head + line + '\n{"end": 2}\n')
+        with pytest.raises((ReplayMismatch, RecordingError), match=r"\\u\{1b\}\[2J") as raised:
+            replay(path, asking())
+        assert "\x1b" not in str(raised.value)
+
+
+def test_what_a_fake_refuses_is_recorded_like_any_exception(path: Path) -> None:
+    component = asking()
+    fakes = Fakes(component, strict=True)
+    with record(path, component, fakes) as sandbox, pytest.raises(AssertionError):
+        sandbox.exports.both(1)
+    assert replay(path, component) == Replayed(calls=1, host_calls=1)
+
+
+def test_a_sandbox_for_calls_of_ones_own(path: Path) -> None:
+    component = asking()
+    with record(path, component, {"ask": lambda number: number * 10}) as sandbox:
+        sandbox.exports.both(1)
+        sandbox.exports.twice(1)
+    with replaying(path, component) as sandbox:
+        assert sandbox.exports.both(1) == 30
+        assert sandbox.exports.twice(1) == 100
+    with pytest.raises(ReplayMismatch, match="now:      the end"), replaying(path, component) as s:
+        s.exports.both(1)
+    other = r"recorded: call both\(1.0\)\n  now:      call twice"
+    with pytest.raises(ReplayMismatch, match=other), replaying(path, component) as sandbox:
+        sandbox.exports.twice(1)
+    # An exception of the block is not hidden by what it leaves undone.
+    with pytest.raises(KeyError), replaying(path, component):
+        raise KeyError
 
 
 def test_a_file_that_is_too_large_or_missing_is_refused(path: Path) -> None:
