@@ -1,4 +1,5 @@
-"""Testing components against their WIT: with pytest, with fakes of their imports, by recordings.
+"""Testing components against their WIT: with pytest, with fakes of their imports, by recordings,
+by generated calls.
 
 The names here are imported at first use, so that pytest, which loads
 ``hlwasm.testing.plugin`` wherever hlwasm is installed, pays nothing for what a run does not use.
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         FakeResource,
         Fakes,
     )
+    from hlwasm.testing.fuzzing.fuzzer import fuzz
     from hlwasm.testing.recording import Replayed, record, replay, replaying
 
 # Public name → its module. A module must not have the name of something public: importing it
@@ -45,6 +47,7 @@ _MODULES = {
     "ReplayMismatch": "hlwasm.errors",
     "Replayed": "hlwasm.testing.recording",
     "UnexpectedCall": "hlwasm.errors",
+    "fuzz": "hlwasm.testing.fuzzing.fuzzer",
     "record": "hlwasm.testing.recording",
     "replay": "hlwasm.testing.recording",
     "replaying": "hlwasm.testing.recording",
@@ -64,6 +67,7 @@ __all__ = [
     "ReplayMismatch",
     "Replayed",
     "UnexpectedCall",
+    "fuzz",
     "record",
     "replay",
     "replaying",

@@ -7,16 +7,12 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from hlwasm.codec.checks import INTEGER_RANGE
+from hlwasm.testing import strategies
 from hlwasm.wit import model
-from hlwasm.wit.names import upper_camel_case
-from hlwasm.wit.python_types import python_types
 from hlwasm.wit.values import Err, Ok, Some
 from tests.unit.codec.worlds import World
 
 PRIMITIVES = sorted(model.PRIMITIVES)
-# No surrogates: they are no Unicode scalar values.
-CHARACTERS = st.characters(exclude_categories=["Cs"])
 
 
 @st.composite
@@ -60,54 +56,8 @@ def types(draw: st.DrawFn, world: World, depth: int = 3) -> Any:
 
 
 def values(description: model.Description, ref: Any) -> st.SearchStrategy[Any]:
-    """Values of a type as codecs lift them."""
-    if isinstance(ref, str):
-        return _primitives(ref)
-    type_ = description.types[ref]
-
-    def of(inner: Any) -> st.SearchStrategy[Any]:
-        return st.none() if inner is None else values(description, inner)
-
-    if isinstance(type_, model.Record):
-        cls = description.python_type(ref)
-        return st.tuples(*[of(each.type) for each in type_.fields]).map(lambda v: cls(*v))
-    if isinstance(type_, model.Tuple):
-        return st.tuples(*[of(each) for each in type_.types])
-    if isinstance(type_, model.List):
-        if type_.element == "u8":
-            return st.binary(max_size=20)
-        return st.lists(of(type_.element), max_size=4)
-    if isinstance(type_, model.Option):
-        some = of(type_.some)
-        if python_types(description).is_option(type_.some):
-            some = some.map(Some)
-        return st.none() | some
-    if isinstance(type_, model.Result):
-        return of(type_.ok).map(Ok) | of(type_.err).map(Err)
-    if isinstance(type_, model.Enum):
-        return st.sampled_from(list(description.python_type(ref)))
-    if isinstance(type_, model.Flags):
-        bits = st.integers(0, (1 << len(type_.flags)) - 1)
-        return bits.map(description.python_type(ref).from_bits)
-    assert isinstance(type_, model.Variant)
-    cases = []
-    for case in type_.cases:
-        cls = getattr(description.python_type(ref), upper_camel_case(case.name))
-        cases.append(st.builds(cls) if case.type is None else of(case.type).map(cls))
-    return st.one_of(cases)
-
-
-def _primitives(name: str) -> st.SearchStrategy[Any]:
-    if name == "bool":
-        return st.booleans()
-    if name == "char":
-        return CHARACTERS
-    if name == "string":
-        return st.text(CHARACTERS, max_size=12)
-    if name in ("f32", "f64"):
-        return st.floats(width=int(name[1:]), allow_nan=False)  # type: ignore[arg-type]
-    low, high = INTEGER_RANGE[name]
-    return st.integers(low, high) | st.sampled_from([low, high])
+    """Values of a type as codecs lift them, each equal to itself."""
+    return strategies.values(description, ref, allow_nan=False)
 
 
 def anything() -> st.SearchStrategy[Any]:

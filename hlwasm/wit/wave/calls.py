@@ -24,24 +24,33 @@ class Call(NamedTuple):
     arguments: list[Any]
 
 
-def parse_call(description: Description, text: str) -> Call:
+def parse_call(
+    description: Description, text: str, parser: type[Parser] = Parser, start: int = 0
+) -> Call:
     """Reads a call of an exported function.
 
     The function is named as ``add``, ``ops.add``, ``demo:calc/ops.add`` or
     ``demo:calc/ops@1.0.0#add``, in WIT's spelling or in Python's. Arguments of option
     type that are ``none`` may be left out at the end.
 
+    Args:
+        description: of the component.
+        text: the call.
+        parser: reads the arguments.
+        start: where in ``text`` the call begins.
+
     Raises:
         WaveError: there is no such function, several, or an argument does not fit.
     """
-    match = _CALLEE.match(text)
+    match = _CALLEE.match(text, start)
     if match is None:
-        raise WaveError(text, 0, "expected a call such as interface.function(1, 2)")
+        raise WaveError(text, start, "expected a call such as interface.function(1, 2)")
     try:
         function = find_function(description, match[1])
     except LookupError as error:
         raise WaveError(text, match.start(1), str(error.args[0])) from None
-    return Call(function, _arguments(description, function, text, match.end()))
+    arguments = _arguments(function, parser(description, text, match.end()))
+    return Call(function, arguments)
 
 
 def find_function(description: Description, name: str) -> Function:
@@ -56,6 +65,9 @@ def find_function(description: Description, name: str) -> Function:
         for each in description.exports
         if _same(each.name, last) and _interface_matches(each.interface, interface)
     ]
+    if len(found) > 1:
+        # A function before methods of the same name, which have longer names in WIT.
+        found = [each for each in found if each.name == last] or found
     if len(found) == 1:
         return found[0]
     if not found:
@@ -64,8 +76,8 @@ def find_function(description: Description, name: str) -> Function:
     raise LookupError(f"{name} is ambiguous: {', '.join(_full_name(each) for each in found)}")
 
 
-def _arguments(description: Description, function: Function, text: str, start: int) -> list[Any]:
-    parser = Parser(description, text, start)
+def _arguments(function: Function, parser: Parser) -> list[Any]:
+    description = function.description
     signature = function_text(description, function)
     opening = parser.expect("(", signature)
     arguments: list[Any] = []

@@ -1,0 +1,247 @@
+"""`hlwasm test`: tests a component against its WIT, with no code written."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hlwasm.cli.exit_codes import FAILURE, INTERRUPTED, OK, help_text
+from hlwasm.cli.failures import WrongUse
+from hlwasm.cli.options import file_argument, no_cache_option, quiet_option
+from hlwasm.cli.session import load
+from hlwasm.cli.text import printable
+
+if TYPE_CHECKING:
+    from hlwasm import Component
+    from hlwasm.testing.fuzzing.fuzzer import Progress, Report
+    from hlwasm.testing.fuzzing.typed_fakes import HostCall
+    from hlwasm.testing.scripts.steps import Script
+
+_EPILOG = f"""
+\b
+Examples:
+  hlwasm test plugin.wasm
+  hlwasm test plugin.wasm --function ops.divide --examples 2000
+  hlwasm test plugin.wasm --time 60 --json report.json
+
+Each example is a sequence of calls in a fresh sandbox. Imports are answered with generated
+values of their types; WASI's clocks and random bytes are the same in each run, and others in
+one more run, whose results must be the same. What fails is shown as small as it can be, with
+the command that shows it again.
+
+{help_text()}
+"""
+
+
+@click.command(epilog=_EPILOG)
+@file_argument
+@click.option(
+    "--function",
+    "names",
+    metavar="NAME",
+    multiple=True,
+    help="Test this function or interface only. Repeatable.",
+)
+@click.option(
+    "--examples", metavar="N", type=click.IntRange(min=1), default=100, show_default=True,
+    help="How many examples for each function.",
+)  # fmt: skip
+@click.option(
+    "--seed", metavar="S", type=int, default=0, show_default=True,
+    help="The same examples for the same number.",
+)  # fmt: skip
+@click.option(
+    "--deadline", metavar="MS", type=click.FloatRange(min=1), default=1000.0, show_default=True,
+    help="Milliseconds of CPU time that a call may take.",
+)  # fmt: skip
+@click.option(
+    "--time", "seconds", metavar="SECONDS", type=click.FloatRange(min=0, min_open=True),
+    help="Stop after so much time.",
+)  # fmt: skip
+@click.option(
+    "--allow-chance",
+    "chance",
+    type=click.Choice(["random", "clock"]),
+    multiple=True,
+    help="Results may depend on random bytes, or on the time. Repeatable.",
+)
+@click.option(
+    "--stateless",
+    is_flag=True,
+    help="A call must be answered like the same one before it.",
+)
+@click.option(
+    "--replay",
+    "lines",
+    metavar="STEP",
+    multiple=True,
+    help="Run these calls, as a report shows them, and nothing else. Repeatable, in order.",
+)
+@click.option(
+    "--answer",
+    "answers",
+    metavar="ANSWER",
+    multiple=True,
+    help="With --replay: answer a host call so. Repeatable, in order.",
+)
+@click.option("--json", "json_file", metavar="OUT", help="Write a report for programs to OUT.")
+@no_cache_option
+@quiet_option
+def command(
+    file: str,
+    names: Sequence[str],
+    examples: int,
+    seed: int,
+    deadline: float,
+    seconds: float | None,
+    chance: Sequence[str],
+    stateless: bool,
+    lines: Sequence[str],
+    answers: Sequence[str],
+    json_file: str | None,
+    no_cache: bool,
+    quiet: bool,
+) -> int:
+    """Test every function that FILE exports with generated arguments.
+
+    Reports traps, calls that do not end, invalid results, results that differ from run to run,
+    and which cases of the interface were reached.
+    """
+    if answers and not lines:
+        raise WrongUse("--answer is for --replay")
+    component = load(file, no_cache=no_cache, quiet=quiet, transfer_memory=None, fuel=False)
+    fuzzer = _fuzzer()
+    sources = tuple({"random": "random bytes", "clock": "clock"}[each] for each in chance)
+    options: dict[str, Any] = {
+        "deadline": deadline / 1000,
+        "chance": sources,
+        "stateless": stateless,
+    }
+    try:
+        report = options["report"] = fuzzer.new_report(component, seed, *names)
+    except LookupError as error:
+        raise WrongUse(printable(str(error.args[0]))) from error
+    interrupted = False
+    try:
+        if lines:
+            script, given = _script(component, lines, answers)
+            fuzzer.rerun(component, script, given, **options)
+        else:
+            with _interruptible() as check, _progress(quiet) as show:
+
+                def tell(now: Progress) -> None:
+                    check()
+                    show(now)
+
+                fuzzer.fuzz(
+                    component,
+                    *names,
+                    examples=examples,
+                    seed=seed,
+                    seconds=seconds,
+                    progress=tell,
+                    **options,
+                )
+    except KeyboardInterrupt:
+        interrupted = True
+        report.notes.append("interrupted")
+    _write(report, file, json_file)
+    if interrupted:
+        return INTERRUPTED
+    # What was not tested has not passed.
+    return OK if report.passed and report.examples else FAILURE
+
+
+def _fuzzer() -> Any:
+    try:
+        from hlwasm.testing.fuzzing import fuzzer
+    except ImportError as error:
+        raise WrongUse(str(error)) from error
+    return fuzzer
+
+
+def _script(
+    component: Component, lines: Sequence[str], answers: Sequence[str]
+) -> tuple[Script, Sequence[HostCall]]:
+    from hlwasm.testing.fuzzing.typed_fakes import parse_answer
+    from hlwasm.testing.scripts.steps import parse_script
+    from hlwasm.wit.wave import WaveError
+
+    try:
+        description = component.description
+        return parse_script(description, lines), [parse_answer(description, x) for x in answers]
+    except WaveError as error:
+        raise WrongUse(printable(str(error))) from error
+
+
+def _write(report: Report, file: str, json_file: str | None) -> None:
+    from hlwasm.cli.test_report import report_lines
+    from hlwasm.testing.fuzzing.report_json import report_json
+
+    for line in report_lines(report, file):
+        click.echo(printable(line))
+    if json_file is not None:
+        text = json.dumps(report_json(report), indent=2) + "\n"
+        if json_file == "-":
+            click.echo(text, nl=False)
+        else:
+            Path(json_file).write_text(text)
+
+
+@contextmanager
+def _interruptible() -> Iterator[Callable[[], None]]:
+    """Ctrl-C ends the test where the yielded function is called next, a second one at once.
+
+    An exception out of a signal handler can get lost in a destructor, and between two examples
+    there are many.
+    """
+    interrupted = False
+
+    def note(number: int, frame: FrameType | None) -> None:
+        nonlocal interrupted
+        if interrupted:
+            signal.default_int_handler(number, frame)
+        interrupted = True
+
+    def check() -> None:
+        if interrupted:
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield check
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Callable[[Progress], None]]:
+    """Shows how far the test is, on a terminal."""
+    if quiet or sys.stderr is None or not sys.stderr.isatty():
+        yield lambda now: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        TextColumn("{task.description}", markup=False),
+    )  # fmt: skip
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("")
+
+        def tell(now: Progress) -> None:
+            failures = f"  {now.failures} failed" if now.failures else ""
+            text = printable(now.function) + failures
+            bar.update(task, description=text, completed=now.done, total=now.total)
+
+        yield tell

@@ -1,0 +1,1 @@
+"""Tests a component by calling it: generated scripts are run, judged and made small."""

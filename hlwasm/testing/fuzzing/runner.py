@@ -1,0 +1,199 @@
+"""Runs scripts, each in a sandbox as it was right after instantiation."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from hlwasm.errors import Err, GuestError, HlwasmError, LimitExceeded, ProgramExit
+from hlwasm.testing.fuzzing.outcomes import Kind, Observation, Outcome, classify
+from hlwasm.testing.fuzzing.typed_fakes import Answer, HostCall, TypedFakes
+from hlwasm.testing.fuzzing.world import RepeatableWorld
+from hlwasm.testing.scripts.data import Case, Data, Handle, from_data, is_fallible, to_data
+from hlwasm.testing.scripts.simpler import simplest
+from hlwasm.testing.scripts.steps import Script, Step, fake_handle, is_fake, is_program
+from hlwasm.wit.model import Function
+from hlwasm.wit.values import Ok
+
+if TYPE_CHECKING:
+    from hlwasm.component import Component
+    from hlwasm.sandbox.limits import Limits
+
+# A guest that waits is not ended by its CPU time; most of its waits are virtual.
+_DEADLINE_FACTOR = 20
+
+
+def limits_of(seconds: float, **others: Any) -> Limits:
+    """Limits of calls that end themselves after so much CPU time."""
+    from hlwasm.sandbox.limits import Limits
+
+    return Limits(
+        cpu_time=seconds,
+        deadline=seconds * _DEADLINE_FACTOR,
+        **{"host_calls": 1000, **others},
+    )
+
+
+class GivenAnswers:
+    """Answers as they were given before: to each function in its order.
+
+    What is asked more often gets the plainest value.
+    """
+
+    def __init__(self, calls: Iterable[HostCall]) -> None:
+        self._left: defaultdict[int, deque[Data]] = defaultdict(deque)
+        for call in calls:
+            if call.function.kind != "constructor":
+                self._left[call.function.index].append(call.answer)
+
+    def __call__(self, function: Function) -> Data:
+        left = self._left[function.index]
+        return left.popleft() if left else plainest(function)
+
+
+def plainest(function: Function) -> Data:
+    """The plainest answer of an imported function."""
+    return simplest(function.description, function.result)
+
+
+class InstantiationFailed(Exception):
+    """The component trapped, or reached a limit, while it was instantiated; see the cause."""
+
+
+class Runner:
+    """Runs scripts of one component.
+
+    Args:
+        component: what to run.
+        limits: of each call.
+
+    Raises:
+        InstantiationFailed: the component does not get through its instantiation.
+        HlwasmError: it cannot be instantiated here.
+    """
+
+    def __init__(self, component: Component, limits: Limits) -> None:
+        self._description = component.description
+        self._world = RepeatableWorld()
+        self._fakes = TypedFakes(component, plainest)
+        try:
+            self._sandbox = component.instantiate(
+                self._fakes.imports, wasi=self._world.wasi, limits=limits
+            )
+        except (GuestError, LimitExceeded) as error:
+            raise InstantiationFailed from error
+        self._clean = self._sandbox.snapshot()
+
+    def close(self) -> None:
+        """Frees the sandbox."""
+        self._sandbox.close()
+
+    def __enter__(self) -> Runner:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def run(
+        self, script: Script, answer: Answer, *, random_seed: int = 0, hours: int = 0
+    ) -> Observation:
+        """Runs a script up to its end, or to the first step that fails.
+
+        Args:
+            script: what to run.
+            answer: gives the answers to host calls.
+            random_seed, hours: other ones are another world for the component.
+        """
+        sandbox = self._sandbox
+        sandbox.restore(self._clean)
+        self._world.reset(random_seed, hours)
+        self._fakes.answer = answer
+        run = _Run(self._description, sandbox.exports, self._fakes, self._world)
+        outcomes = []
+        for step in script.steps:
+            outcome = run.step(step)
+            outcomes.append(outcome)
+            if outcome.error is not None:
+                break
+        return Observation(outcomes, frozenset(self._world.used))
+
+
+class _Run:
+    """One run of a script; knows the resources that there are."""
+
+    def __init__(
+        self, description: Any, exports: Any, fakes: TypedFakes, world: RepeatableWorld
+    ) -> None:
+        self._description = description
+        self._exports = exports
+        self._fakes = fakes
+        self._world = world
+        self._live: dict[Handle, Any] = {}
+
+    def step(self, step: Step) -> Outcome:
+        if any(handle not in self._live for handle in step.handles()):
+            return Outcome(skipped=True)
+        calls: list[HostCall] = []
+        output = bytearray()
+        self._fakes.calls, self._world.output = calls, output
+        value: Data = None
+        failure: Kind | None = None
+        error: HlwasmError | None = None
+        try:
+            if step.function is None:
+                self._live.pop(step.arguments[0]).drop()
+            else:
+                value = self._call(step.function, step)
+        except ProgramExit as ended:
+            if step.function is not None and is_program(step.function):
+                value = Case("err" if ended.code else "ok")
+            else:
+                failure, error = classify(ended), ended
+        except HlwasmError as ended:
+            failure, error = classify(ended), ended
+        return Outcome(value, failure, error, host_calls=calls, output=bytes(output))
+
+    def _call(self, function: Function, step: Step) -> Data:
+        description = self._description
+        arguments = [
+            from_data(description, param.type, data, self._resolve)
+            for param, data in zip(function.params, step.arguments, strict=True)
+        ]
+        interface = function.interface
+        owner = self._exports if interface is None else self._exports[interface]
+        call = owner[function.name]
+        try:
+            value = call(*arguments)
+            if is_fallible(function):
+                value = Ok(value)
+        except Err as error:
+            value = error
+        given: dict[int, deque[Handle]] = {}
+        for handle, resource in step.gives:
+            given.setdefault(resource, deque()).append(handle)
+
+        def name(resource: int, obtained: Any) -> Handle:
+            names = given.get(resource)
+            if not names:
+                # Kept, as otherwise its finaliser would drop it between two calls.
+                self._live[Handle(f"unnamed {len(self._live)}")] = obtained
+                return fake_handle(description, resource)
+            self._live[names[0]] = obtained
+            return names.popleft()
+
+        return to_data(description, function.result, value, name)
+
+    def _resolve(self, resource: int, handle: Handle) -> Any:
+        return self._fakes.new(resource) if is_fake(handle) else self._live[handle]
+
+
+def host_calls_of(outcomes: Sequence[Outcome]) -> list[HostCall]:
+    """All host calls of a run."""
+    return [call for outcome in outcomes for call in outcome.host_calls]

@@ -1,0 +1,135 @@
+"""`hlwasm test` as users see it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.integration.testing.planted import planted
+
+from .running import CommandLine
+
+pytestmark = pytest.mark.hypervisor
+
+
+@pytest.fixture
+def bugs(tmp_path: Path) -> Path:
+    path = tmp_path / "bugs.wat"
+    path.write_bytes(planted())
+    return path
+
+
+def test_a_failure_is_told_with_a_command_that_shows_it_again(
+    hlwasm: CommandLine, bugs: Path
+) -> None:
+    ended = hlwasm("test", bugs, "--function", "over", "--examples", "40")
+    assert ended.code == 1
+    assert ended.stderr == ""
+    report = ended.stdout.splitlines()
+    assert report[0] == "FAILED over: trap: wasm `unreachable` instruction executed"
+    assert report[1].startswith("    at M!over ")
+    assert report[2] == "  call       over(1001)"
+    assert report[-1].startswith(f"{bugs}: 1 failure, 40 examples in ")
+    assert report[-1].endswith(", seed 0")
+    again = next(line for line in report if line.startswith("  again by"))
+    command = shlex.split(again)[2:]
+    assert command == ["hlwasm", "call", str(bugs), "over(1001)"]
+    assert hlwasm(*command[1:]).code == 134
+
+
+@pytest.mark.parametrize("name", ["ask", "[method]counter.plus", "roll", "count"])
+def test_every_kind_of_command_shows_it_again(hlwasm: CommandLine, bugs: Path, name: str) -> None:
+    stateless = ["--stateless"] if name == "count" else []
+    ended = hlwasm("test", bugs, "--function", name, "--examples", "40", *stateless)
+    assert ended.code == 1
+    lines = ended.stdout.splitlines()
+    command = shlex.split(next(line for line in lines if line.startswith("  again by")))[3:]
+    again = hlwasm(*command)
+    assert again.code == 1
+    assert again.stdout.splitlines()[0] == lines[0]
+
+
+def test_a_clean_component(
+    hlwasm: CommandLine, component_path: Callable[[str], Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "report.json"
+    ended = hlwasm(
+        "test", component_path("calculator"), "--examples", "20", "--seed", "5", "--json", out
+    )
+    assert ended.code == 0
+    assert ": no failures, 100 examples in " in ended.stdout
+    report = json.loads(out.read_text())
+    assert report["passed"] and report["complete"]
+    assert report["seed"] == 5
+    assert [row["function"] for row in report["coverage"] if row["side"] == "export"] == [
+        "ops.add", "ops.subtract", "ops.multiply", "ops.divide", "ops.total",
+    ]  # fmt: skip
+
+
+def test_json_of_a_failure(hlwasm: CommandLine, bugs: Path) -> None:
+    ended = hlwasm("test", bugs, "--function", "ask", "--examples", "40", "--json", "-", "-q")
+    assert ended.code == 1
+    report = json.loads(ended.stdout[ended.stdout.index("\n{\n") :])
+    (failure,) = report["failures"]
+    assert failure["kind"] == "trap"
+    assert failure["calls"] == ["ask(0)"]
+    assert failure["answers"] == ["oracle = some(-1)"]
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (["--function", "nope"], "the component exports no function nope"),
+        (["--examples", "0"], "0 is not in the range"),
+        (["--replay", "over(x)"], "expected u32, got 'x'"),
+        (["--answer", "oracle = none"], "--answer is for --replay"),
+        (["--replay", "ask(1)", "--answer", "nope = 1"], "no import is called nope"),
+        (["--allow-chance", "luck"], "'luck' is not one of 'random', 'clock'"),
+    ],
+)
+def test_wrong_command_lines(
+    hlwasm: CommandLine, bugs: Path, options: list[str], problem: str
+) -> None:
+    ended = hlwasm("test", bugs, *options)
+    assert ended.code == 2
+    assert problem in ended.stderr
+    assert ended.stdout == ""
+
+
+def test_files_that_are_none(hlwasm: CommandLine, tmp_path: Path) -> None:
+    assert hlwasm("test", tmp_path / "nothing.wasm").code == 120
+    empty = tmp_path / "empty.wat"
+    empty.write_text("(component)")
+    ended = hlwasm("test", empty)
+    assert ended.code == 2
+    assert "exports no function" in ended.stderr
+
+
+def cpu_seconds(pid: int) -> float:
+    """Time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_ctrl_c_tells_what_was_found(hlwasm: CommandLine, bugs: Path) -> None:
+    command = hlwasm.command("test", bugs, "--examples", "1000000", "--function", "over")
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=hlwasm.environment({})
+    )
+    # Three seconds of its own time: it is past its start, and has found the failure.
+    while cpu_seconds(process.pid) < 3:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"  call       over(1001)" in stdout
+    assert b"\n  interrupted\n" in stdout
+    assert stderr == b""
