@@ -21,6 +21,7 @@ from hlwasm.codec.layout import DISCRIMINANT_FORMAT, Layout, discriminant_size
 from hlwasm.codec.number_lists import copying_template
 from hlwasm.codec.reference import Reference
 from hlwasm.codec.source import Leaf, Source, packed_format
+from hlwasm.codec.text_lists import lift_texts
 from hlwasm.errors import Err
 from hlwasm.wit.model import (
     Borrow,
@@ -164,6 +165,8 @@ class LiftEmitter:
         template = self._list_template(element)
         if template:
             return lambda: template.format(f"_memory[{pointer}:{check()}]")
+        if element == "string" and not self._views:
+            return lambda: self._text_list(pointer, check())
 
         def build() -> str:
             source = self._source
@@ -179,6 +182,15 @@ class LiftEmitter:
             return items
 
         return build
+
+    def _text_list(self, pointer: str, end: str) -> str:
+        source = self._source
+        texts, total = source.fresh("texts"), source.fresh("total")
+        lift = source.constant("lift_texts", lift_texts, lift_texts)
+        source.line(f"{texts}, {total} = {lift}(_memory, {pointer}, {end})")
+        source.line(f"_used += {total}")
+        source.require("_used > _size")
+        return texts
 
     def _list_template(self, element: TypeRef) -> str:
         """An expression that makes the list of the bytes in its braces; empty where it takes

@@ -24,6 +24,7 @@ from hlwasm.codec.complexity import FLAT_ELEMENTS, Complexity
 from hlwasm.codec.layout import DISCRIMINANT_FORMAT, Layout, align_up, discriminant_size
 from hlwasm.codec.reference import Reference
 from hlwasm.codec.source import Leaf, Source, packed_format
+from hlwasm.codec.text_lists import lower_texts
 from hlwasm.wit.model import (
     Borrow,
     Enum,
@@ -232,6 +233,8 @@ class LowerEmitter:
     def _list(self, type_: List, value: str, offset: int) -> list[Leaf]:
         if type_.element in FLAT_ELEMENTS:
             return self._flat_list(str(type_.element), value, offset)
+        if type_.element == "string":
+            return self._text_list(value, offset)
         source = self.source
         element = type_.element
         shape = self.layout.shape(element)
@@ -270,6 +273,14 @@ class LowerEmitter:
         convert = source.constant(f"{element}_data", function, ("data", element))
         source.line(f"{data} = {convert}({value})")
         return self._bytes(data, offset, size, size.bit_length() - 1)
+
+    def _text_list(self, value: str, offset: int) -> list[Leaf]:
+        source = self.source
+        self.variable_cursor()
+        pointer = self._aligned(4)
+        lower = source.constant("lower_texts", lower_texts, lower_texts)
+        source.line(f"_cursor = {lower}(_memory, {pointer}, {value})")
+        return [Leaf(offset, "I", str(pointer)), Leaf(offset + 4, "I", f"len({value})")]
 
     def _collected_strings(self, element: TypeRef) -> AbstractContextManager[None]:
         """Strings of all elements are joined and copied at once, if nothing else is."""

@@ -83,6 +83,17 @@ def test_also_within_other_values() -> None:
     assert peak(lambda: call(value)) < SLACK * LENGTH
 
 
+def test_lists_of_long_strings() -> None:
+    world = World()
+    ref = world.list("string")
+    texts = [TEXTS["ascii"], TEXTS["latin"]]
+    call = take(ref, world)
+    assert peak(lambda: call(texts)) < SLACK * LENGTH
+    world = World()
+    get = echoing(world.list("string"), world, [TEXTS["ascii"]] * 2, "list")
+    assert peak(get) < (2 + SLACK) * LENGTH
+
+
 def echoing(ref: Any, world: World, value: Any, number_lists: NumberLists) -> Callable[[], Any]:
     """A call without argument whose result is ``value``; its code is generated."""
     world.function("take", {"value": ref})
