@@ -16,6 +16,7 @@ _COMMANDS = {
     "run": "Run a program in a micro-VM.",
     "call": "Call one exported function.",
     "test": "Test all exports with generated arguments.",
+    "replay": "Repeat a recorded run and compare it.",
     "inspect": "Show what a component imports and exports.",
     "compile": "Compile to an artifact file that starts without a compiler.",
     "doctor": "Check that this machine can run micro-VMs.",

@@ -18,6 +18,8 @@ class WrongUse(Exception):
 # The first class that fits decides.
 _CODES: tuple[tuple[type[BaseException], int], ...] = (
     (errors.LoadError, exit_codes.LOAD),
+    (errors.CheckFailed, exit_codes.FAILURE),
+    (errors.RecordingError, exit_codes.LOAD),
     (errors.LinkError, exit_codes.LINK),
     (errors.UnsupportedImport, exit_codes.LINK),
     (errors.NoHypervisorFound, exit_codes.NO_HYPERVISOR),

@@ -68,20 +68,9 @@ missing_imports_option = click.option(
 )
 
 
-def sandbox_options(function: F) -> F:
-    """Options of commands that run a component."""
+def limit_options(function: F) -> F:
+    """Options that say what a component may use."""
     for option in (
-        click.option(
-            "--timings-json", "timings", flag_value="json", help="The same as one line of JSON."
-        ),
-        click.option(
-            "--timings",
-            "timings",
-            flag_value="text",
-            help="Tell on stderr what took how long, from the start.",
-        ),
-        quiet_option,
-        no_cache_option,
         transfer_memory_option,
         click.option(
             "--max-host-calls",
@@ -114,6 +103,32 @@ def sandbox_options(function: F) -> F:
             callback=parse_size,
             help="Largest size of each linear memory; 256M unless given.",
         ),
+    ):
+        function = option(function)
+    return function
+
+
+def sandbox_options(function: F) -> F:
+    """Options of commands that run a component."""
+    for option in (
+        click.option(
+            "--timings-json", "timings", flag_value="json", help="The same as one line of JSON."
+        ),
+        click.option(
+            "--timings",
+            "timings",
+            flag_value="text",
+            help="Tell on stderr what took how long, from the start.",
+        ),
+        quiet_option,
+        no_cache_option,
+        click.option(
+            "--record",
+            metavar="RECORDING",
+            type=click.Path(dir_okay=False),
+            help="Write all calls to and from the component down, for `hlwasm replay`.",
+        ),
+        limit_options,
         click.option(
             "-e",
             "--env",

@@ -15,7 +15,7 @@ from hlwasm.logs import set_up_with
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from typing import BinaryIO, TextIO
+    from typing import Any, BinaryIO, TextIO
 
     from hlwasm import Component, Limits, Sandbox, Wasi
     from hlwasm.cli.timings import Format, Timings
@@ -66,6 +66,7 @@ class RunOptions(Frozen):
     no_cache: bool = False
     quiet: bool = False
     timings: Format | None = None
+    record: str | None = None
 
     def limits(self) -> Limits:
         """What the sandbox may use."""
@@ -147,6 +148,8 @@ def _warm_start(component: Component, limits: Limits, options: RunOptions) -> Wa
     """For components that may be worth it: a small one is instantiated before this is imported."""
     if options.no_cache or component.artifact.code_bytes < _LARGE_CODE_BYTES:
         return None
+    if options.record is not None:
+        return None  # it has to begin at the beginning
     from hlwasm.cli.warm_start import WarmStart
 
     return WarmStart(component, limits)
@@ -167,7 +170,7 @@ def sandbox_of(
         warm = _warm_start(component, limits, options)
         if warm is not None:
             timings.step("snapshot (cached)" if warm.found else "snapshot (none)")
-        with component.instantiate(imports, wasi=wasi, limits=limits) as sandbox:
+        with _instantiated(component, imports, wasi, limits, options.record) as sandbox:
             timings.step("sandbox")
             timings.split(sandbox.steps())
             # See `_run_quickly`. From here on a host function may make garbage.
@@ -189,3 +192,13 @@ def sandbox_of(
     finally:
         if options.timings:
             timings.tell(options.timings)
+
+
+def _instantiated(
+    component: Component, imports: Any, wasi: Wasi, limits: Limits, recording: str | None
+) -> contextlib.AbstractContextManager[Sandbox]:
+    if recording is None:
+        return component.instantiate(imports, wasi=wasi, limits=limits)
+    from hlwasm.cli.replay import recorded
+
+    return recorded(recording, component, imports, wasi, limits)

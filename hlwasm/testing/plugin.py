@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _MARKER = (
     "component(path, *, imports, wasi, limits, load, strict, fake_wasi, recording): the component "
-    "that the fixtures component, sandbox, exports and fakes are about; see hlwasm's docs/testing.md"
+    "that the fixtures component, sandbox, exports and fakes are about: hlwasm's docs/testing.md"
 )
 _OPTIONS = {"imports", "wasi", "limits", "load", "strict", "fake_wasi", "recording"}
 _REQUIRE = "hlwasm_require_hypervisor"

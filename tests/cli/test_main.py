@@ -15,7 +15,7 @@ from hlwasm.cli.text import count_text, printable, size_text
 
 from .running import CommandLine
 
-COMMANDS = ("run", "call", "inspect", "compile", "doctor", "cache")
+COMMANDS = ("run", "call", "replay", "inspect", "compile", "doctor", "cache")
 
 
 def test_the_overview_names_all_commands_and_codes(hlwasm: CommandLine) -> None:
@@ -122,6 +122,8 @@ def test_a_reader_that_goes_away_is_no_error(hlwasm: CommandLine, tmp_path: Path
         (errors.LimitExceeded("x"), exit_codes.LIMIT),
         (errors.DeadlineExceeded("x"), exit_codes.DEADLINE),
         (errors.Trap("x"), exit_codes.TRAP),
+        (errors.ReplayMismatch("x"), exit_codes.FAILURE),
+        (errors.RecordingError("x"), exit_codes.LOAD),
         (errors.GuestFault("x"), exit_codes.INTERNAL),
         (errors.GuestDataError("x"), exit_codes.INTERNAL),
         (errors.NativeError("x"), exit_codes.INTERNAL),
@@ -148,7 +150,8 @@ def test_no_error_of_hlwasm_is_forgotten() -> None:
     assert unlisted == {
         "HlwasmError", "GuestError", "GuestFault", "GuestDataError", "ProgramExit", "Err",
         "Cancelled", "SandboxStateError", "SandboxBusy", "ReentrantCall", "SandboxPoisoned",
-        "PoolClosed", "PoolError", "PoolTimeout", "SnapshotError",
+        "PoolClosed", "PoolError", "PoolTimeout", "SnapshotError", "ViewInUse",
+        "ComponentNotLoaded",
         "SandboxClosed", "NativeError",
     }  # fmt: skip
 

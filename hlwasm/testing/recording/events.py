@@ -29,6 +29,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from hlwasm.cli.text import printable
 from hlwasm.errors import GuestDataError, RecordingError
 from hlwasm.frozen import Frozen
 from hlwasm.testing.recording.outcomes import Raised
@@ -215,15 +216,6 @@ def read_recording(
 def _located(path: str | os.PathLike[str], error: RecordingError) -> RecordingError:
     where = f"{path}, line {error.line}" if error.line else str(path)
     return RecordingError(f"{where}: {printable(str(error))}", error.line)
-
-
-def printable(text: str) -> str:
-    """Text of a file that may be anybody's, for a terminal."""
-    if text.isprintable():
-        return text
-    return "".join(
-        [each if each.isprintable() or each == "\n" else f"\\u{{{ord(each):x}}}" for each in text]
-    )
 
 
 def _events(lines: Sequence[bytes], path: str) -> Sequence[Event]:

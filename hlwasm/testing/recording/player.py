@@ -6,8 +6,9 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from hlwasm.cli.text import printable
 from hlwasm.errors import Err, GuestDataError, HlwasmError, RecordingError, ReplayMismatch
-from hlwasm.testing.recording.events import Event, printable
+from hlwasm.testing.recording.events import Event
 from hlwasm.testing.recording.outcomes import Raised, ReplayedException
 from hlwasm.testing.recording.recorder import full_name
 from hlwasm.testing.recording.watched import ObjectNumbers, Outcome, WatchedSandbox, Watcher

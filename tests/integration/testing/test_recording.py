@@ -344,7 +344,7 @@ def test_nothing_of_a_file_reaches_a_terminal_unescaped(path: Path) -> None:
     head = '{"hlwasm": "recording", "format": 1}\n'
     for line in ('{"call": "\\u001b[2J", "args": []}', '{"\\u001b[2J": 1}'):
         path.write_text(head + line + '\n{"end": 2}\n')
-        with pytest.raises((ReplayMismatch, RecordingError), match=r"\\u\{1b\}\[2J") as raised:
+        with pytest.raises((ReplayMismatch, RecordingError), match="\ufffd\\[2J") as raised:
             replay(path, asking())
         assert "\x1b" not in str(raised.value)
 
