@@ -30,6 +30,7 @@ _EPILOG = f"""
 Examples:
   hlwasm test plugin.wasm
   hlwasm test plugin.wasm --function ops.divide --examples 2000
+  hlwasm test plugin.wasm --wit wit/ --world plugin
   hlwasm test plugin.wasm --time 60 --json report.json
 
 Each example is a sequence of calls in a fresh sandbox. Imports are answered with generated
@@ -43,6 +44,9 @@ the command that shows it again.
 
 @click.command(epilog=_EPILOG)
 @file_argument
+@click.option("--wit", metavar="PATH", help="First compare FILE with a world of this WIT.")
+@click.option("--world", metavar="NAME", help="The world, where the WIT has several.")
+@click.option("--conformance-only", is_flag=True, help="Compare with --wit, and run nothing.")
 @click.option(
     "--function",
     "names",
@@ -97,6 +101,9 @@ the command that shows it again.
 @quiet_option
 def command(
     file: str,
+    wit: str | None,
+    world: str | None,
+    conformance_only: bool,
     names: Sequence[str],
     examples: int,
     seed: int,
@@ -117,7 +124,14 @@ def command(
     """
     if answers and not lines:
         raise WrongUse("--answer is for --replay")
+    if wit is None and (world is not None or conformance_only):
+        raise WrongUse("--world and --conformance-only need --wit")
     component = load(file, no_cache=no_cache, quiet=quiet, transfer_memory=None, fuel=False)
+    conforms = True
+    if wit is not None:
+        conforms = _conforms(component, wit, world, file)
+        if conformance_only:
+            return OK if conforms else FAILURE
     fuzzer = _fuzzer()
     sources = tuple({"random": "random bytes", "clock": "clock"}[each] for each in chance)
     options: dict[str, Any] = {
@@ -157,7 +171,15 @@ def command(
     if interrupted:
         return INTERRUPTED
     # What was not tested has not passed.
-    return OK if report.passed and report.examples else FAILURE
+    return OK if conforms and report.passed and report.examples else FAILURE
+
+
+def _conforms(component: Component, wit: str, world: str | None, file: str) -> bool:
+    from hlwasm.testing.conforming import conformance
+
+    report = conformance(component, wit, world)
+    click.echo(printable(f"{file}: {report}\n"))
+    return report.conforms
 
 
 def _fuzzer() -> Any:

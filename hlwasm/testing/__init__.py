@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         ReplayMismatch,
         UnexpectedCall,
     )
+    from hlwasm.testing.conforming import ConformanceReport, conformance
     from hlwasm.testing.fakes import (
         Call,
         Expectation,
@@ -37,6 +38,7 @@ _MODULES = {
     "ANY": "unittest.mock",
     "Call": "hlwasm.testing.fakes",
     "CheckFailed": "hlwasm.errors",
+    "ConformanceReport": "hlwasm.testing.conforming",
     "Expectation": "hlwasm.testing.fakes",
     "FakeFunction": "hlwasm.testing.fakes",
     "FakeInterface": "hlwasm.testing.fakes",
@@ -47,6 +49,7 @@ _MODULES = {
     "ReplayMismatch": "hlwasm.errors",
     "Replayed": "hlwasm.testing.recording",
     "UnexpectedCall": "hlwasm.errors",
+    "conformance": "hlwasm.testing.conforming",
     "fuzz": "hlwasm.testing.fuzzing.fuzzer",
     "record": "hlwasm.testing.recording",
     "replay": "hlwasm.testing.recording",
@@ -57,6 +60,7 @@ __all__ = [
     "ANY",
     "Call",
     "CheckFailed",
+    "ConformanceReport",
     "Expectation",
     "FakeFunction",
     "FakeInterface",
@@ -67,6 +71,7 @@ __all__ = [
     "ReplayMismatch",
     "Replayed",
     "UnexpectedCall",
+    "conformance",
     "fuzz",
     "record",
     "replay",

@@ -133,3 +133,36 @@ def test_ctrl_c_tells_what_was_found(hlwasm: CommandLine, bugs: Path) -> None:
     assert b"  call       over(1001)" in stdout
     assert b"\n  interrupted\n" in stdout
     assert stderr == b""
+
+
+def test_conformance_comes_first(
+    hlwasm: CommandLine, component_path: Callable[[str], Path], tmp_path: Path
+) -> None:
+    component = component_path("calculator")
+    wit = component.parent.parent / "calculator" / "wit"
+    ended = hlwasm("test", component, "--wit", wit, "--examples", "5")
+    assert ended.code == 0
+    first = f"{component}: conforms to demo:calculator/calculator@1.0.0"
+    assert ended.stdout.splitlines()[0] == first
+    other = tmp_path / "other.wit"
+    text = (wit / "world.wit").read_text()
+    other.write_text(text.replace("divide: func(a: s32, b: s32)", "divide: func(a: s32, b: s64)"))
+    ended = hlwasm("test", component, "--wit", other, "--conformance-only")
+    assert ended.code == 1
+    assert ended.stdout.splitlines() == [
+        f"{component}: does not conform to demo:calculator/calculator@1.0.0",
+        "  different export demo:calculator/ops@1.0.0#divide: parameter b: s32 instead of s64",
+        "",
+    ]
+
+
+def test_wit_that_is_none(hlwasm: CommandLine, bugs: Path, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.wit"
+    wrong.write_text("package a:b; world w { export f: fun(); }")
+    ended = hlwasm("test", bugs, "--wit", wrong)
+    assert ended.code == 120
+    assert "wrong.wit:1" in ended.error
+    assert hlwasm("test", bugs, "--wit", tmp_path / "nothing").code == 120
+    assert (
+        "--world and --conformance-only need --wit" in hlwasm("test", bugs, "--world", "w").stderr
+    )
