@@ -6,6 +6,8 @@ check. Values are copied deeply on their way, so that each byte passes through C
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from .catalogue import FUNCTIONS, WORLD_FUNCTIONS, Signature
 from .core_text import ECHO, VALUES, Shape
 from .wit_types import (
@@ -165,59 +167,61 @@ def convert(expression: str, held: str, wanted: str) -> str:
     return f"{wanted}_of_{held}({expression})"
 
 
-def take(value: Type, place: str, first: int, cores: list[str]) -> list[str]:
-    """Statements that make a value of the core values ``p<first>`` and the following.
+#: Statements for a value at a place, whose core values are ``p<first>`` and the following.
+#: These may be of wider types than the value's own; see ``core_text.store``.
+Statements = Callable[[Type, str, int, list[str]], list[str]]
 
-    Args:
-        place: the C expression that gets it.
-        cores: types of the core values from there on; see ``core_text.store``.
-    """
+
+def of_parts(
+    statements: Statements, value: Fields, place: str, first: int, cores: list[str]
+) -> list[str]:
+    """Statements for each part of a record or tuple."""
+    lines, used = [], 0
+    for i, part in enumerate(value.parts()):
+        lines += statements(part, f"{place}.m{i}", first + used, cores[used:])
+        used += len(part.flat())
+    return lines
+
+
+def of_payload(
+    statements: Statements, value: Cases, place: str, first: int, cores: list[str]
+) -> list[str]:
+    """Statements for the payload that the tag says."""
+    lines = [f"switch ({place}.tag) {{"]
+    for number, payload in enumerate(value.payloads()):
+        lines.append(f"case {number}:")
+        if payload is not None:
+            lines += statements(payload, f"{place}.of.m{number}", first + 1, cores[1:])
+        lines.append("break;")
+    return [*lines, "default: __builtin_trap();", "}"]
+
+
+def take(value: Type, place: str, first: int, cores: list[str]) -> list[str]:
+    """Makes a value of its core values."""
     if isinstance(value, Alias):
         return take(value.target, place, first, cores)
     if isinstance(value, Fields):
-        lines, used = [], 0
-        for i, part in enumerate(value.parts()):
-            lines += take(part, f"{place}.m{i}", first + used, cores[used:])
-            used += len(part.flat())
-        return lines
+        return of_parts(take, value, place, first, cores)
     held = [convert(f"p{first + i}", core, "i32") for i, core in enumerate(cores[:2])]
     if isinstance(value, Pointed):
         return [f"{place}.data = (void *){held[0]};", f"{place}.length = (size_t){held[1]};"]
     if isinstance(value, Cases) and not isinstance(value, Enum):
-        lines = [f"{place}.tag = {held[0]};", f"switch ({place}.tag) {{"]
-        for number, payload in enumerate(value.payloads()):
-            lines.append(f"case {number}:")
-            if payload is not None:
-                lines += take(payload, f"{place}.of.m{number}", first + 1, cores[1:])
-            lines.append("break;")
-        return [*lines, "default: __builtin_trap();", "}"]
+        return [f"{place}.tag = {held[0]};", *of_payload(take, value, place, first, cores)]
     return [f"{place} = {convert(f'p{first}', cores[0], value.flat()[0])};"]
 
 
 def give(value: Type, place: str, first: int, cores: list[str]) -> list[str]:
-    """The reverse: statements that set ``p<first>`` and the following from a value."""
+    """The reverse: sets the core values."""
     if isinstance(value, Alias):
         return give(value.target, place, first, cores)
     if isinstance(value, Fields):
-        lines, used = [], 0
-        for i, part in enumerate(value.parts()):
-            lines += give(part, f"{place}.m{i}", first + used, cores[used:])
-            used += len(part.flat())
-        return lines
+        return of_parts(give, value, place, first, cores)
     if isinstance(value, Pointed):
         parts = (f"(int32_t){place}.data", f"(int32_t){place}.length")
         return [f"p{first + i} = {convert(part, 'i32', cores[i])};" for i, part in enumerate(parts)]
     if isinstance(value, Cases) and not isinstance(value, Enum):
-        lines = [
-            f"p{first} = {convert(f'{place}.tag', 'i32', cores[0])};",
-            f"switch ({place}.tag) {{",
-        ]
-        for number, payload in enumerate(value.payloads()):
-            lines.append(f"case {number}:")
-            if payload is not None:
-                lines += give(payload, f"{place}.of.m{number}", first + 1, cores[1:])
-            lines.append("break;")
-        return [*lines, "}"]
+        tag = convert(f"{place}.tag", "i32", cores[0])
+        return [f"p{first} = {tag};", *of_payload(give, value, place, first, cores)]
     return [f"p{first} = {convert(place, value.flat()[0], cores[0])};"]
 
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -145,6 +146,7 @@ class Rig:
         self.script.write(IMPORT_MEMORY + _abi.TRANSFER_DATA, lie.record)
         self.script.write(IMPORT_MEMORY + PAYLOAD, lie.payload)
         self.script.host_call(function.index, _abi.TRANSFER_DATA)
+        self.script.done()
 
     def close(self) -> None:
         self.loop.guard.close()
@@ -168,22 +170,31 @@ def honest(lie: Lie) -> Lie:
     return Lie(lie.name, lie.type, b"")
 
 
+def check_refused(
+    rig: Rig, function: Function, pass_it: Callable[[Lie], None], lie: Lie, where: str
+) -> None:
+    """Calls a function during which a value is passed: honest ones, then a lie."""
+    call = bind_export(function, rig.loop)
+    # The plain codec first, then the generated one.
+    for _ in range(4):
+        pass_it(honest(lie))
+        call()
+    rig.seen.clear()
+    pass_it(lie)
+    with pytest.raises(hlwasm.GuestDataError, match=f"^{re.escape(where)}{lie.problem}"):
+        call()
+    assert rig.seen == []
+    with pytest.raises(hlwasm.SandboxPoisoned, match=re.escape(where)):
+        call()
+
+
 @BY_NAME
 def test_a_hostile_runtime_s_results_are_refused(
     loaded: hlwasm.Component, rig: Rig, lie: Lie
 ) -> None:
-    function = function_of(loaded.description.exports, f"give-{lie.name}")
-    call = bind_export(function, rig.loop)
-    # The plain codec first, then the generated one.
-    for _ in range(4):
-        rig.pass_as_result(function, honest(lie))
-        call()
-    rig.pass_as_result(function, lie)
-    where = re.escape(f"guest.{snake_case(function.name)}: result[0]")
-    with pytest.raises(hlwasm.GuestDataError, match=f"^{where}{lie.problem}"):
-        call()
-    with pytest.raises(hlwasm.SandboxPoisoned, match=where):
-        call()
+    give = function_of(loaded.description.exports, f"give-{lie.name}")
+    where = f"guest.{snake_case(give.name)}: result[0]"
+    check_refused(rig, give, partial(rig.pass_as_result, give), lie, where)
 
 
 @BY_NAME
@@ -192,19 +203,8 @@ def test_a_hostile_runtime_s_arguments_do_not_reach_the_host(
 ) -> None:
     tell = function_of(loaded.description.exports, f"tell-{lie.name}")
     take = function_of(loaded.description.imports, f"take-{lie.name}")
-    call = bind_export(tell, rig.loop)
-    for _ in range(4):
-        rig.pass_as_argument(take, honest(lie))
-        rig.script.done()
-        call()
-    rig.seen.clear()
-    rig.pass_as_argument(take, lie)
-    where = re.escape(f"host.{snake_case(take.name)}: parameter value[0]")
-    with pytest.raises(hlwasm.GuestDataError, match=f"^{where}{lie.problem}"):
-        call()
-    assert rig.seen == []
-    with pytest.raises(hlwasm.SandboxPoisoned, match=where):
-        call()
+    where = f"host.{snake_case(take.name)}: parameter value[0]"
+    check_refused(rig, tell, partial(rig.pass_as_argument, take), lie, where)
 
 
 @ODD
@@ -224,7 +224,6 @@ def test_addresses_of_parameters(loaded: hlwasm.Component, rig: Rig, pointer: in
     tell = function_of(loaded.description.exports, "tell-bool-two")
     take = function_of(loaded.description.imports, "take-bool-two")
     rig.pass_as_argument(take, ODDITIES[0])
-    rig.script.done()
     call = bind_export(tell, rig.loop)
     call()
     rig.script.host_call(take.index, pointer)

@@ -192,6 +192,12 @@ def test_both_codecs_accept_the_same_values(
         assert str(caught.value) == str(expected)
 
 
+def as_arguments(lowered: EchoContext, *receivers: EchoContext) -> None:
+    """Takes an export call's parameters for those of a host call at the same place."""
+    for receiver in receivers:
+        receiver.import_memory[64:] = lowered.export_memory[64:]
+
+
 @FEWER
 @given(functions_and_values(), anything(), st.data())
 def test_both_codecs_accept_the_same_results_of_host_functions(
@@ -202,9 +208,7 @@ def test_both_codecs_accept_the_same_results_of_host_functions(
     fast, slow = EchoContext(), EchoContext()
     plain = PlainFunction(function)
     plain.lower_params(fast, (value,))
-    fast.import_memory[:60] = fast.export_memory[:60]
-    fast.import_memory[64:] = fast.export_memory[64:]
-    slow.import_memory[:] = fast.import_memory
+    as_arguments(fast, fast, slow)
     serve = serve_of(function, fast, lambda _: answer)
     try:
         pointer = plain.lower_result(slow, answer)
@@ -242,8 +246,7 @@ def test_several_parameters_of_both_sides(case: tuple[Function, list[Any], Any])
         without_fallback(bind_export(function, fast))(*arguments)
     assert bytes(fast.export_memory) == bytes(slow.export_memory)
 
-    fast.import_memory[:60] = slow.import_memory[:60] = slow.export_memory[:60]
-    fast.import_memory[64:] = slow.import_memory[64:] = slow.export_memory[64:]
+    as_arguments(slow, fast, slow)
     seen: list[Any] = []
 
     def implementation(*given: Any) -> Any:

@@ -40,7 +40,7 @@ class Host:
 
 
 @settings(
-    max_examples=scaled(25, 2000),
+    max_examples=scaled(25, 500),
     deadline=None,
     # Each example compiles a component.
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

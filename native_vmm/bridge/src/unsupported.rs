@@ -3,10 +3,13 @@
 use std::collections::HashSet;
 
 use wasmparser::ComponentExternalKind;
-use wit_parser::{Function, Resolve, Type, TypeDefKind, TypeId, WorldId, WorldItem};
+use wit_parser::{Function, Resolve, Type, TypeDefKind, TypeId, WorldId, WorldItem, WorldKey};
 
 use crate::error::{BridgeError, Result};
 use crate::validation::Extern;
+
+/// The component model's limit; WIT itself has none.
+const FLAGS_MAX: usize = 32;
 
 /// Refuses top-level items that are not part of a world: modules, components, values, types.
 pub(crate) fn refuse_externs(imports: &[Extern], exports: &[Extern]) -> Result<()> {
@@ -57,11 +60,15 @@ pub(crate) fn refuse_types(resolve: &Resolve, world: WorldId) -> Result<()> {
     };
     let world = &resolve.worlds[world];
     for (key, item) in world.imports.iter().chain(&world.exports) {
+        refuse_other_name(resolve, key, item)?;
         match item {
             WorldItem::Function(function) => scan.function(&function.name, function)?,
             WorldItem::Type { id, .. } => scan.type_id(&resolve.name_world_key(key), *id)?,
-            WorldItem::Interface { id, .. } => {
+            WorldItem::Interface {
+                id, external_id, ..
+            } => {
                 let interface = resolve.name_world_key(key);
+                refuse_external_id(&interface, external_id.as_ref())?;
                 for (name, id) in &resolve.interfaces[*id].types {
                     scan.type_id(&format!("{interface}.{name}"), *id)?;
                 }
@@ -74,6 +81,28 @@ pub(crate) fn refuse_types(resolve: &Resolve, world: WorldId) -> Result<()> {
     Ok(())
 }
 
+/// Refuses interfaces under another name. Those that are written in the world have no name of
+/// their own.
+fn refuse_other_name(resolve: &Resolve, key: &WorldKey, item: &WorldItem) -> Result<()> {
+    if resolve.implements_value(key, item).is_none() {
+        return Ok(());
+    }
+    Err(BridgeError::unsupported(
+        resolve.name_world_key(key),
+        "an interface under another name is not supported",
+    ))
+}
+
+fn refuse_external_id(item: &str, external_id: Option<&String>) -> Result<()> {
+    if external_id.is_none() {
+        return Ok(());
+    }
+    Err(BridgeError::unsupported(
+        item,
+        "an external id is not supported",
+    ))
+}
+
 struct Scan<'a> {
     resolve: &'a Resolve,
     seen: HashSet<TypeId>,
@@ -81,6 +110,7 @@ struct Scan<'a> {
 
 impl Scan<'_> {
     fn function(&mut self, item: &str, function: &Function) -> Result<()> {
+        refuse_external_id(item, function.external_id.as_ref())?;
         if function.kind.is_async() {
             return Err(BridgeError::unsupported(
                 item,
@@ -105,6 +135,7 @@ impl Scan<'_> {
         if !self.seen.insert(id) {
             return Ok(());
         }
+        refuse_external_id(item, self.resolve.types[id].external_id.as_ref())?;
         match &self.resolve.types[id].kind {
             kind @ (TypeDefKind::Map(..)
             | TypeDefKind::FixedLengthList(..)
@@ -114,6 +145,15 @@ impl Scan<'_> {
             TypeDefKind::Type(value_type)
             | TypeDefKind::List(value_type)
             | TypeDefKind::Option(value_type) => self.value_type(item, *value_type)?,
+            TypeDefKind::Record(record) if record.fields.is_empty() => {
+                return Err(refusal(item, "record without fields"));
+            }
+            TypeDefKind::Tuple(tuple) if tuple.types.is_empty() => {
+                return Err(refusal(item, "tuple without members"));
+            }
+            TypeDefKind::Flags(flags) if flags.flags.len() > FLAGS_MAX => {
+                return Err(refusal(item, "flags with more than 32 members"));
+            }
             TypeDefKind::Record(record) => {
                 for field in &record.fields {
                     self.value_type(item, field.ty)?;

@@ -63,6 +63,24 @@ fn types_that_are_proposals_are_refused_by_name() {
 }
 
 #[test]
+fn labels_of_a_proposal_are_refused_by_name() {
+    for (world, item, what) in [
+        ("import one: i; import two: i;", "one", "under another name"),
+        (
+            "import i; @external-id(\"x\") export f: func();",
+            "f",
+            "external id",
+        ),
+    ] {
+        let (refused, message) = refusal(&dummy_component(&format!(
+            "package a:b; interface i {{ f: func(); }} world w {{ {world} }}"
+        )));
+        assert_eq!(refused, item, "{message}");
+        assert!(message.contains(what), "{message}");
+    }
+}
+
+#[test]
 fn modules_components_and_values_are_refused_by_name() {
     for (body, what) in [
         (r#"(import "it" (core module))"#, "core module"),
