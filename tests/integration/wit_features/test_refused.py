@@ -100,6 +100,36 @@ REFUSALS = {
     "functions named like interfaces": Refusal(
         "a:b/c", "a function with the name of an interface", wat='(import "a:b/c" (func))'
     ),
+    "interfaces that use types of the world around them": Refusal(
+        "a:b/i",
+        "uses a type of the world around it",
+        wat="""(type $r' (record (field "a" u8))) (import "r" (type $r (eq $r')))
+            (import "a:b/i" (instance (export "s" (type (eq $r)))))""",
+    ),
+    "packages that use each other's types in a circle": Refusal(
+        "a:b, c:d",
+        "in a circle",
+        wat="""(import "a:b/i" (instance $i (export "r" (type (sub resource)))))
+            (alias export $i "r" (type $r))
+            (import "c:d/j" (instance $j (export "r" (type (eq $r)))))
+            (alias export $j "r" (type $s))
+            (import "a:b/k" (instance (export "r" (type (eq $s)))))""",
+    ),
+    "imported types exported again as they are": Refusal(
+        "the component",
+        "cannot represent this component in WIT",
+        wat="""(type $p' (record (field "x" u8)))
+            (import "a:b/host" (instance $host (export "p" (type (eq $p')))))
+            (alias export $host "p" (type $p))
+            (instance $again (export "p" (type $p)))
+            (export "a:b/guest" (instance $again))""",
+    ),
+    "the package hlwasm:bridge": Refusal(
+        "hlwasm:bridge",
+        "reserved for the bridges",
+        "package hlwasm:bridge { interface i { f: func(); } } world w { import hlwasm:bridge/i; }",
+        '(import "hlwasm:bridge/i" (instance (export "f" (func))))',
+    ),
 }
 
 
