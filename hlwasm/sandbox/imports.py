@@ -48,7 +48,13 @@ def interface_keys(name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((name, base, short, identifier(short))))
 
 
-def lookup(container: Any, keys: Iterable[str]) -> Any:
+@lru_cache(maxsize=4096)
+def _attributes(keys: tuple[str, ...]) -> tuple[str, ...]:
+    """The keys that can be attributes. Dunder and private names are never imports."""
+    return tuple([key for key in keys if key.isidentifier() and not key.startswith("_")])
+
+
+def lookup(container: Any, keys: tuple[str, ...]) -> Any:
     """Finds the first of ``keys`` in a mapping or among an object's attributes."""
     if container is None:
         return MISSING
@@ -57,12 +63,14 @@ def lookup(container: Any, keys: Iterable[str]) -> Any:
             if key in container:
                 return container[key]
         return MISSING
-    for key in keys:
-        # Dunder and private names are never imports.
-        if key.isidentifier() and not key.startswith("_"):
-            found = getattr(container, key, MISSING)
-            if found is not MISSING:
-                return found
+    return _attribute(container, keys)
+
+
+def _attribute(container: Any, keys: tuple[str, ...]) -> Any:
+    for key in _attributes(keys):
+        found = getattr(container, key, MISSING)
+        if found is not MISSING:
+            return found
     return MISSING
 
 
@@ -71,24 +79,28 @@ class Given:
 
     Attributes:
         imports: what the user gave.
+        by_key: whether it is a mapping, or nothing.
     """
 
     def __init__(self, imports: Any) -> None:
         self.imports = imports
+        # Asked once: all interfaces are linked anew in each clone.
+        self.by_key = imports is None or isinstance(imports, Mapping)
         # Interface without version → versions under which it was given.
         self._versions: dict[str, list[str]] = {}
-        if isinstance(imports, Mapping):
-            for key in imports:
+        if self.by_key:
+            for key in imports or ():
                 base, at, version = str(key).partition("@")
                 if at:
                     self._versions.setdefault(base, []).append(version)
 
     def interface(self, name: str) -> Any:
         """What serves an interface, MISSING where nothing was given for it."""
-        key = self.stand_in(name)
+        key = self.stand_in(name) if self._versions else None
         if key is not None:
             return self.imports[key]
-        return lookup(self.imports, interface_keys(name))
+        find = lookup if self.by_key else _attribute
+        return find(self.imports, interface_keys(name))
 
     def stand_in(self, name: str) -> str | None:
         """The key of the version that serves an interface, None where no version does."""
@@ -327,11 +339,10 @@ class Linker:
 
     def _check_unknown(self, by_interface: Mapping[str | None, Sequence[Function]]) -> None:
         """A key that fits no import is most likely a misspelt one."""
-        given = self._given.imports
-        if not isinstance(given, Mapping):
+        if not self._given.by_key:
             return
         known = _import_keys(self._description)
-        for key in given:
+        for key in self._given.imports or ():
             base, at, _ = str(key).partition("@")
             # Versions of an interface may be given side by side, also those that nobody needs.
             if key in known or (at and ":" in base and base in known):
