@@ -20,27 +20,38 @@ from hlwasm.wit.python_types import module_name
 Bind = Callable[[Function], Callable[..., Any]]
 
 
-class ResourceClasses:
-    """Makes the Python classes of guest resources, one per type and sandbox.
+class ResourceClasses(dict[int, "type[HeldResource]"]):
+    """Makes the Python classes of guest resources, one per type and sandbox, at first use.
 
     A class has the resource's methods and static functions; calling it runs the
     resource's constructor.
     """
 
     def __init__(self, description: Description) -> None:
+        super().__init__()
         self._description = description
-        self.by_type: dict[int, type[HeldResource]] = {}
+        self._bind: Bind | None = None
+        self._base: type[HeldResource] = HeldResource
 
-    def build(self, bind: Bind, base: type[HeldResource]) -> None:
-        """Makes the class of each resource that the component exports."""
-        functions = self._description.exports_by_resource
-        for type_index in self._description.drops_by_resource:
-            members = functions.get(type_index, ())
-            self.by_type[type_index] = self._build_class(type_index, members, bind, base)
+    def start(self, bind: Bind, base: type[HeldResource]) -> None:
+        """Classes can be made from now on.
 
-    def _build_class(
-        self, type_index: int, members: Sequence[Function], bind: Bind, base: type[HeldResource]
-    ) -> type[HeldResource]:
+        Args:
+            bind: makes their functions.
+            base: of all classes.
+        """
+        self._bind, self._base = bind, base
+
+    def __missing__(self, type_index: int) -> type[HeldResource]:
+        """Makes the class of a resource type that the component exports."""
+        bind = self._bind
+        if bind is None or type_index not in self._description.drops_by_resource:
+            raise KeyError(type_index)
+        members = self._description.exports_by_resource.get(type_index, ())
+        # Another thread may have made it meanwhile: there is one.
+        return self.setdefault(type_index, self._make(type_index, members, bind))
+
+    def _make(self, type_index: int, members: Sequence[Function], bind: Bind) -> type[HeldResource]:
         resource = self._description.types[type_index]
         name = upper_camel_case(resource.name or "resource")
         docs = resource.docs or f"Resource {resource.wit_name} of the component."
@@ -61,7 +72,7 @@ class ResourceClasses:
                 namespace[python_function_name(function.name)] = staticmethod(call)
             else:
                 namespace[python_function_name(function.name)] = call
-        return type(name, (base,), namespace)
+        return type(name, (self._base,), namespace)
 
 
 def _constructor(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -241,7 +252,7 @@ class InterfaceExports(Namespace):
     """
 
     def __init__(
-        self, name: str, description: Description, classes: ResourceClasses, bind: Bind
+        self, name: str, description: Description, classes: Mapping[int, Any], bind: Bind
     ) -> None:
         plan = _plan(description).interface(name)
         self._owner = name
@@ -260,7 +271,7 @@ class InterfaceExports(Namespace):
         if isinstance(target, Function):
             return self._bind(target)
         if isinstance(self._description.types[target], Resource):
-            return self._classes.by_type[target]
+            return self._classes[target]
         return self._description.python_type(target)
 
     def __getitem__(self, name: str) -> Callable[..., Any]:
@@ -286,7 +297,7 @@ class Exports(Namespace):
     the version and the package may be left out where that is unambiguous).
     """
 
-    def __init__(self, description: Description, classes: ResourceClasses, bind: Bind) -> None:
+    def __init__(self, description: Description, classes: Mapping[int, Any], bind: Bind) -> None:
         plan = _plan(description)
         self._owner = "the component"
         self._targets = plan.targets

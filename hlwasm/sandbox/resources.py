@@ -148,7 +148,10 @@ class ResourceTable:
         """Takes a resource that the guest gives."""
         if self._resource(type_index).side == "host":
             return self._take(type_index, handle)
-        kind = self._classes.get(type_index, self.plain_class)
+        try:
+            kind = self._classes[type_index]
+        except KeyError:
+            kind = self.plain_class
         return kind._from_handle(self, type_index, handle)
 
     def put_back(self, type_index: int, value: Any, handle: int) -> None:

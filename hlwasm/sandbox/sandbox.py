@@ -92,7 +92,7 @@ class SandboxBase(Saving):
             native.limit_time(limits.deadline, limits.cpu_time)
         fuel = self.component.artifact.metadata.fuel
         self._loop = loop = self.loop_class(
-            native, description, self._classes.by_type, self._guard, limits, fuel
+            native, description, self._classes, self._guard, limits, fuel
         )
         loop.resources.component = self.component.name
         loop.resources.fits = self._fits
@@ -113,7 +113,7 @@ class SandboxBase(Saving):
 
     def _export(self, bind: Bind, base: type[HeldResource]) -> None:
         """The component is instantiated: its exports can be called."""
-        self._classes.build(bind, base)
+        self._classes.start(bind, base)
         self.exports = Exports(self.component.description, self._classes, bind)
         self._steps.step("instantiation")
 

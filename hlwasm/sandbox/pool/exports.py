@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from hlwasm.codec.plain import label_of
-from hlwasm.sandbox.exports import Exports, InterfaceExports, ResourceClasses
+from hlwasm.sandbox.exports import Exports, InterfaceExports
 from hlwasm.wit.model import Description, Function
 from hlwasm.wit.type_text import function_text
 
@@ -38,9 +38,7 @@ def pooled_exports(
         call.__doc__ = f"{function.docs}\n\n{text}" if function.docs else text
         return call
 
-    classes = ResourceClasses(description)
-    classes.by_type = _NoClasses()
-    return Exports(description, classes, bind_described)
+    return Exports(description, _NoClasses(), bind_described)
 
 
 def find(exports: Exports, name: str) -> Callable[..., Any]:
