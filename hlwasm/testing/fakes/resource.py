@@ -73,8 +73,8 @@ class FakeObject:
         self.__of = of
         of._live.append(self)
 
-    def close(self) -> None:
-        """The component dropped it."""
+    def __exit__(self, *_: object) -> None:
+        """The component dropped it; called where the WIT has a ``close`` of its own."""
         live = self.__of._live
         live[:] = [each for each in live if each is not self]
 
@@ -83,6 +83,8 @@ class FakeObject:
         return lambda: self
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name == "close" and name not in self.__of._functions:
+            return self.__exit__
         return partial(self.__of[name], self)
 
     def __repr__(self) -> str:
