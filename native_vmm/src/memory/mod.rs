@@ -7,6 +7,7 @@ mod guest_memory;
 mod hot_pages;
 mod plan;
 mod private_pages;
+mod ranges;
 mod record;
 mod region;
 mod sealed_file;

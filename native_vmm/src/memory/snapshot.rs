@@ -25,16 +25,12 @@ use super::guest_memory::{GuestMemory, MemoryError};
 use super::hot_pages::{HOT_PAGES_MAX, HotPages, Restored};
 use super::plan::Plan;
 use super::private_pages::private_pages;
+use super::ranges::{coalesce, joined, pages_of, runs, without};
 use super::region::{Access, Region};
 use super::sealed_file::{memory_file, seal};
 use super::units::host_size;
 use super::windows::Windows;
 use super::working_set::WorkingSet;
-
-/// More mappings than this per snapshot are not made: pages between them are stored instead.
-pub const MAPPED_EXTENTS_MAX: usize = 128;
-/// Pages without content between two extents that are stored to save a mapping.
-const GAP_PAGES: u64 = 16;
 
 /// Windows of the bridges' memories, the first ones.
 pub const TRANSFER_WINDOWS: usize = 2;
@@ -328,36 +324,6 @@ pub fn dynamic(run: Range<u64>) -> impl Iterator<Item = Range<u64>> {
         .filter(|part| !part.is_empty())
 }
 
-/// The pages of a run.
-pub fn pages_of(run: Range<u64>) -> impl Iterator<Item = u64> {
-    run.step_by(host_size(PAGE_BYTES))
-}
-
-/// Neighbouring pages as runs; `pages` ascend.
-fn runs(pages: impl Iterator<Item = u64>) -> Vec<Range<u64>> {
-    let mut runs: Vec<Range<u64>> = Vec::new();
-    for page in pages {
-        match runs.last_mut() {
-            Some(run) if run.end == page => run.end += PAGE_BYTES,
-            _ => runs.push(page..page + PAGE_BYTES),
-        }
-    }
-    runs
-}
-
-/// The parts of a run that are in none of these ranges, which ascend.
-fn without(run: Range<u64>, ranges: &[Range<u64>]) -> Vec<Range<u64>> {
-    let first = ranges.partition_point(|range| range.end <= run.start);
-    let (mut start, mut parts) = (run.start, Vec::new());
-    for range in ranges[first..].iter().take_while(|r| r.start < run.end) {
-        parts.push(start..range.start);
-        start = range.end;
-    }
-    parts.push(start..run.end);
-    parts.retain(|part| !part.is_empty());
-    parts
-}
-
 /// The parts of a run of private pages that are not all zeros.
 fn without_zeros(region: &Region, run: &Range<u64>) -> Vec<Range<u64>> {
     let used = pages_of(run.clone()).filter(|&page| {
@@ -368,32 +334,6 @@ fn without_zeros(region: &Region, run: &Range<u64>) -> Vec<Range<u64>> {
         })
     });
     runs(used)
-}
-
-/// Sorts and joins ranges, also those with gaps of so many bytes between them.
-fn joined(mut ranges: Vec<Range<u64>>, gap: u64) -> Vec<Range<u64>> {
-    ranges.sort_unstable_by_key(|range| range.start);
-    let mut joined: Vec<Range<u64>> = Vec::new();
-    for range in ranges {
-        match joined.last_mut() {
-            Some(last) if range.start <= last.end.saturating_add(gap) => {
-                last.end = last.end.max(range.end);
-            }
-            _ => joined.push(range),
-        }
-    }
-    joined
-}
-
-/// Sorts and joins ranges, also those with small gaps; the gaps grow until there are few.
-fn coalesce(pages: Vec<Range<u64>>) -> Vec<Range<u64>> {
-    let mut gap = GAP_PAGES * PAGE_BYTES;
-    let mut few = joined(pages, gap);
-    while few.len() > MAPPED_EXTENTS_MAX {
-        gap *= 4;
-        few = joined(few, gap);
-    }
-    few
 }
 
 /// The first bytes of a page, as a page to be copied.
