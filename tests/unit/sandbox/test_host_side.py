@@ -17,7 +17,7 @@ from hlwasm.sandbox.host_state import HostSide, HostState
 from hlwasm.sandbox.resources import ResourceTable
 from hlwasm.wasi import Wasi, WasiHost
 from hlwasm.wasi.polling import Pollable, Timer
-from tests.unit.sandbox.test_resources import HOST, OTHER, table_of
+from tests.unit.sandbox.resource_tables import HOST, OTHER, table_of
 
 
 class Rig:

@@ -13,7 +13,7 @@ from hlwasm.errors import SnapshotError
 from hlwasm.sandbox.host_state import HostSide, HostState
 from hlwasm.sandbox.host_state_json import decode, encode
 from hlwasm.wasi import Wasi, WasiHost
-from tests.unit.sandbox.test_resources import GUEST, HOST, OTHER, WORLD, table_of
+from tests.unit.sandbox.resource_tables import GUEST, HOST, OTHER, WORLD, table_of
 
 
 class Cursor:

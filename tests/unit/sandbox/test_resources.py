@@ -10,16 +10,8 @@ import pytest
 from hlwasm.errors import GuestDataError, WitTypeError, WitValueError
 from hlwasm.sandbox.guest_resources import GuestResource
 from hlwasm.sandbox.resources import ResourceTable
+from tests.unit.sandbox.resource_tables import GUEST, HOST, OTHER, table_of
 from tests.unit.sandbox.worlds import description, function
-
-HOST, GUEST, OTHER = 0, 1, 2
-WORLD = description(
-    types=[
-        {"kind": "resource", "name": "file", "interface": "a:b/c", "side": "host"},
-        {"kind": "resource", "name": "cursor", "interface": "a:b/d", "side": "guest"},
-        {"kind": "resource", "name": "socket", "interface": "a:b/c", "side": "host"},
-    ]
-)
 
 
 class Closable:
@@ -28,28 +20,6 @@ class Closable:
 
     def close(self) -> None:
         self.closed += 1
-
-
-def table_of(dropped: list[tuple[int, int]]) -> ResourceTable:
-    """A table that drops as the call loop does, into a list."""
-
-    def drop(number: int) -> None:
-        held = made.release(number)
-        if held is not None:
-            dropped.append(held)
-
-    made = ResourceTable(WORLD, drop, {})
-    return made
-
-
-@pytest.fixture
-def dropped() -> list[tuple[int, int]]:
-    return []
-
-
-@pytest.fixture
-def table(dropped: list[tuple[int, int]]) -> ResourceTable:
-    return table_of(dropped)
 
 
 def test_an_own_comes_back_once(table: ResourceTable) -> None:
