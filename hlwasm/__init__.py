@@ -65,6 +65,7 @@ if TYPE_CHECKING:
         ViewInUse,
         WitTypeError,
         WitValueError,
+        WorldMismatch,
     )
     from hlwasm.native.vm_pool import VmPool, vm_pool
     from hlwasm.sandbox.async_sandbox import AsyncSandbox
@@ -159,6 +160,7 @@ __all__ = [
     "Wasi",
     "WitTypeError",
     "WitValueError",
+    "WorldMismatch",
     "__version__",
     "load",
     "view",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from hlwasm.artifact import Cache, CompileOptions, prepare
 from hlwasm.errors import ArtifactError, InvalidWit, LoadError, TransferLimitExceeded
@@ -151,7 +151,10 @@ class Component:
     Attributes:
         name: file name, or ``<bytes>``.
         artifact: what the guest runs.
+        sandbox_class: what :meth:`instantiate` makes; see :mod:`hlwasm.bindgen`.
     """
+
+    sandbox_class: ClassVar[type[Sandbox]] = Sandbox
 
     def __init__(
         self,
@@ -226,7 +229,7 @@ class Component:
             ValueError: ``limits`` has fuel, and the artifact does not count it.
             Trap: the component trapped while it was instantiated.
         """
-        return Sandbox(self, imports, wasi, limits or _DEFAULT_LIMITS)
+        return self.sandbox_class(self, imports, wasi, limits or _DEFAULT_LIMITS)
 
     def instantiate_async(
         self,

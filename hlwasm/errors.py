@@ -8,7 +8,8 @@
     │   ├── InvalidWit            WIT text: not well formed, or its names do not resolve
     │   ├── UnsupportedItem       a WIT item or wasm feature that hlwasm does not run
     │   ├── CompileError          the compiler refused, crashed or hit its limits
-    │   └── ArtifactError         a compiled artifact is damaged or of another version
+    │   ├── ArtifactError         a compiled artifact is damaged or of another version
+    │   └── WorldMismatch         it has another world than the bindings were generated for
     ├── ComponentNotLoaded        a value to be unpickled has a type of a component not loaded here
     ├── LinkError                 imports missing or mistyped, all named at once
     ├── ConversionError           a Python value does not fit its WIT type
@@ -124,6 +125,18 @@ class CompileError(LoadError):
 
 class ArtifactError(LoadError):
     """A compiled artifact is damaged, or was made by another version."""
+
+
+class WorldMismatch(LoadError):
+    """A component has another world than the bindings that load it were generated for.
+
+    Attributes:
+        problems: one line per difference, each starting with a WIT name.
+    """
+
+    def __init__(self, message: str, problems: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.problems = problems
 
 
 class ComponentNotLoaded(HlwasmError, LookupError):

@@ -13,7 +13,7 @@ from hlwasm.errors import UnsupportedItem
 from hlwasm.sandbox.guest_resources import HeldResource
 from hlwasm.sandbox.imports import interface_keys
 from hlwasm.wit.model import Description, Function, Resource
-from hlwasm.wit.names import identifier, python_function_name, upper_camel_case
+from hlwasm.wit.names import interface_attributes, python_function_name, upper_camel_case
 from hlwasm.wit.python_types import module_name
 
 # Makes the callable of an exported function.
@@ -72,7 +72,9 @@ class ResourceClasses(dict[int, "type[HeldResource]"]):
                 namespace[python_function_name(function.name)] = staticmethod(call)
             else:
                 namespace[python_function_name(function.name)] = call
-        return type(name, (self._base,), namespace)
+        declared = self._description.resource_bases.get(type_index)
+        bases = (self._base,) if declared is None else (self._base, declared)
+        return type(name, bases, namespace)
 
 
 def _constructor(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -198,8 +200,12 @@ class _Plan:
                 self.items[function.name] = function
                 self.targets[python_function_name(function.name)] = function
         interfaces = [i.name for i in description.interfaces if i.direction == "export"]
-        for name in dict.fromkeys([*interfaces, *(n for n in functions if n is not None)]):
+        names = dict.fromkeys([*interfaces, *(n for n in functions if n is not None)])
+        for name in names:
             self._add_interface(name)
+        for name, attribute in interface_attributes(names).items():
+            if attribute not in self.ambiguous:
+                self.targets.setdefault(attribute, name)
 
     def _add_interface(self, name: str) -> None:
         for key in interface_keys(name):
@@ -211,9 +217,6 @@ class _Plan:
                 self.ambiguous[key] = [other if isinstance(other, str) else key, name]
             else:
                 self.items[key] = name
-        attribute = identifier(name.partition("@")[0].rpartition("/")[2])
-        if attribute not in self.ambiguous and attribute not in self.targets:
-            self.targets[attribute] = name
 
     def find(self, name: str) -> Function | str | None:
         """What a WIT name stands for, which may be a compatible version; None for nothing."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hlwasm.sandbox.sandbox import Sandbox
 from hlwasm.sandbox.starts import Start
 
 if TYPE_CHECKING:
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from hlwasm.sandbox.async_sandbox import Instantiation
     from hlwasm.sandbox.host_state import HostState
     from hlwasm.sandbox.limits import Limits
+    from hlwasm.sandbox.sandbox import Sandbox
     from hlwasm.wasi import Wasi
 
 
@@ -82,7 +82,8 @@ class Snapshot:
             NoHypervisorFound: no usable /dev/kvm.
             SnapshotError: what the host knew does not fit these imports.
         """
-        return Sandbox(self.component, imports, wasi, self.limits, self)
+        make = self.component.sandbox_class
+        return make(self.component, imports, wasi, self.limits, self)
 
     def instantiate_async(self, imports: Any = None, *, wasi: Wasi | None = None) -> Instantiation:
         """As :meth:`instantiate`, for asyncio: ``await`` it, or use it in an ``async with``

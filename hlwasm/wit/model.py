@@ -230,6 +230,8 @@ class Description(Frozen):
         exports: exported functions; ``index`` is the k of ``call-k``.
         number_lists: what lists of numbers are in Python; see :func:`hlwasm.load`.
         cache: for what is derived from this description once, such as generated code.
+        resource_bases: by index of a guest resource's type, a class that its Python class is
+            derived from; see :mod:`hlwasm.bindgen`.
     """
 
     source_kind: Literal["component", "command", "reactor", "module"]
@@ -249,9 +251,11 @@ class Description(Frozen):
     skipped: tuple[Skipped, ...]
     number_lists: NumberLists = "list"
     cache: dict[Any, Any] = late()
+    resource_bases: dict[int, type] = late()
 
     def __post_init__(self) -> None:
         vars(self)["cache"] = {}
+        vars(self)["resource_bases"] = {}
         key = id(self)
         _living[key] = ref(self, lambda _: _living.pop(key, None))
         for function in (*self.imports, *self.exports):

@@ -154,3 +154,37 @@ def parse_interface_name(name: str) -> InterfaceName:
     return InterfaceName(
         match["namespace"], match["package"], match["name"], match["version"] or ""
     )
+
+
+def interface_attributes(names: Iterable[str]) -> dict[str, str]:
+    """Python names for interfaces: the shortest that stands for one of them only.
+
+    >>> interface_attributes(["demo:calc/ops@1.0.0", "demo:units/areas@1.0.0"])
+    {'demo:calc/ops@1.0.0': 'ops', 'demo:units/areas@1.0.0': 'areas'}
+    >>> interface_attributes(["demo:calc/ops@1.0.0", "demo:sums/ops@1.0.0"])
+    {'demo:calc/ops@1.0.0': 'calc_ops', 'demo:sums/ops@1.0.0': 'sums_ops'}
+    >>> interface_attributes(["demo:calc/ops@1.0.0", "demo:calc/ops@2.0.0"])
+    {'demo:calc/ops@1.0.0': 'ops_1_0_0', 'demo:calc/ops@2.0.0': 'ops_2_0_0'}
+    """
+    # In the order of length: with package, with namespace, with version, with everything.
+    forms = {name: _interface_forms(name) for name in dict.fromkeys(names)}
+    found: dict[str, str] = {}
+    for level in range(6):
+        wanted: dict[str, list[str]] = {}
+        for name, candidates in forms.items():
+            if name not in found:
+                wanted.setdefault(candidates[level], []).append(name)
+        taken = {*found.values()}
+        for attribute, those in wanted.items():
+            if len(those) == 1 and attribute not in taken:
+                found[those[0]] = attribute
+    return {name: found[name] for name in forms if name in found}
+
+
+def _interface_forms(name: str) -> list[str]:
+    base, _, version = name.partition("@")
+    parsed = parse_interface_name(base)
+    short = base.rpartition("/")[2]
+    forms = [short, f"{parsed.package} {short}", f"{parsed.namespace} {parsed.package} {short}"]
+    return [identifier(form.strip()) for form in (*forms, *(f"{f} {version}" for f in forms))]
+

@@ -97,6 +97,17 @@ class PythonTypes:
                 found = self._by_index.get(index) or self._class(index)
         return found
 
+    def use(self, index: int, cls: type) -> None:
+        """Takes a class that is declared in Python source, in place of making one.
+
+        Args:
+            index: of a type that was not asked for yet.
+            cls: built as the one that would be made; see :mod:`hlwasm.bindgen.types_source`.
+        """
+        with _making:
+            if self._by_index.setdefault(index, cls) is not cls:
+                raise ValueError(f"type {index} has a class already")
+
     def _class(self, index: int) -> type:
         type_ = self._description.types[index]
         try:
