@@ -60,11 +60,19 @@ caller as it is, with its traceback.
 from __future__ import annotations
 
 from enum import Enum
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from hlwasm.frozen import Frozen
 
-E = TypeVar("E")
+if TYPE_CHECKING:
+    from typing import Any
+
+    from typing_extensions import TypeVar as TypeVarWithDefault
+
+    # An ``except`` clause cannot say it.
+    E = TypeVarWithDefault("E", default=Any)
+else:
+    E = TypeVar("E")
 
 
 class HlwasmError(Exception):

@@ -1,8 +1,5 @@
-"""Typed Python packages for the worlds of components: ``hlwasm bindgen``."""
+"""Typed Python packages for the worlds of components: ``hlwasm bindgen``.
 
-from __future__ import annotations
-
-from hlwasm.bindgen.files import differences, write
-from hlwasm.bindgen.package import generate
-
-__all__ = ["differences", "generate", "write"]
+``package.generate`` makes the files of a description, ``files.write`` puts them into a folder.
+Generated code imports ``runtime``, so nothing of the generator is imported here.
+"""

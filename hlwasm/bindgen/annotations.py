@@ -110,8 +110,8 @@ class Annotations:
         result = self.result(function)
         if result is None:
             return self.lowered(function.result, scope)
-        ok = self.lowered(result.ok, scope)
-        return f"{ok} | {self._cases(ok, self.lowered(result.err, scope))}"
+        ok, err = self.lowered(result.ok, scope), self.lowered(result.err, scope)
+        return f"{self.runtime('Fallible')}[{ok}, {err}]"
 
     def builtin(self, name: str, scope: Collection[str]) -> str:
         """A builtin type, also where the class has a member of that name."""
@@ -158,7 +158,7 @@ class Annotations:
     def _lowered(self, type_: AnyType, scope: Collection[str]) -> str:
         if isinstance(type_, List):
             element = type_.element
-            if isinstance(element, str) and element not in _PRIMITIVES or element in _NUMBERS:
+            if (isinstance(element, str) and element not in _PRIMITIVES) or element in _NUMBERS:
                 return self.runtime(_NUMBERS.get(str(element), "Integers"))
             return f"{self.runtime('Sequence')}[{self.lowered(element, scope)}]"
         if isinstance(type_, Tuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, Union, cast, overload
 
 import hlwasm
 from hlwasm.bindgen.runtime import Component
@@ -19,34 +19,43 @@ if TYPE_CHECKING:
     from hlwasm.sandbox.pool import AsyncPool
 
 __all__ = [
+    "Answer",
     "AsyncComponent",
     "AsyncGuestResource",
+    "AsyncGuestResourceWithDrop",
     "AsyncHasExports",
     "AsyncSandbox",
-    "Awaitable",
 ]
 
 I = TypeVar("I")  # noqa: E741
 E = TypeVar("E")
 AI = TypeVar("AI")
 AE = TypeVar("AE")
+T = TypeVar("T")
 
+# What a host function may return: a coroutine function does the former.
+Answer: TypeAlias = Union[Awaitable[T], T]  # noqa: UP007
 # What has asynchronous exports.
 AsyncHasExports: TypeAlias = "PlainAsyncSandbox | AsyncPool"
 
 
 if TYPE_CHECKING:
 
-    class AsyncGuestResource(ABC):
+    class AsyncGuestResourceWithDrop(ABC):
+        """A resource whose WIT has a method of that name, which hides ours."""
+
+        @abstractmethod
+        async def __aenter__(self) -> Self: ...
+
+        @abstractmethod
+        async def __aexit__(self, *_: object) -> None: ...
+
+    class AsyncGuestResource(AsyncGuestResourceWithDrop):
         """A resource that lives in the component of an asynchronous sandbox."""
 
         @abstractmethod
         async def drop(self) -> None:
             """Gives the resource back; its destructor runs in the guest. Idempotent."""
-
-        async def __aenter__(self) -> Self: ...
-
-        async def __aexit__(self, *_: object) -> None: ...
 
 else:
 
@@ -54,6 +63,8 @@ else:
         """What type checkers know of a resource of an asynchronous sandbox."""
 
         __slots__ = ()
+
+    AsyncGuestResourceWithDrop = AsyncGuestResource
 
 
 class AsyncSandbox(PlainAsyncSandbox, Generic[E]):

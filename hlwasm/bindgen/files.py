@@ -68,11 +68,9 @@ def differences(files: Mapping[str, str], folder: Path) -> list[str]:
 
 
 def _diff(path: Path, present: str, wanted: str) -> Iterator[str]:
-    if not wanted and not present:
-        return iter(())
-    return difflib.unified_diff(
-        present.splitlines(), wanted.splitlines(), str(path), f"{path} (generated)", lineterm=""
-    )
+    # Not by splitlines(): how lines end is a difference, too.
+    before, after = (text.split("\n") if text else [] for text in (present, wanted))
+    return difflib.unified_diff(before, after, str(path), f"{path} (generated)", lineterm="")
 
 
 def _stale(files: Mapping[str, str], folder: Path) -> Iterator[Path]:

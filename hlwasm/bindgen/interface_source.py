@@ -101,7 +101,7 @@ class InterfaceSource:
                 parameters.append("/")
             returns = annotations.answer(each, hidden)
             if self._asynchronous:
-                returns = f"{annotations.async_runtime('Awaitable')}[{returns}] | {returns}"
+                returns = f"{annotations.async_runtime('Answer')}[{returns}]"
         return function(
             name or python_function_name(each.name),
             parameters,
@@ -147,7 +147,7 @@ class InterfaceSource:
         parts: list[list[str]] = []
         if exported:
             runtime = annotations.async_runtime if self._asynchronous else annotations.runtime
-            base = runtime(f"{self._prefix}GuestResource")
+            base = runtime(f"{self._prefix}GuestResource{'WithDrop' if 'drop' in own else ''}")
             docs = _GUEST_RESOURCE_DOCS
             parts.append([f"{INDENT}__slots__ = ()"])
             if own:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from hlwasm.bindgen.annotations import Annotations
 from hlwasm.bindgen.interface_source import InterfaceSource, Property
 from hlwasm.bindgen.plan import Module, Plan, is_class
-from hlwasm.bindgen.text import docstring, function, literal, sentence
+from hlwasm.bindgen.text import WIDTH, docstring, function, header, literal, sentence
 from hlwasm.bindgen.types_source import TypeSource
 from hlwasm.errors import ArtifactError
 from hlwasm.wit.model import Description, Resource
@@ -74,7 +74,7 @@ def _file(docs: str, imports: set[str], sources: list[list[str]]) -> str:
     # As isort does: modules, then names of modules, then the package's own.
     groups = (
         sorted(each for each in imports if each.startswith("import ") and "hlwasm" not in each),
-        sorted((each for each in imports if "hlwasm" in each), key=lambda each: each[0] != "i"),
+        sorted((each for each in imports if "hlwasm" in each), key=_is_from),
         sorted(each for each in imports if each.startswith("from .")),
     )
     for group in groups:
@@ -89,6 +89,10 @@ def _file(docs: str, imports: set[str], sources: list[list[str]]) -> str:
         lines += [*([""] * (0 if assignment and behind else gap if assignment else 2)), *source]
         behind = assignment
     return "\n".join(lines) + "\n"
+
+
+def _is_from(each: str) -> tuple[bool, str]:
+    return each.startswith("from "), each
 
 
 def _is_assignment(source: list[str]) -> bool:
@@ -188,12 +192,11 @@ def _entry(
         *function("load", [f"source: {annotations.runtime('Source')}"], own, _LOAD_DOCS)[:-1],
         *["    from ._structure import WORLD", "", f"    return {kind}(WORLD, source)"],
     ]
-    return [[f"{own}: {alias} = {kind}[{', '.join(types)}]"], *sandboxes, load, *exports_of]
+    component = header(f"{own}: {alias} = {kind}", types, "", brackets="[]")
+    return [component, *sandboxes, load, *exports_of]
 
 
-def _flavour(
-    annotations: Annotations, asynchronous: bool
-) -> tuple[str, Callable[[str], str]]:
+def _flavour(annotations: Annotations, asynchronous: bool) -> tuple[str, Callable[[str], str]]:
     """The prefix of names, and where the generated code has its base from."""
     if asynchronous:
         return "Async", annotations.async_runtime
@@ -217,33 +220,33 @@ def _structure(plan: Plan) -> str:
     """The table that a component is compared with."""
     structure, world = plan.structure, plan.world
     annotations = Annotations(plan, Module(None, "_structure"))
-    types: dict[str, str] = {}
+    types: dict[str, list[str]] = {}
     for module in [world, *plan.modules.values()]:
         for name, type_ in module.classes.items():
             key = structure.qualified(type_.interface, type_.name or "")
             if isinstance(type_, Resource) and type_.side == "host":
-                types.setdefault(key, '(None, "resource")')
+                types.setdefault(key, ["None", literal("resource")])
                 continue
             if module is world:
                 annotations.imports.add(f"from . import {name} as {name}")
             else:
                 name = annotations.module(module) + name
-            types[key] = f"({name}, {literal(structure.definition(type_))})"
+            types[key] = [name, literal(structure.definition(type_))]
 
-    def functions(direction: str) -> dict[str, str]:
-        found: dict[str, str] = {}
+    def functions(direction: str) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
         for module in [world, *plan.modules.values()]:
             exported = direction == "export"
             for each in module.exported if exported else module.imported:
                 if exported or module is world or plan.must_be_given(module):
                     key = structure.qualified(each.interface, each.name)
-                    found[key] = literal(structure.signature(each))
+                    found[key] = [literal(structure.signature(each))]
         return found
 
     attributes = {
-        f"{direction} {structure.interface(module.interface or '')}": literal(
-            plan.attribute(module, direction)
-        )
+        f"{direction} {structure.interface(module.interface or '')}": [
+            literal(plan.attribute(module, direction))
+        ]
         for module in plan.modules.values()
         for direction in ("export", "import")
         if (module.exported if direction == "export" else plan.must_be_given(module))
@@ -252,9 +255,25 @@ def _structure(plan: Plan) -> str:
     lines.append(f"    {literal(plan.description.world)},")
     for table in (types, functions("export"), functions("import"), attributes):
         if table:
-            rows = [f"        {literal(key)}: {table[key]}," for key in sorted(table)]
-            lines += ["    {", *rows, "    },"]
+            lines.append("    {")
+            for key in sorted(table):
+                lines += _row(key, table[key])
+            lines.append("    },")
         else:
             lines.append("    {},")
     lines.append(")")
     return _file(_STRUCTURE_DOCS, annotations.imports, [lines])
+
+
+def _row(key: str, values: list[str]) -> list[str]:
+    """One entry of a table, wrapped as Python's formatters do."""
+    if len(values) == 1:
+        return [f"        {literal(key)}: {values[0]},"]
+    line = f"        {literal(key)}: ({', '.join(values)}),"
+    if len(line) <= WIDTH:
+        return [line]
+    return [
+        f"        {literal(key)}: (",
+        *[f"            {each}," for each in values],
+        "        ),",
+    ]

@@ -7,6 +7,7 @@ from typing import TypeAlias, TypeGuard
 
 from hlwasm.bindgen.structure import Structure
 from hlwasm.errors import ArtifactError
+from hlwasm.wasi import WasiHost
 from hlwasm.wit.model import (
     AnyType,
     Borrow,
@@ -108,7 +109,7 @@ class Plan:
             "import": interface_attributes(
                 each.name
                 for each in description.interfaces
-                if each.direction == "import" and not provided(each.name)
+                if each.direction == "import" and not WasiHost.provides(each.name)
             ),
             "export": interface_attributes(
                 each.name for each in description.interfaces if each.direction == "export"
@@ -116,10 +117,11 @@ class Plan:
         }
         self._module_names = _module_names(description.interfaces)
         self._names: dict[int, str] = {}
+        self._reached: set[int] = set()
         # Interface, name and side of a class → what it is made of.
         self._defined: dict[tuple[str | None, str, str], str] = {}
         for interface in description.interfaces:
-            if interface.direction == "export" or wasi or not provided(interface.name):
+            if interface.direction == "export" or wasi or not WasiHost.provides(interface.name):
                 self._add_interface(interface)
         self.world.imported = description.imports_by_interface.get(None, ())
         self.world.exported = description.exports_by_interface.get(None, ())
@@ -138,7 +140,7 @@ class Plan:
 
     def must_be_given(self, module: Module) -> bool:
         """Whether it is an interface that the user has to implement."""
-        return bool(module.imported) and not provided(module.interface or "")
+        return bool(module.imported) and not WasiHost.provides(module.interface or "")
 
     def module_of(self, type_: AnyType) -> Module:
         """Where the class of a type is."""
@@ -175,7 +177,7 @@ class Plan:
 
     def _add_named(self, module: Module, name: str, index: int) -> None:
         type_ = self.description.types[index]
-        if isinstance(type_, Resource) and provided(type_.interface or ""):
+        if isinstance(type_, Resource) and WasiHost.provides(type_.interface or ""):
             return
         self._reach(index)
         python = upper_camel_case(name)
@@ -191,14 +193,20 @@ class Plan:
             self._reach(ref)
 
     def _reach(self, ref: TypeRef | None) -> None:
-        """Makes sure that all classes in a type are in some module."""
-        if not isinstance(ref, int):
+        """Makes sure that all classes in a type are in some module.
+
+        Raises:
+            ArtifactError: written out, the type is too long.
+        """
+        if not isinstance(ref, int) or ref in self._reached:
             return
+        self._reached.add(ref)
+        self.structure.reference(ref)
         type_ = self.description.types[ref]
         if isinstance(type_, (Record, Variant, Enum, Flags)):
             self._add_class(type_)
         elif isinstance(type_, Resource):
-            if type_.side == "guest" or not provided(type_.interface or ""):
+            if type_.side == "guest" or not WasiHost.provides(type_.interface or ""):
                 self._add_class(type_)
         elif isinstance(type_, (Own, Borrow)):
             self._reach(type_.resource)
@@ -254,17 +262,10 @@ def is_class(type_: AnyType) -> TypeGuard[ClassType]:
     return isinstance(type_, (Record, Variant, Enum, Flags, Resource))
 
 
-def provided(interface: str) -> bool:
-    """Whether hlwasm provides the interface: WASI."""
-    from hlwasm.wasi import WasiHost
-
-    return WasiHost.provides(interface)
-
-
 def _module_names(interfaces: Sequence[Interface]) -> dict[str, str]:
     """A module for each interface, whichever way it goes."""
     names = dict.fromkeys(each.name for each in interfaces)
-    ours = [name for name in names if provided(name)]
+    ours = [name for name in names if WasiHost.provides(name)]
     found = interface_attributes(name for name in names if name not in ours)
     # Whatever a component needs of WASI, the names of the others stay.
     found |= {name: f"wasi_{short}" for name, short in interface_attributes(ours).items()}

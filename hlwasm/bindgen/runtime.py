@@ -10,7 +10,7 @@ objects of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar, Union, overload
 
 import hlwasm
 from hlwasm.bindgen.world import World
@@ -32,9 +32,11 @@ if TYPE_CHECKING:
 __all__ = [
     "Component",
     "Enum",
+    "Fallible",
     "Flags",
     "Floats",
     "GuestResource",
+    "GuestResourceWithDrop",
     "HasExports",
     "Integers",
     "Record",
@@ -50,12 +52,16 @@ __all__ = [
 C = TypeVar("C", bound=Variant)
 I = TypeVar("I")  # noqa: E741
 E = TypeVar("E")
+T = TypeVar("T")
+X = TypeVar("X")
 
 # What is lowered to a list of numbers.
 Integers: TypeAlias = "Sequence[int] | Buffer"
 Floats: TypeAlias = "Sequence[float] | Buffer"
 # Where a component comes from.
 Source: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | PlainComponent"
+# What a host function may return, whose WIT type is a result; it may also raise an Err.
+Fallible: TypeAlias = Union[T, hlwasm.Ok[T], hlwasm.Err[X]]  # noqa: UP007
 # What has synchronous exports.
 HasExports: TypeAlias = "PlainSandbox | Pool"
 
@@ -77,16 +83,21 @@ def case(variant: type[Variant], name: str) -> Callable[[type[C]], type[C]]:
 
 if TYPE_CHECKING:
 
-    class GuestResource(ABC):
+    class GuestResourceWithDrop(ABC):
+        """A resource whose WIT has a method of that name, which hides ours."""
+
+        @abstractmethod
+        def __enter__(self) -> Self: ...
+
+        @abstractmethod
+        def __exit__(self, *_: object) -> None: ...
+
+    class GuestResource(GuestResourceWithDrop):
         """A resource that lives in the component."""
 
         @abstractmethod
         def drop(self) -> None:
             """Gives the resource back; its destructor runs in the guest. Idempotent."""
-
-        def __enter__(self) -> Self: ...
-
-        def __exit__(self, *_: object) -> None: ...
 
 else:
 
@@ -98,6 +109,8 @@ else:
         """
 
         __slots__ = ()
+
+    GuestResourceWithDrop = GuestResource
 
 
 class Sandbox(PlainSandbox, Generic[E]):

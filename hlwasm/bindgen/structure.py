@@ -27,6 +27,7 @@ from hlwasm.wit.model import (
     TypeRef,
     Variant,
 )
+from hlwasm.wit.semver import track
 
 # Types nest without end in hostile descriptions only.
 _LONGEST = 100_000
@@ -41,13 +42,7 @@ def compatible_name(interface: str) -> str:
     'demo:calc/ops@1'
     """
     name, at, version = interface.partition("@")
-    parts = version.split(".")
-    if not at or len(parts) < 3 or "-" in version:
-        return interface
-    major, minor = parts[:2]
-    if major != "0":
-        return f"{name}@{major}"
-    return f"{name}@0.{minor}" if minor != "0" else interface
+    return f"{name}@{track(version)}" if at else name
 
 
 class Structure:

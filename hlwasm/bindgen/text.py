@@ -6,7 +6,7 @@ reaches generated source goes through this module, as a string literal or a docs
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Sequence
 
 INDENT = "    "
@@ -17,9 +17,9 @@ _LONGEST_DOCS = 20_000
 
 
 def literal(text: str) -> str:
-    """A string literal: ASCII, in double quotes."""
-    # JSON's escapes are Python's, lone surrogates included.
-    return json.dumps(text)
+    """A string literal: ASCII, in double quotes, with U+FFFD for halves of surrogates."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{"".join(c if " " <= c <= "~" else _escape(c) for c in escaped)}"'
 
 
 def docstring(text: str, indent: str = "") -> list[str]:
@@ -30,23 +30,23 @@ def docstring(text: str, indent: str = "") -> list[str]:
     if not any(lines):
         return []
     if len(lines) == 1 and len(indent) + len(lines[0]) + 6 <= WIDTH:
-        # A quote at the end would join those that close.
-        last = lines[0]
-        if last.endswith('"'):
-            last = last[:-1] + '\\"'
-        return [f'{indent}"""{last}"""']
+        return [f'{indent}"""{lines[0]}"""']
     shown = [f"{indent}{line}" if line else "" for line in lines]
     return [f'{indent}"""{lines[0]}', *shown[1:], f'{indent}"""']
 
 
 def _escaped(line: str) -> str:
     """One line for inside triple quotes; what is not printable becomes an escape."""
-    line = line.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+    # Of quotes those that could join others.
+    line = re.sub(r'"(?="|\Z)', r'\\"', line.replace("\\", "\\\\"))
     return "".join(c if c.isprintable() else _escape(c) for c in line)
 
 
 def _escape(character: str) -> str:
     code = ord(character)
+    if 0xD800 <= code < 0xE000:
+        # Half a character, which a docstring must not have.
+        code = 0xFFFD
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
@@ -55,21 +55,24 @@ def sentence(*parts: str | None) -> str:
     return "\n\n".join(part.strip() for part in parts if part and part.strip())
 
 
-def header(head: str, arguments: Sequence[str], tail: str, indent: str = "") -> list[str]:
+def header(
+    head: str, arguments: Sequence[str], tail: str, indent: str = "", brackets: str = "()"
+) -> list[str]:
     """``head(arguments)tail``, wrapped as Python's formatters do.
 
     >>> header("def add", ["self", "a: int"], " -> int: ...")
     ['def add(self, a: int) -> int: ...']
     """
     joined = ", ".join(arguments)
-    line = f"{indent}{head}({joined}){tail}"
+    opening, closing = brackets[0], brackets[1]
+    line = f"{indent}{head}{opening}{joined}{closing}{tail}"
     if len(line) <= WIDTH or not arguments:
         return [line]
     inner = indent + INDENT
-    if len(inner) + len(joined) <= WIDTH:
-        return [f"{indent}{head}(", inner + joined, f"{indent}){tail}"]
-    # Nothing can follow a bare slash but a comma, which it has as any other.
-    return [f"{indent}{head}(", *[f"{inner}{each}," for each in arguments], f"{indent}){tail}"]
+    first, last = f"{indent}{head}{opening}", f"{indent}{closing}{tail}"
+    if len(inner) + len(joined) <= WIDTH and len(last) <= WIDTH:
+        return [first, inner + joined, last]
+    return [first, *[f"{inner}{each}," for each in arguments], last]
 
 
 def function(

@@ -61,7 +61,7 @@ class TypeSource:
             raise ArtifactError(f"variant {type_.name}: two cases have the same Python name")
         alias = self._annotations.typing("TypeAlias")
         own = [f'{INDENT}{case}: {alias} = "_{name}_{case}"' for case in cases]
-        members = [self._wit_name(type_) + [f"{INDENT}__slots__ = ()"], own]
+        members = [[*self._wit_name(type_), f"{INDENT}__slots__ = ()"], own]
         sources = [block(self._head(name, "Variant"), self._docs(type_), members)]
         for case, each in cases.items():
             decorator = f"@{self._annotations.runtime('case')}({name}, {literal(case)})"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from hlwasm.bindgen.plan import provided
 from hlwasm.bindgen.structure import Structure
 from hlwasm.errors import WorldMismatch
 from hlwasm.frozen import Frozen
-from hlwasm.wit.model import Enum, Flags, Record, Resource, Variant
 from hlwasm.sandbox.imports import interface_keys
+from hlwasm.wasi import WasiHost
+from hlwasm.wit.model import Enum, Flags, Record, Resource, Variant
 from hlwasm.wit.names import interface_attributes, python_function_name
 from hlwasm.wit.python_types import python_types
 
@@ -77,7 +77,7 @@ class World(Frozen):
         names = {
             name: self.attributes.get(f"import {structure.interface(name)}", "")
             for name in interfaces
-            if not provided(name)
+            if not WasiHost.provides(name)
         }
         if all(short[name] == attribute for name, attribute in names.items()) and not any(
             short[name] in names.values() for name in interfaces if name not in names
@@ -121,7 +121,9 @@ class World(Frozen):
                 yield f"{name}: the component does not export it"
             elif actual != expected:
                 yield f"{name}: it is {actual}, expected {expected}"
-        imports = (each for each in description.imports if not provided(each.interface or ""))
+        imports = (
+            each for each in description.imports if not WasiHost.provides(each.interface or "")
+        )
         for name, actual in _signatures(imports, structure).items():
             known = self.imports.get(name)
             if known is None:

@@ -18,6 +18,7 @@ _COMMANDS = {
     "test": "Test all exports with generated arguments.",
     "replay": "Repeat a recorded run and compare it.",
     "inspect": "Show what a component imports and exports.",
+    "bindgen": "Write a typed Python package for a component or WIT.",
     "compile": "Compile to an artifact file that starts without a compiler.",
     "doctor": "Check that this machine can run micro-VMs.",
     "cache": "Show, check, prune or clear the cache of compiled artifacts.",

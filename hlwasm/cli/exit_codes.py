@@ -7,8 +7,8 @@ The codes of hlwasm itself are few, distinct, and where programs seldom put thei
 from __future__ import annotations
 
 OK = 0
-# `call`: the function returned its error arm. `cache verify`, `doctor`, `test`: something is
-# wrong.
+# `call`: the function returned its error arm. `cache verify`, `doctor`, `test`,
+# `bindgen --check`: something is wrong.
 FAILURE = 1
 USAGE = 2
 LOAD = 120
@@ -22,7 +22,7 @@ TRAP = 134
 
 MEANINGS = {
     "0–255": "the program's own code (run)",
-    str(FAILURE): "the function returned an error (call), or a check failed (test, cache, doctor)",
+    str(FAILURE): "a function returned an error (call), a check failed (test, cache, …)",
     str(USAGE): "wrong command line",
     str(LOAD): "the file cannot be read, is not WebAssembly, or cannot be compiled",
     str(LINK): "the component imports something that is not provided",
