@@ -9,6 +9,7 @@ from hlwasm.bindgen.annotations import Annotations
 from hlwasm.bindgen.plan import Module, Plan, members
 from hlwasm.bindgen.text import INDENT, block, function, sentence
 from hlwasm.codec.plain import parameter_names
+from hlwasm.errors import UnsupportedItem
 from hlwasm.wit.model import Function, Resource
 from hlwasm.wit.names import python_function_name, upper_camel_case
 from hlwasm.wit.type_text import function_text
@@ -55,6 +56,9 @@ class InterfaceSource:
         plain = members(each for each in functions if each.resource is None)
         own = [*properties, *self._class_properties("guest" if exported else "host", functions)]
         scope = {*plain, *(name for name, _ in own)}
+        for name in plain.keys() & {name for name, _ in own}:
+            message = f"{name} is the Python name of an interface or resource and of a function"
+            raise UnsupportedItem(message, plain[name].name)
         parts = [self._property(*each) for each in own]
         parts += [self._function(each, scope, exported) for each in plain.values()]
         head = f"class {self.name('Exports' if exported else 'Imports')}"

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TypeAlias, TypeGuard
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeAlias, TypeGuard, TypeVar
 
 from hlwasm.bindgen.structure import Structure
-from hlwasm.errors import ArtifactError
+from hlwasm.errors import ArtifactError, UnsupportedItem
 from hlwasm.wasi import WasiHost
 from hlwasm.wit.model import (
     AnyType,
     Borrow,
+    Case,
     Description,
     Enum,
+    Field,
     Flags,
     Function,
     Interface,
+    Label,
     List,
     Option,
     Own,
@@ -30,6 +33,8 @@ from hlwasm.wit.names import interface_attributes, python_function_name, upper_c
 
 #: A type that has a Python class of its own in the package.
 ClassType: TypeAlias = "Record | Variant | Enum | Flags | Resource"
+
+Named = TypeVar("Named", Field, Case, Label, Function)
 
 #: What the package's ``__init__`` defines beside the interfaces' modules.
 PACKAGE_NAMES = frozenset(["async_exports_of", "exports_of", "load"])
@@ -242,7 +247,9 @@ class Plan:
                 raise ArtifactError(f"two different types are named {type_.name}")
         elif name in module.classes:
             other = module.classes[name].name
-            raise ArtifactError(f"types {other} and {type_.name} are both {name} in Python")
+            raise UnsupportedItem(
+                f"types {other} and {type_.name} are both {name} in Python", type_.name
+            )
         else:
             self._defined[key] = definition
             module.classes[name] = type_
@@ -279,23 +286,39 @@ def _module_names(interfaces: Sequence[Interface]) -> dict[str, str]:
     return modules
 
 
+def by_python_name(
+    owner: str | None, items: Iterable[Named], name_of: Callable[[str], str]
+) -> dict[str, Named]:
+    """Fields, cases, labels or functions by their Python names.
+
+    Args:
+        owner: WIT name of what has them, for the message.
+        name_of: makes a Python name of a WIT name.
+
+    Raises:
+        UnsupportedItem: two have the same.
+    """
+    found: dict[str, Named] = {}
+    for item in items:
+        name = name_of(item.name)
+        if name in found:
+            where = f"{owner}: " if owner else ""
+            raise UnsupportedItem(
+                f"{where}{found[name].name} and {item.name} are both {name} in Python", item.name
+            )
+        found[name] = item
+    return found
+
+
 def members(functions: Iterable[Function]) -> dict[str, Function]:
     """Functions by their Python names.
 
-    Names that start with an underscore are left out: WIT has none, but a core module may
-    export anything.
+    Names that start with an underscore are left out: WIT has none, but a forged artifact may
+    have any.
 
     Raises:
-        ArtifactError: two have the same name.
+        UnsupportedItem: two have the same name.
     """
-    found: dict[str, Function] = {}
-    for function in functions:
-        name = python_function_name(function.name)
-        if name.startswith("_"):
-            continue
-        if name in found:
-            raise ArtifactError(
-                f"functions {found[name].name} and {function.name} are both {name} in Python"
-            )
-        found[name] = function
-    return found
+    public = [each for each in functions if not python_function_name(each.name).startswith("_")]
+    owner = public[0].interface if public else None
+    return by_python_name(owner, public, python_function_name)

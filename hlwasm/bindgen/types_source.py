@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from hlwasm.bindgen.annotations import Annotations
-from hlwasm.bindgen.plan import ClassType
+from hlwasm.bindgen.plan import ClassType, by_python_name
 from hlwasm.bindgen.text import INDENT, block, docstring, literal, sentence
-from hlwasm.errors import ArtifactError
 from hlwasm.wit.model import Description, Enum, Flags, Label, Record, Variant
 from hlwasm.wit.names import snake_case, upper_camel_case, upper_snake_case
 from hlwasm.wit.type_text import definition_text
@@ -45,9 +44,7 @@ class TypeSource:
         return "@_dataclasses.dataclass(slots=True)"
 
     def _record(self, name: str, type_: Record) -> list[list[str]]:
-        fields = {snake_case(each.name): each for each in type_.fields}
-        if len(fields) < len(type_.fields):
-            raise ArtifactError(f"record {type_.name}: two fields have the same Python name")
+        fields = by_python_name(type_.name, type_.fields, snake_case)
         lines: list[str] = []
         for field, each in fields.items():
             lines.append(f"{INDENT}{field}: {self._annotations.lifted(each.type, fields)}")
@@ -56,9 +53,7 @@ class TypeSource:
         return [block(head, self._docs(type_), [self._wit_name(type_), lines])]
 
     def _variant(self, name: str, type_: Variant) -> list[list[str]]:
-        cases = {upper_camel_case(each.name): each for each in type_.cases}
-        if len(cases) < len(type_.cases):
-            raise ArtifactError(f"variant {type_.name}: two cases have the same Python name")
+        cases = by_python_name(type_.name, type_.cases, upper_camel_case)
         alias = self._annotations.typing("TypeAlias")
         own = [f'{INDENT}{case}: {alias} = "_{name}_{case}"' for case in cases]
         members = [[*self._wit_name(type_), f"{INDENT}__slots__ = ()"], own]
@@ -88,11 +83,10 @@ class TypeSource:
         value: Callable[[int, Label], str],
     ) -> list[list[str]]:
         lines: list[str] = []
-        for index, each in enumerate(labels):
-            lines.append(f"{INDENT}{upper_snake_case(each.name)} = {value(index, each)}")
+        own = by_python_name(type_.name, labels, upper_snake_case)
+        for index, (label, each) in enumerate(own.items()):
+            lines.append(f"{INDENT}{label} = {value(index, each)}")
             lines += docstring(each.docs or "", INDENT)
-        if len({upper_snake_case(each.name) for each in labels}) < len(labels):
-            raise ArtifactError(f"{base.lower()} {type_.name}: two have the same Python name")
         members = [self._wit_name(type_), lines]
         return [block(self._head(name, base), self._docs(type_), members)]
 

@@ -83,22 +83,31 @@ def test_generated_classes_are_what_hlwasm_would_make() -> None:
     assert seen == 5
 
 
-def test_values_are_plain_python_objects() -> None:
-    shape: shapes.Shape = shapes.Shape.Polygon([shapes.Point(1.0, 2.0)])
-    assert isinstance(shape, shapes.Shape) and isinstance(shape, shapes.Shape.Polygon)
-    assert not isinstance(shape, shapes.Shape.Circle)
-    assert repr(shape) == "Shape.Polygon(value=[Point(x=1.0, y=2.0)])"
-    assert pickle.loads(pickle.dumps(shape)) == shape == copy.deepcopy(shape)
-    for value in (shapes.Shape.Dot(), shapes.Color.DARK_BLUE, shapes.Styles.BOLD):
-        assert pickle.loads(pickle.dumps(value)) == value
+SHAPES: list[shapes.Shape] = [
+    shapes.Shape.Polygon([shapes.Point(1.0, 2.0)]),
+    shapes.Shape.Circle(2.0),
+    shapes.Shape.Dot(),
+]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_values_are_plain_python_objects(shape: shapes.Shape) -> None:
+    assert isinstance(shape, shapes.Shape)
     match shape:
-        case shapes.Shape.Circle(_):
-            pytest.fail("it is no circle")
+        case shapes.Shape.Circle(radius):
+            assert (shape, radius) == (SHAPES[1], 2.0)
         case shapes.Shape.Polygon([shapes.Point(x, y)]):
-            assert (x, y) == (1.0, 2.0)
+            assert (shape, x, y) == (SHAPES[0], 1.0, 2.0)
+            assert repr(shape) == "Shape.Polygon(value=[Point(x=1.0, y=2.0)])"
         case _:
-            pytest.fail("it is a polygon")
+            assert shape == SHAPES[2]
+    assert pickle.loads(pickle.dumps(shape)) == shape == copy.deepcopy(shape)
     assert not hasattr(shape, "__dict__")
+
+
+def test_enums_flags_and_names_of_other_interfaces() -> None:
+    for value in (shapes.Color.DARK_BLUE, shapes.Styles.BOLD):
+        assert pickle.loads(pickle.dumps(value)) == value
     assert drawing.Paint is shapes.Color
 
 
