@@ -22,7 +22,6 @@ __all__ = [
     "Answer",
     "AsyncComponent",
     "AsyncGuestResource",
-    "AsyncGuestResourceWithDrop",
     "AsyncHasExports",
     "AsyncSandbox",
 ]
@@ -41,8 +40,12 @@ AsyncHasExports: TypeAlias = "PlainAsyncSandbox | AsyncPool"
 
 if TYPE_CHECKING:
 
-    class AsyncGuestResourceWithDrop(ABC):
-        """A resource whose WIT has a method of that name, which hides ours."""
+    class AsyncGuestResource(ABC):
+        """A resource that lives in the component of an asynchronous sandbox."""
+
+        @abstractmethod
+        async def drop(self) -> None:
+            """Gives the resource back; its destructor runs in the guest. Idempotent."""
 
         @abstractmethod
         async def __aenter__(self) -> Self: ...
@@ -50,21 +53,12 @@ if TYPE_CHECKING:
         @abstractmethod
         async def __aexit__(self, *_: object) -> None: ...
 
-    class AsyncGuestResource(AsyncGuestResourceWithDrop):
-        """A resource that lives in the component of an asynchronous sandbox."""
-
-        @abstractmethod
-        async def drop(self) -> None:
-            """Gives the resource back; its destructor runs in the guest. Idempotent."""
-
 else:
 
     class AsyncGuestResource:
         """What type checkers know of a resource of an asynchronous sandbox."""
 
         __slots__ = ()
-
-    AsyncGuestResourceWithDrop = AsyncGuestResource
 
 
 class AsyncSandbox(PlainAsyncSandbox, Generic[E]):

@@ -151,7 +151,7 @@ class InterfaceSource:
         parts: list[list[str]] = []
         if exported:
             runtime = annotations.async_runtime if self._asynchronous else annotations.runtime
-            base = runtime(f"{self._prefix}GuestResource{'WithDrop' if 'drop' in own else ''}")
+            base = runtime(f"{self._prefix}GuestResource")
             docs = _GUEST_RESOURCE_DOCS
             parts.append([f"{INDENT}__slots__ = ()"])
             if own:

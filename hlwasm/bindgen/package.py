@@ -10,7 +10,8 @@ from hlwasm.bindgen.interface_source import InterfaceSource, Property
 from hlwasm.bindgen.plan import Module, Plan, is_class
 from hlwasm.bindgen.text import WIDTH, docstring, function, header, literal, sentence
 from hlwasm.bindgen.types_source import TypeSource
-from hlwasm.errors import ArtifactError
+from hlwasm.errors import ArtifactError, UnsupportedItem
+from hlwasm.wit.clashes import name_clashes
 from hlwasm.wit.model import Description, Resource
 from hlwasm.wit.names import NotAWitName
 
@@ -49,10 +50,12 @@ def generate(
         File name → contents. The same description gives the same text.
 
     Raises:
-        ArtifactError: the description has what no WIT can have, or names that are the same
-            in Python.
+        ArtifactError: the description has what no WIT can have.
+        UnsupportedItem: two names are the same in Python.
     """
     try:
+        if clashes := name_clashes(description):
+            raise UnsupportedItem("; ".join(clashes), clashes[0])
         plan = Plan(description, wasi=wasi)
         flavours = (False, True) if asynchronous else (False,)
         files = {"__init__.py": _package(plan, flavours)}

@@ -36,7 +36,6 @@ __all__ = [
     "Flags",
     "Floats",
     "GuestResource",
-    "GuestResourceWithDrop",
     "HasExports",
     "Integers",
     "Record",
@@ -83,21 +82,18 @@ def case(variant: type[Variant], name: str) -> Callable[[type[C]], type[C]]:
 
 if TYPE_CHECKING:
 
-    class GuestResourceWithDrop(ABC):
-        """A resource whose WIT has a method of that name, which hides ours."""
+    class GuestResource(ABC):
+        """A resource that lives in the component."""
+
+        @abstractmethod
+        def drop(self) -> None:
+            """Gives the resource back; its destructor runs in the guest. Idempotent."""
 
         @abstractmethod
         def __enter__(self) -> Self: ...
 
         @abstractmethod
         def __exit__(self, *_: object) -> None: ...
-
-    class GuestResource(GuestResourceWithDrop):
-        """A resource that lives in the component."""
-
-        @abstractmethod
-        def drop(self) -> None:
-            """Gives the resource back; its destructor runs in the guest. Idempotent."""
 
 else:
 
@@ -109,8 +105,6 @@ else:
         """
 
         __slots__ = ()
-
-    GuestResourceWithDrop = GuestResource
 
 
 class Sandbox(PlainSandbox, Generic[E]):
@@ -134,14 +128,25 @@ class Component(PlainComponent, Generic[I, E]):
     Raises:
         WorldMismatch: the component does not fit the world.
         LoadError: see :func:`hlwasm.load`.
+        ValueError: it was loaded with ``number_lists``.
     """
 
     sandbox_class: ClassVar[type[PlainSandbox]] = Sandbox
 
     def __init__(self, world: World, source: Source) -> None:
         plain = source if isinstance(source, PlainComponent) else hlwasm.load(source)
+        if plain._number_lists != "list":
+            raise ValueError(
+                "bindings declare lists of numbers as lists: "
+                "load the component without number_lists"
+            )
         # Of its own, as the description of the plain one may have classes already.
-        super().__init__(plain.artifact, plain.name, reuse=plain._starts is not None)
+        super().__init__(
+            plain.artifact,
+            plain.name,
+            reuse=plain._starts is not None,
+            documentation=plain._documentation,
+        )
         self.world = world
         world.bind(self.description, plain.name)
 

@@ -33,8 +33,7 @@ class TypeSource:
         return sentence(type_.docs, definition_text(self._description, type_.index))
 
     def _wit_name(self, type_: ClassType) -> list[str]:
-        name = f"{type_.interface}#{type_.name}" if type_.interface else str(type_.name)
-        return [f"{INDENT}__wit_name__ = {literal(name)}"]
+        return [f"{INDENT}__wit_name__ = {literal(type_.wit_name)}"]
 
     def _head(self, name: str, base: str) -> list[str]:
         return [f"class {name}({self._annotations.runtime(base)}):"]

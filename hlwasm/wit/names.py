@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import keyword
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Literal
 
@@ -187,4 +188,3 @@ def _interface_forms(name: str) -> list[str]:
     short = base.rpartition("/")[2]
     forms = [short, f"{parsed.package} {short}", f"{parsed.namespace} {parsed.package} {short}"]
     return [identifier(form.strip()) for form in (*forms, *(f"{f} {version}" for f in forms))]
-

@@ -26,6 +26,8 @@ import hlwasm.wit.names
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()
+# With the command `hlwasm`.
+ENVIRONMENT = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 
 
@@ -87,15 +89,24 @@ def test_the_pages(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    """All blocks of a page in order, as one program."""
-    program = "\n".join(blocks("python", page.read_text()))
+    """The commands of a page, and then all blocks of Python in order, as one program."""
+    text = page.read_text().replace("/tmp/", f"{tmp_path}/")
+    program = "\n".join(blocks("python", text))
     assert program
     for sample in set(re.findall(r"components/build/(\w+)\.wasm", program)):
         component_path(sample)
     monkeypatch.chdir(ROOT)
-    program = program.replace("/tmp/", f"{tmp_path}/")
+    for command in re.findall(r"^\$ (.*)", "\n".join(blocks("console", text)), re.MULTILINE):
+        subprocess.run(["sh", "-c", command], env=ENVIRONMENT, check=True, capture_output=True)
+    # A page may import what its commands wrote, which is forgotten afterwards.
+    monkeypatch.setattr(sys, "path", [*sys.path])
     names: dict[str, object] = {"__name__": "__main__"}
-    exec(compile(program, page.name, "exec"), names)
+    try:
+        exec(compile(program, page.name, "exec"), names)
+    finally:
+        for name, module in list(sys.modules.items()):
+            if str(getattr(module, "__file__", "")).startswith((str(tmp_path), "components/")):
+                del sys.modules[name]
 
 
 @pytest.mark.hypervisor
@@ -103,13 +114,12 @@ def test_the_commands_of_the_readme(component_path: Callable[[str], Path]) -> No
     component_path("calculator")
     shown = [block for block in blocks("console") if "cpython" not in block]
     assert shown
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     for block in shown:
         command, _, expected = block.partition("\n")
         done = subprocess.run(
             ["sh", "-c", command.removeprefix("$ ")],
             cwd=ROOT,
-            env=environment,
+            env=ENVIRONMENT,
             check=True,
             capture_output=True,
             text=True,

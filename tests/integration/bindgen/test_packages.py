@@ -266,6 +266,12 @@ def test_two_plugins_of_one_world_share_their_types(bindings: Bindings, load: Lo
     assert failures[0] is failures[1]
 
 
+def test_lists_of_numbers_are_lists(bindings: Bindings, component_path: Any) -> None:
+    arrays = hlwasm.load(component_path("calculator"), number_lists="array")
+    with pytest.raises(ValueError, match="without number_lists"):
+        bindings("calculator").load(arrays)
+
+
 def test_another_world_is_refused_by_name(bindings: Bindings, load: Load) -> None:
     with pytest.raises(hlwasm.WorldMismatch) as caught:
         bindings("calculator").load(load("text_stats_c"))
