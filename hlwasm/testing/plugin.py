@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from types import FunctionType
@@ -28,10 +28,13 @@ if TYPE_CHECKING:
     from hlwasm.wasi import Wasi
 
 _MARKER = (
-    "component(path, *, imports, wasi, limits, load, strict, fake_wasi, recording): the component "
-    "that the fixtures component, sandbox, exports and fakes are about: hlwasm's docs/testing.md"
+    "component(path, *, wit, world, imports, wasi, limits, load, strict, fake_wasi, recording): "
+    "the component that the fixtures component, sandbox, exports and fakes are about; see hlwasm's "
+    "docs/testing.md"
 )
-_OPTIONS = {"imports", "wasi", "limits", "load", "strict", "fake_wasi", "recording"}
+_OPTIONS = {
+    "wit", "world", "imports", "wasi", "limits", "load", "strict", "fake_wasi", "recording"
+}  # fmt: skip
 _REQUIRE = "hlwasm_require_hypervisor"
 _REQUIRE_VARIABLE = "HLWASM_REQUIRE_KVM"
 _FAKES: pytest.StashKey[Fakes] = pytest.StashKey()
@@ -82,11 +85,16 @@ def component(
 ) -> Component:
     """The component of the test's ``@pytest.mark.component(path)``; loaded once a session.
 
-    Parametrized indirectly, the parameter is the path.
+    Parametrized indirectly, the parameter is the path. Where the mark has a ``wit``, it has to
+    conform to that world.
     """
     source = _source(request)
     options = _options(request.node)
     loading = dict(options.get("load", {}))
+    if "wit" in options:
+        places = [request.node.path.parent, request.config.rootpath]
+        loading["wit"] = _find("WIT", options["wit"], places)
+        loading["world"] = options.get("world")
     limits = options.get("limits")
     if limits is not None and limits.fuel is not None:
         loading.setdefault("fuel", True)
@@ -285,23 +293,35 @@ def _source(request: pytest.FixtureRequest) -> Path | bytes:
         )
     if isinstance(given, bytes):
         return given
+    return _find("component", given, places)
+
+
+def _find(what: str, given: Any, places: Sequence[Path]) -> Path:
+    """A path of the mark, relative to the first of these places where it exists."""
     if not isinstance(given, (str, os.PathLike)):
-        _fail(f"@pytest.mark.component: a path or bytes, not {type(given).__name__}")
+        _fail(f"@pytest.mark.component: {what}: expected a path, not {type(given).__name__}")
     candidates: list[Path] = [place / Path(given) for place in dict.fromkeys(places)]
-    found = next((each for each in candidates if each.is_file()), None)
+    found = next((each for each in candidates if each.exists()), None)
     if found is None:
-        _fail(f"there is no component {' or '.join(map(str, candidates))}")
+        _fail(f"there is no {what} {' or '.join(map(str, candidates))}")
     return found
 
 
 def _load(source: Path | bytes, options: dict[str, Any]) -> Component | str:
+    """The component, or what is wrong with it."""
     from hlwasm.component import load
     from hlwasm.errors import LimitExceeded, LoadError
 
     try:
-        return load(source, **options)
+        component = load(source, **options)
+        if "wit" not in options:
+            return component
+        from hlwasm.testing.conforming import conformance
+
+        report = conformance(component, options["wit"], options["world"])
     except (LoadError, LimitExceeded, OSError, TypeError, ValueError) as error:
         return f"the component cannot be loaded: {error}"
+    return component if report.conforms else f"{component.name} {report}"
 
 
 def _made(given: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Host calls as objects: what a component asked, and what was answered."""
+"""Host calls as objects."""
 
 from __future__ import annotations
 

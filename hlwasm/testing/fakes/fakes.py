@@ -136,7 +136,12 @@ class Fakes:
         made = self._journal.calls
         if made == list(wanted):
             return
-        lines = ndiff([str(call) for call in wanted], [str(call) for call in made])
+        # What is equal is shown equal, also where ANY was wanted.
+        texts = [
+            str(made[index] if index < len(made) and call == made[index] else call)
+            for index, call in enumerate(wanted)
+        ]
+        lines = ndiff(texts, [str(call) for call in made])
         shown = "\n".join(f"  {line.rstrip()}" for line in lines if not line.startswith("?"))
         kind = MissingCall if len(made) < len(wanted) else UnexpectedCall
         raise kind(f"the calls are not those expected (- expected, + made):\n{shown}")

@@ -37,14 +37,12 @@ class FakeInterface:
         self._description = description
         # Made at once: a name that is wrong is an error before any is used.
         self._members: dict[str, FakeFunction | FakeResource] = {}
-        self._functions: list[FakeFunction] = []
         self._resources: dict[int, FakeResource] = {}
         # Linking asks for these first.
         self._resources_by_wit: dict[str, FakeResource] = {}
         by_resource: dict[int, dict[str, FakeFunction]] = {}
         for function in functions:
             made = fake(function)
-            self._functions.append(made)
             python = python_function_name(function.name)
             if function.resource is None:
                 self._members[python] = made

@@ -295,7 +295,7 @@ def test_assert_calls_shows_the_difference(calculator: hlwasm.Component, start: 
     log = fakes.log
     fakes.assert_calls(log.call("0 + 5 = 5"), log.call(ANY))
     with pytest.raises(UnexpectedCall) as raised:
-        fakes.assert_calls(log.call("0 + 5 = 5"), log.call(message="5 + 7 = 13"))
+        fakes.assert_calls(log.call(ANY), log.call(message="5 + 7 = 13"))
     assert str(raised.value) == (
         "the calls are not those expected (- expected, + made):\n"
         '    log("0 + 5 = 5")\n  - log("5 + 7 = 13")\n  + log("5 + 7 = 12")'

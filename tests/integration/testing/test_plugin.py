@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import components
+
 from .conftest import PLUGIN, Run
+
+COMPONENTS = Path(components.__file__).parent
 
 HEAD = """
 import hlwasm
@@ -293,12 +298,52 @@ def test_no_such_wasi(fakes): pass
             "the component cannot be loaded: broken.wasm: *",
             "the component cannot be loaded: broken.wasm: *",
             "@pytest.mark.component: unknown option import_; it takes a path and *",
-            "@pytest.mark.component: a path or bytes, not int",
+            "@pytest.mark.component: component: expected a path, not int",
             "@pytest.mark.component: more than one path; *",
             "wasi: the component does not import wasi:clocks/wall-clock; it imports *",
         ]
     )
     result.stdout.no_fnmatch_line("*Traceback*")
+    result.stdout.no_fnmatch_line("*plugin.py*")
+
+
+def test_a_component_has_to_conform_to_the_wit_of_the_mark(
+    run: Run, pytester: pytest.Pytester
+) -> None:
+    wit = (COMPONENTS / "calculator" / "wit" / "world.wit").read_text()
+    (pytester.path / "world.wit").write_text(wit)
+    changed = wit.replace("b: s32) -> s32;", "b: s64) -> s32;", 1)
+    (pytester.path / "other.wit").write_text(
+        changed.replace("export ops;", "export ops; export x: func();")
+    )
+    (pytester.path / "broken.wit").write_text("package a:b; interface {")
+    result = run(
+        test_it=HEAD
+        + """
+@pytest.mark.component(wit="world.wit", world="calculator")
+def test_conforms(component):
+    assert "wraps around at 32 bits" in component.description.exports[0].docs
+
+@pytest.mark.component(wit="other.wit")
+def test_does_not(component): pass
+
+@pytest.mark.component(wit="broken.wit")
+def test_broken(component): pass
+
+@pytest.mark.component(wit="missing.wit")
+def test_missing(component): pass
+"""
+    )
+    result.assert_outcomes(passed=1, errors=3)
+    result.stdout.fnmatch_lines(
+        [
+            "calculator.wasm does not conform to *",
+            "  different export *ops@1.0.0#add: *",
+            "  missing export x: *",
+            "the component cannot be loaded: *broken.wit*",
+            "there is no WIT */missing.wit",
+        ]
+    )
     result.stdout.no_fnmatch_line("*plugin.py*")
 
 
