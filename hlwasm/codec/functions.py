@@ -171,12 +171,26 @@ def _bind_export(
 
         namespace["_present"] = present
         namespace["_generate"] = generate
+    _introduce(call, shared)
+    call.__dict__["__hlwasm_export__"] = BoundExport(shared, context)
+    return call
+
+
+def introduce_export(call: Any, function: Function) -> None:
+    """Lets a function that passes its arguments on to an export look like it to help()."""
+    shared = _export_code(function, asynchronous=False)
+    # What inspect takes the signature from; it is never called.
+    call.__wrapped__ = FunctionType(shared.stub(), {}, shared.name)
+    _introduce(call.__wrapped__, shared)
+    _introduce(call, shared)
+
+
+def _introduce(call: Any, shared: _ExportCode) -> None:
+    call.__name__ = shared.name
     call.__qualname__ = shared.label
     call.__module__ = "hlwasm.exports"
     call.__doc__ = shared.docs
     call.__annotations__ = dict(shared.annotations)
-    call.__dict__["__hlwasm_export__"] = BoundExport(shared, context)
-    return call
 
 
 def bind_import(

@@ -230,11 +230,13 @@ class PythonTypes:
         """The Python type of a value, as an object for annotations of fields."""
         if ref is None:
             return None
+        if isinstance(ref, str):
+            return _PRIMITIVE_HINT.get(ref, int)
+        if self.has_class(ref):
+            return self[ref]
         # Such a type would be too large to be shown or compared.
         if self.annotation(ref) == "Any":
             return Any
-        if isinstance(ref, str):
-            return _PRIMITIVE_HINT.get(ref, int)
         type_ = self._description.types[ref]
         if isinstance(type_, List):
             text = self.annotation(ref)
@@ -250,7 +252,7 @@ class PythonTypes:
         if isinstance(type_, Result):
             return or_(_of(Ok, self.hint(type_.ok)), _of(Err, self.hint(type_.err)))
         # Each sandbox has classes of its own for resources, and the host's are the user's.
-        return self[ref] if self.has_class(ref) else Any
+        return Any
 
     def _namespace(self, type_: AnyType) -> dict[str, Any]:
         definition = definition_text(self._description, type_.index)

@@ -34,6 +34,10 @@ class _Wrapped(Generic[T]):
         # As tuples compare: an object equals itself, NaN too.
         return bool((self.value,) == (other.value,))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Old protocols of pickle know nothing of slots.
+        return type(self), (self.value,)
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}(value={self.value!r})"
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from hlwasm.codec.plain import label_of
+from hlwasm.codec.functions import introduce_export
 from hlwasm.sandbox.exports import Exports, InterfaceExports
 from hlwasm.wit.model import Description, Function
-from hlwasm.wit.type_text import function_text
 
 if TYPE_CHECKING:
     from hlwasm.sandbox.sandbox import SandboxBase
@@ -31,11 +30,7 @@ def pooled_exports(
 
     def bind_described(function: Function) -> Callable[..., Any]:
         call = bind(function)
-        call.__qualname__ = label_of(function)
-        call.__name__ = call.__qualname__.rpartition(".")[2]
-        call.__module__ = "hlwasm.exports"
-        text = function_text(description, function)
-        call.__doc__ = f"{function.docs}\n\n{text}" if function.docs else text
+        introduce_export(call, function)
         return call
 
     return Exports(description, _NoClasses(), bind_described)

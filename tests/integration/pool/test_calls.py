@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import random
 import threading
 from collections.abc import Callable
@@ -48,6 +49,7 @@ def test_names(make: Make, load: Callable[[str], hlwasm.Component]) -> None:
             assert other.call(name, 2, 3) == 5
         assert other.exports.ops.add(2, 3) == 5
         assert "add" in other.exports.ops.add.__doc__
+        assert str(inspect.signature(other.exports.ops.add)) == "(a: int, b: int) -> int"
 
 
 def test_a_failure_is_that_request_s_alone(make: Make) -> None:

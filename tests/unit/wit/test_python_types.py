@@ -5,7 +5,8 @@ import dataclasses
 import enum
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
-from typing import Any
+from types import GenericAlias
+from typing import Any, get_type_hints
 
 import pytest
 
@@ -179,3 +180,38 @@ def test_threads_that_ask_at_the_same_time_get_the_same_class() -> None:
             description = world.description()
             start = Barrier(4)
             assert len(set(threads.map(ask, range(4)))) == 1
+
+
+def test_hints_are_types() -> None:
+    world = World()
+    name = world.record("any", x="f32")
+    parts = {
+        "a": name,
+        "b": world.list(name),
+        "c": world.option(world.option("u8")),
+        "d": world.result(None, "char"),
+        "e": world.tuple(),
+        "f": world.list("u8"),
+    }
+    description = world.description()
+    hint = python_types(description).hint
+    cls: Any = description.python_type(name)
+    expected = [
+        cls,
+        GenericAlias(list, (cls,)),
+        Some[int | None] | None,
+        Ok[None] | Err[str],
+        tuple[()],
+        bytes,
+    ]
+    assert [hint(ref) for ref in parts.values()] == expected
+
+
+def test_hints_of_ever_larger_types_end() -> None:
+    world = World()
+    ref = world.tuple("u8", "u8")
+    for _ in range(60):
+        ref = world.tuple(ref, ref)
+    record = world.record("r", a=ref)
+    cls = world.description().python_type(record)
+    assert len(str(get_type_hints(cls)["a"])) < 2000
