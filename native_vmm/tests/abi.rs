@@ -13,8 +13,8 @@ use host_guest_abi::mailbox::{DONE_SEQUENCE, DONE_VALUES, REQUEST_ARGUMENTS};
 use native_vmm::abi::{
     HlwBuffer, HlwConfig, HlwCounters, HlwExit, HlwHypervisorInfo, HlwSandbox, Status,
     hlw_abi_constants, hlw_answer, hlw_bridge, hlw_buffer_free, hlw_call, hlw_command,
-    hlw_counters_read, hlw_hypervisor_query, hlw_kick, hlw_kick_signal, hlw_last_error,
-    hlw_last_exit, hlw_resume, hlw_sandbox_free, hlw_sandbox_new, hlw_script_step,
+    hlw_counters_read, hlw_describe_wit, hlw_hypervisor_query, hlw_kick, hlw_kick_signal,
+    hlw_last_error, hlw_last_exit, hlw_resume, hlw_sandbox_free, hlw_sandbox_new, hlw_script_step,
     hlw_script_write, hlw_text, hlw_version, hlw_window,
 };
 
@@ -290,6 +290,7 @@ fn null_is_refused_everywhere() {
             hlw_bridge(input, 0, options, ptr::null_mut(), ptr::null_mut()),
             argument
         );
+        assert_eq!(hlw_describe_wit(input, 0, ptr::null_mut()), argument);
         hlw_buffer_free(HlwBuffer {
             data: ptr::null_mut(),
             length: 0,
@@ -398,6 +399,44 @@ fn bridging_a_module() -> TestResult {
     );
     let reserved = br#"(component (import "hlwasm:bridge/host" (instance)))"#;
     assert_eq!(bridge(reserved, None)?.0, Status::Unsupported as i32);
+    assert!(last_error().contains('\u{1f}'), "{}", last_error());
+    Ok(())
+}
+
+#[test]
+fn describing_wit() -> TestResult {
+    let describe = |sources: &str| {
+        let mut buffer = HlwBuffer {
+            data: ptr::null_mut(),
+            length: 0,
+        };
+        // SAFETY: all pointers are valid; the buffer is freed once.
+        unsafe {
+            let status = hlw_describe_wit(sources.as_ptr(), sources.len(), &raw mut buffer);
+            let text = (buffer.length > 0)
+                .then(|| slice::from_raw_parts(buffer.data, buffer.length).to_vec());
+            hlw_buffer_free(buffer);
+            (status, text.unwrap_or_default())
+        }
+    };
+    let (status, text) = describe(
+        r#"{"main": [{"path": "a.wit", "text": "package a:b; world w { export f: func(); }"}]}"#,
+    );
+    assert_eq!(status, 0, "{}", last_error());
+    let text: serde_json::Value = serde_json::from_slice(&text)?;
+    assert_eq!(text["exports"][0]["name"], "f");
+
+    let wrong = r#"{"main": [{"path": "a.wit", "text": "package a:b;\nworld w { x }"}]}"#;
+    assert_eq!(describe(wrong).0, Status::Input as i32);
+    let report: serde_json::Value = serde_json::from_str(&last_error())?;
+    let place = ["path", "line", "column", "source"].map(|key| report[key].to_string());
+    assert_eq!(place, ["\"a.wit\"", "2", "11", "\"world w { x }\""]);
+
+    assert_eq!(describe("7").0, Status::Argument as i32);
+    assert_eq!(describe(r#"{"unknown": 1}"#).0, Status::Argument as i32);
+    let stream = r#"{"main": [{"path": "a.wit",
+        "text": "package a:b; world w { export f: func() -> stream<u8>; }"}]}"#;
+    assert_eq!(describe(stream).0, Status::Unsupported as i32);
     assert!(last_error().contains('\u{1f}'), "{}", last_error());
     Ok(())
 }

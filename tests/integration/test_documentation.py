@@ -23,6 +23,7 @@ import hlwasm.sandbox.snapshot
 import hlwasm.sandbox.views
 import hlwasm.testing.fakes.fakes
 import hlwasm.wit.names
+import hlwasm.wit.sources
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()
@@ -49,6 +50,7 @@ def blocks(language: str, text: str = README) -> list[str]:
         hlwasm.sandbox.views,
         hlwasm.testing.fakes.fakes,
         hlwasm.wit.names,
+        hlwasm.wit.sources,
     ],
 )
 def test_docstrings(module: object) -> None:
