@@ -22,8 +22,8 @@ import pytest
 
 import hlwasm
 from hlwasm.sandbox.snapshot_file import _HEADER, MAGIC, PAGE, VERSION, _checksum
-from tests.integration.test_snapshots import IMPORTS, TEXT
 from tests.scale import scaled
+from tests.stateful import IMPORTS, TEXT
 
 pytestmark = pytest.mark.hypervisor
 

@@ -21,7 +21,7 @@ PATIENCE = 30
 PRELUDE = """
 import sys, threading, time
 import hlwasm
-from tests.integration.test_snapshots import TEXT
+from tests.stateful import TEXT
 IMPORTS = {"observe": lambda value: None}
 component = hlwasm.load(TEXT.encode())
 def spin(sandbox):

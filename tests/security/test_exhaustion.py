@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import hlwasm
-from tests.integration.test_snapshots import IMPORTS, TEXT
 from tests.security.test_leaks import Usage
+from tests.stateful import IMPORTS, TEXT
 
 pytestmark = pytest.mark.hypervisor
 

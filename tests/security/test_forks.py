@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 import hlwasm
-from tests.integration.test_snapshots import IMPORTS, TEXT
 from tests.scale import scaled
+from tests.stateful import IMPORTS, TEXT
 
 # Newer Pythons warn of forks where there are threads, which is what is tested here.
 pytestmark = [

@@ -17,8 +17,8 @@ import pytest
 
 import hlwasm
 from hlwasm.native.library import load_library
-from tests.integration.test_snapshots import IMPORTS, TEXT
 from tests.scale import scaled
+from tests.stateful import IMPORTS, TEXT
 
 pytestmark = pytest.mark.hypervisor
 

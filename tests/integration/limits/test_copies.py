@@ -11,14 +11,9 @@ import pytest
 
 import hlwasm
 from hlwasm import Limits, Status, Wasi
-from tests.integration.test_limits import GROW, GUEST, PAGE, Host
+from tests.integration.limits.guest import GROW, PAGE, Host
 
 pytestmark = pytest.mark.hypervisor
-
-
-@pytest.fixture(scope="module")
-def counting() -> hlwasm.Component:
-    return hlwasm.load(GUEST, cache=False, fuel=True)
 
 
 def test_a_fork_has_fuel_and_counts_host_calls(counting: hlwasm.Component) -> None:
