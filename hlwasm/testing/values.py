@@ -9,6 +9,7 @@ Resources are objects of the host's; here each has a number, and its text is ``p
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -20,6 +21,8 @@ from hlwasm.wit.model import AnyType, Borrow, Description, List, Own, TypeRef
 from hlwasm.wit.wave.parser import Parser
 from hlwasm.wit.wave.writer import Writer
 
+# Bytes that are no text are written as a list up to here.
+_MOST_LISTED = 16
 # Bytes that a value is lowered into at first, and at most.
 _FIRST_SIZE = 512
 _LARGEST_SIZE = 1 << 28
@@ -181,7 +184,9 @@ class Values:
 
 
 class _TextWriter(Writer):
-    """Writes a resource as ``page-1``, and a list of bytes as the text that it is in UTF-8."""
+    """Writes a resource as ``page-1``, and bytes as the text that they are in UTF-8, or else in
+    base64: as a list of numbers they would take four times the room and be slow to read.
+    """
 
     def __init__(self, description: Description) -> None:
         super().__init__(description)
@@ -191,9 +196,12 @@ class _TextWriter(Writer):
         type_ = self._types[ref] if isinstance(ref, int) else None
         if isinstance(type_, (Own, Borrow)):
             return f"{resource_name(self._types[type_.resource])}-{value}"
-        if isinstance(type_, List) and type_.element == "u8" and value:
+        if isinstance(type_, List) and type_.element == "u8" and len(value):
+            data = bytes(value)
             with suppress(UnicodeDecodeError):
-                return super().text("string", str(value, "utf-8"))
+                return super().text("string", str(data, "utf-8"))
+            if len(data) > _MOST_LISTED:
+                return f'base64("{b64encode(data).decode()}")'
         return super().text(ref, value)
 
 
@@ -206,9 +214,23 @@ class _TextParser(Parser):
         type_ = self._types[ref] if isinstance(ref, int) else None
         if isinstance(type_, (Own, Borrow)):
             return self._resource(resource_name(self._types[type_.resource]))
-        if isinstance(type_, List) and type_.element == "u8" and self.peek().kind == "string":
-            return self.take().value.encode()
+        if isinstance(type_, List) and type_.element == "u8" and not self.at("["):
+            return self._bytes()
         return super().value(ref)
+
+    def _bytes(self) -> bytes:
+        token = self.take()
+        if token.kind == "string":
+            return token.value.encode()
+        if token.kind != "label" or token.value != "base64":
+            raise self.error(f"expected list<u8>, got {token}", token)
+        self.expect("(", "base64")
+        text = self.take()
+        self.expect(")", "base64")
+        try:
+            return b64decode(text.value, validate=True)
+        except ValueError as error:
+            raise self.error(f"this is not base64: {error}", text) from None
 
     def _resource(self, name: str) -> int:
         token = self.take()

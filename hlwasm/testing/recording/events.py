@@ -15,14 +15,15 @@ instantiated. ``drop`` is a call too: of the destructor of a resource of the com
 others.
 
 Resources are numbered in the order in which they came up: ``page-1``. Bytes that are UTF-8 are
-written as text. Where WAVE cannot tell two values apart, which are NaN with different bits,
-``exact`` has the bytes of the value.
+written as text, others as ``base64("…")`` where there are many. Where WAVE cannot tell two values
+apart, which are NaN with different bits, ``exact`` has the bytes of the value.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -40,6 +41,8 @@ from hlwasm.wit.wave.lexer import WaveError
 FORMAT = 1
 #: Most bytes of a recording, written or read, where nothing else is said.
 MAX_BYTES = 256 << 20
+
+_NAN = re.compile(r"\bnan\b")
 
 # What kind of line it is → what else may be there.
 _KINDS: dict[str, set[str]] = {
@@ -123,7 +126,7 @@ class Written:
     def text(self, key: str, ref: TypeRef, data: bytes) -> str:
         """The text of a value, whose bytes are kept if need be."""
         text = self._values.text(ref, data)
-        if "nan" in text and self._values.parse(ref, text) != data:
+        if _NAN.search(text) and self._values.parse(ref, text) != data:
             self.exact[key] = b64encode(data).decode()
         return text
 

@@ -121,6 +121,8 @@ class Watcher:
             self.done(signature, signature.encode_result(value))
             return value
 
+        # For hlwasm.view, which would call the function past the watcher.
+        vars(watched).pop("__hlwasm_export__", None)
         return watched
 
     def label(self, type_index: int, number: int) -> str:

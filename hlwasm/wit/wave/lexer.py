@@ -24,12 +24,13 @@ _TOKEN = re.compile(
     | (?P<block>
         \"\"\"\r?\n (?P<body>(?:(?!\\?\"\"\")(?:[^\\]|{_ESCAPE}))*?) (?P<indent>(?<=\n)[ ]*) \"\"\"
       )
-    | (?P<string>"(?!"")(?:[^\\"\n]|{_ESCAPE})*")
+    | (?P<string>"(?!"")[^\\"\n]*(?:{_ESCAPE}[^\\"\n]*)*")
     | (?P<char>'(?:[^\\'\n]|{_ESCAPE})')
     """,
     re.VERBOSE | re.ASCII,
 )
 _ESCAPED = re.compile(r"\\(?:u\{([0-9a-fA-F]+)\}|(.))", re.DOTALL)
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _SIMPLE = {"t": "\t", "n": "\n", "r": "\r"}
 
 
@@ -106,9 +107,10 @@ def _decode(text: str, source: str, offset: int) -> str:
         return chr(code)
 
     decoded = _ESCAPED.sub(replace, source) if "\\" in source else source
-    for index, character in enumerate(decoded):
-        if "\ud800" <= character <= "\udfff":
-            raise WaveError(text, offset + index, "surrogates are no Unicode scalar values")
+    surrogate = _SURROGATE.search(decoded)
+    if surrogate is not None:
+        place = offset + surrogate.start()
+        raise WaveError(text, place, "surrogates are no Unicode scalar values")
     return decoded
 
 

@@ -184,6 +184,31 @@ def test_bits_of_nan_are_kept(path: Path) -> None:
     assert "line 3" in str(raised.value)
 
 
+def test_bytes_and_lists_of_numbers(path: Path, load: Load) -> None:
+    component = load("kitchen_sink")
+    arrays = hlwasm.load(component.artifact.path or "", number_lists="numpy")
+    data = bytes(range(256)) * 1000
+    for each in (component, arrays):
+        with record(path, each, Fakes(each)) as sandbox:
+            echo = sandbox.exports.echo
+            assert bytes(echo.echo_list_u8(data)) == data
+            assert bytes(echo.echo_list_u8(b"text\0")) == b"text\0"
+            assert bytes(echo.echo_list_u8(b"\xff")) == b"\xff"
+            assert list(echo.echo_list_f64([1.5, -0.0])) == [1.5, -0.0]
+            # It would call past the recording.
+            with pytest.raises(TypeError, match="view"):
+                hlwasm.view(echo.echo_list_u8, b"x")
+        texts = [line["args"] for line in lines(path) if "call" in line]
+        assert texts[0][0].startswith('base64("AAECAwQF')
+        assert texts[1:] == [['"text\\u{0}"'], ["[255]"], ["[1.5, -0.0]"]]
+        # The same for both.
+        replay(path, component)
+        replay(path, arrays)
+    path.write_text(path.read_text().replace('base64(\\"AAEC', 'base64(\\"A*EC'))
+    with pytest.raises(RecordingError, match=r"line 2: .*this is not base64"):
+        replay(path, component)
+
+
 def test_traps_and_exceptions_of_host_functions(path: Path) -> None:
     def ask(number: float) -> float:
         if number == 13:
