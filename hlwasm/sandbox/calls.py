@@ -136,11 +136,10 @@ class CallLoop:
         self.guard.begin()
         if self._thread != get_ident():
             self._thread = None
-        if self._lent:
-            # For a call that was not made: another value did not fit.
-            self.resources.end_call()
-        if self._garbage:
+        if self._lent or self._garbage:
             try:
+                # What was lent to a call that was not made: another value did not fit.
+                self.resources.end_call()
                 self._collect_garbage()
             except BaseException:
                 self.end()
@@ -206,16 +205,25 @@ class CallLoop:
 
     def name_call(self, error: BaseException, index: int) -> None:
         """Puts the function of ``call-index`` into the message of a trap of the adapters,
-        whose frames tell nothing.
+        whose frames tell nothing, and of one in a destructor, which any call may run.
         """
-        if isinstance(error, Trap) and error.code in _BAD_VALUE:
+        if not isinstance(error, Trap):
+            return
+        exports = self.description.exports
+        if index >= len(exports):
+            dropped = {drop.index: drop.resource for drop in self.description.resource_drops}
+            label = f"dropping a {self.resources.type_name(dropped[index])}"
+        elif error.code in _BAD_VALUE:
             from hlwasm.codec.plain import label_of
 
-            exports = self.description.exports
-            label = label_of(exports[index]) if index < len(exports) else "drop"
+            label = label_of(exports[index])
+        else:
+            return
+        if error.code in _BAD_VALUE:
             handle = error.code is TrapCode.BAD_HANDLE
             what = "misused a resource" if handle else "returned or passed no value"
-            error.message = f"{label}: the component {what}: {error.message}"
+            label = f"{label}: the component {what}"
+        error.message = f"{label}: {error.message}"
 
     def _drop_guest(self, number: int) -> None:
         if self.guard.loan is not None:

@@ -307,6 +307,8 @@ class Linker:
                 return
         names = ", ".join(function.name for function in functions)
         reason = self._given.why_missing(name)
+        if not reason and name.startswith("wasi:"):
+            reason = "hlwasm itself provides WASI 0.2, of any release"
         self._problems.append(f"{name}: missing, with {names}" + (reason and f" ({reason})"))
 
     def _provided_member(self, function: Function) -> Any:

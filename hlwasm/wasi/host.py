@@ -269,10 +269,15 @@ class OutputShare:
 def _is_wasi_0_2(name: str) -> bool:
     interface, _, version = name.partition("@")
     # Every release 0.2.x can serve a component made for another one, but no pre-release.
-    series, _, patch = version.rpartition(".")
-    if series != "0.2" or not (patch.isascii() and patch.isdecimal()):
+    if not (interface.startswith("wasi:") and "/" in interface):
         return False
-    return interface.startswith("wasi:") and "/" in interface
+    series, _, patch = version.rpartition(".")
+    if series == "0.2" and patch.isascii() and patch.isdecimal():
+        return True
+    # Only here: nearly all programs are built for a release.
+    from hlwasm.wit.semver import track
+
+    return track(version) == "0.2"
 
 
 def _class_of(name: str) -> type[Interface]:

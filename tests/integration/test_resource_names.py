@@ -30,6 +30,7 @@ NAMES = b"""(component
       (call $close (local.get $file))
       (call $end (local.get $file)))
     (func (export "destroy") (param i32)
+      (if (i32.eqz (local.get 0)) (then unreachable))
       (global.set $destroyed (i32.add (global.get $destroyed) (local.get 0))))
     (func (export "destroyed") (result i32) (global.get $destroyed))
     (func (export "number") (param i32) (result i32) (local.get 0)))
@@ -103,6 +104,23 @@ def test_a_guest_resource_with_a_method_called_drop(sandbox: hlwasm.Sandbox) -> 
     assert things.destroyed() == 5
     with pytest.raises(hlwasm.WitValueError, match="this thing was dropped"):
         thing.drop()
+
+
+@pytest.mark.parametrize("garbage", [False, True])
+def test_a_destructor_that_traps_is_named(sandbox: hlwasm.Sandbox, garbage: bool) -> None:
+    things = sandbox.exports.things
+    clean = sandbox.snapshot()
+    thing: Any = things.make(0)
+    with pytest.raises(hlwasm.Trap, match=r"^dropping a thing: wasm `unreachable`") as caught:
+        if garbage:
+            del thing
+            things.destroyed()
+        else:
+            thing.__exit__()
+    assert caught.value.code is hlwasm.TrapCode.UNREACHABLE
+    assert sandbox.status is hlwasm.Status.POISONED
+    sandbox.restore(clean)
+    assert things.destroyed() == 0
 
 
 def test_a_guest_resource_without_any_function(sandbox: hlwasm.Sandbox) -> None:

@@ -89,6 +89,15 @@ def test_what_is_said_where_no_version_fits(wanted: str, given: list[str], probl
     assert problem in caught.value.problems[0]
 
 
+def test_what_is_said_of_another_wasi() -> None:
+    name = "wasi:cli/environment@0.3.0"
+    world = description(interfaces=[interface(name)], imports=[function(0, "get-arguments", name)])
+    with pytest.raises(
+        LinkError, match=r"get-arguments \(hlwasm itself provides WASI 0\.2, of any"
+    ):
+        Linker(world, None).link()
+
+
 def test_a_function_that_an_older_version_lacks_is_named_with_it() -> None:
     with pytest.raises(LinkError) as caught:
         Linker(importing("1.2.0"), {host("1.0.0"): {"other": print}}).link()
