@@ -13,9 +13,6 @@ if TYPE_CHECKING:
 class HeldResource:
     """A resource that lives in the component; one that is garbage is dropped before the
     sandbox's next call.
-
-    A method of the WIT may be called ``drop`` and take the place of the one here, so that what
-    releases the resource has a name that no WIT has.
     """
 
     __slots__ = (
@@ -66,8 +63,8 @@ class HeldResource:
         self._finalizer.detach()
         return True
 
-    def _release(self) -> Any:
-        """Drops the resource; what it returns is awaited where it can be."""
+    def drop(self) -> Any:
+        """Gives the resource back; what it returns is awaited where it can be."""
         raise NotImplementedError
 
     def __reduce_ex__(self, _: object) -> NoReturn:
@@ -98,13 +95,11 @@ class GuestResource(HeldResource):
         if self._give_up("was dropped"):
             self._owner.drop_guest(self._number)
 
-    _release = drop
-
     def __enter__(self) -> GuestResource:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._release()
+        self.drop()
 
 
 class AsyncGuestResource(HeldResource):
@@ -119,10 +114,8 @@ class AsyncGuestResource(HeldResource):
         if self._give_up("was dropped"):
             await self._owner.drop_guest(self._number)
 
-    _release = drop
-
     async def __aenter__(self) -> AsyncGuestResource:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._release()
+        await self.drop()

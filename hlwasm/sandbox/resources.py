@@ -224,7 +224,7 @@ class ResourceTable:
         ``__exit__`` is called.
         """
         if isinstance(value, HeldResource):
-            return value._release()
+            return value.drop()
         if type_index in self._closable_by_guest():
             leave = getattr(value, "__exit__", None)
             return leave(None, None, None) if callable(leave) else None

@@ -206,5 +206,6 @@ class Ownership(RuleBasedStateMachine):
 def test_any_order_of_calls(load: Load) -> None:
     machine = type("Machine", (Ownership,), {"component": load("resources")})
     run_machine(
-        machine, settings=settings(max_examples=scaled(25), stateful_step_count=40, deadline=None)
+        machine,
+        settings=settings(max_examples=scaled(25, 300), stateful_step_count=40, deadline=None),
     )

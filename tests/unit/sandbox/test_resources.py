@@ -180,23 +180,6 @@ def test_a_guest_resource_is_given_or_lent_in_a_call_but_not_both(table: Resourc
         table.lower_own(GUEST, one)
 
 
-def test_a_method_called_drop_does_not_replace_the_end_of_a_with_statement(
-    dropped: list[tuple[int, int]],
-) -> None:
-    table = table_of(dropped)
-
-    class Cursor(GuestResource):
-        __slots__ = ()
-
-        def drop(self) -> None:
-            raise AssertionError("this is the component's")
-
-    table._classes[GUEST] = Cursor
-    with lifted(table):
-        pass
-    assert dropped == [(GUEST, 5)]
-
-
 def test_the_component_s_own_cannot_stand_for_the_host_s(table: ResourceTable) -> None:
     own = lifted(table)
     with pytest.raises(WitTypeError, match="expected a file of the host's, and this cursor is"):
