@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, Union, cast, overload
 
 import hlwasm
@@ -24,6 +24,7 @@ __all__ = [
     "AsyncGuestResource",
     "AsyncHasExports",
     "AsyncSandbox",
+    "twin",
 ]
 
 I = TypeVar("I")  # noqa: E741
@@ -59,6 +60,14 @@ else:
         """What type checkers know of a resource of an asynchronous sandbox."""
 
         __slots__ = ()
+
+
+def twin(declared: type) -> Callable[[type[T]], type[T]]:
+    """Makes one class of a resource's two: sandboxes of both kinds derive theirs from it.
+
+    Type checkers see two, one with functions to await.
+    """
+    return lambda _: cast(Any, declared)
 
 
 class AsyncSandbox(PlainAsyncSandbox, Generic[E]):

@@ -163,7 +163,10 @@ class InterfaceSource:
         parts += [
             self._function(each, own, exported, decorators=decorators) for each in own.values()
         ]
-        return block([f"class {name}({base}):"], sentence(resource.docs, docs), parts)
+        head = [f"class {name}({base}):"]
+        if exported and self._asynchronous:
+            head.insert(0, f"@{annotations.async_runtime('twin')}({name.removeprefix('Async')})")
+        return block(head, sentence(resource.docs, docs), parts)
 
     def _class_protocol(
         self, name: str, functions: Sequence[Function], exported: bool

@@ -54,7 +54,9 @@ class TypeSource:
     def _variant(self, name: str, type_: Variant) -> list[list[str]]:
         cases = by_python_name(type_.name, type_.cases, upper_camel_case)
         alias = self._annotations.typing("TypeAlias")
-        own = [f'{INDENT}{case}: {alias} = "_{name}_{case}"' for case in cases]
+        # The decorator puts the classes there; nobody is to take these for fields.
+        own = [f"{INDENT}if {self._annotations.typing('TYPE_CHECKING')}:"]
+        own += [f'{INDENT * 2}{case}: {alias} = "_{name}_{case}"' for case in cases]
         members = [[*self._wit_name(type_), f"{INDENT}__slots__ = ()"], own]
         sources = [block(self._head(name, "Variant"), self._docs(type_), members)]
         for case, each in cases.items():

@@ -234,6 +234,31 @@ def test_asyncio(bindings: Bindings, load: Load) -> None:
     assert asyncio.run(draw(calculator, component)) == (3, ["0 + 1 = 1", "1 + 2 = 3"])
 
 
+async def reserve(inventory: Any, component: Any) -> list[tuple[int, int]]:
+    types, stock = inventory.types, inventory.stock
+    async with component.instantiate_async(Shop()) as sandbox:
+        exports = sandbox.exports.stock
+        item = types.Item(
+            1, "x", types.Category.TOOL, types.Handling(0), types.Place.InTransit(), 4,
+            (1.0, 1.0, 1.0), None, [],
+        )  # fmt: skip
+        await exports.add(item)
+        assert await exports.find(1) == item
+        async with await exports.Reservation("bob") as reservation:
+            # At run time the two are one class.
+            assert isinstance(reservation, stock.AsyncReservation)
+            assert isinstance(reservation, stock.Reservation)
+            await reservation.set_aside(1, 2)
+            lines: list[tuple[int, int]] = await reservation.lines()
+            return lines
+
+
+def test_resources_with_asyncio(bindings: Bindings, load: Load) -> None:
+    inventory = bindings("inventory_py")
+    component = inventory.load(load("inventory_py"))
+    assert asyncio.run(reserve(inventory, component)) == [(1, 2)]
+
+
 def test_pools_and_forks(bindings: Bindings, load: Load) -> None:
     calculator = bindings("calculator")
     component = calculator.load(load("calculator"))

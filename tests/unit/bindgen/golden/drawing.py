@@ -83,6 +83,7 @@ class Exports(_typing.Protocol):
         ...
 
 
+@_async_runtime.twin(Canvas)
 class AsyncCanvas(_async_runtime.AsyncGuestResource):
     """Something to draw on.
 

@@ -56,9 +56,10 @@ class Shape(_runtime.Variant):
     __wit_name__ = "demo:plugin/shapes@1.2.0#shape"
     __slots__ = ()
 
-    Dot: _typing.TypeAlias = "_Shape_Dot"
-    Circle: _typing.TypeAlias = "_Shape_Circle"
-    Polygon: _typing.TypeAlias = "_Shape_Polygon"
+    if _typing.TYPE_CHECKING:
+        Dot: _typing.TypeAlias = "_Shape_Dot"
+        Circle: _typing.TypeAlias = "_Shape_Circle"
+        Polygon: _typing.TypeAlias = "_Shape_Polygon"
 
 
 @_runtime.case(Shape, "Dot")
