@@ -61,8 +61,6 @@ class Module:
         self.aliases: dict[str, int] = {}
         self.imported: Sequence[Function] = ()
         self.exported: Sequence[Function] = ()
-        self.is_imported = False
-        self.is_exported = False
 
     @property
     def alias(self) -> str:
@@ -81,12 +79,10 @@ class Module:
                 yield name, type_
 
 
-# Modules of the standard library and of hlwasm that generated code imports, likewise
-# with an underscore in front.
-_LIBRARIES = frozenset(["abc", "builtins", "collections", "dataclasses", "hlwasm", "typing"]) | {
-    "async_runtime",
-    "runtime",
-}
+# Modules that generated code imports likewise, with an underscore in front; and its own.
+_LIBRARIES = frozenset(
+    ["abc", "builtins", "dataclasses", "typing", "hlwasm", "runtime", "async_runtime", "structure"]
+)
 
 
 class Plan:
@@ -130,7 +126,6 @@ class Plan:
                 self._add_interface(interface)
         self.world.imported = description.imports_by_interface.get(None, ())
         self.world.exported = description.exports_by_interface.get(None, ())
-        self.world.is_imported = self.world.is_exported = True
         for name, index in description.world_types.items():
             self._add_named(self.world, name, index)
         for module in [self.world, *self.modules.values()]:
@@ -160,10 +155,8 @@ class Plan:
         module.docs = module.docs or interface.docs
         functions = self.description
         if interface.direction == "import":
-            module.is_imported = True
             module.imported = functions.imports_by_interface.get(interface.name, ())
         else:
-            module.is_exported = True
             module.exported = functions.exports_by_interface.get(interface.name, ())
         for name, index in interface.types.items():
             self._add_named(module, name, index)

@@ -44,6 +44,7 @@ world component {
     import runtime;
     export load;
     export dataclasses;
+    export structure: interface { f: func() -> u8; }
     enum imports { a }
     enum component { b }
     export f: func(a: imports) -> component;
