@@ -221,15 +221,13 @@ class _Plan:
     def find(self, name: str) -> Function | str | None:
         """What a WIT name stands for, which may be a compatible version; None for nothing."""
         target = self.items.get(name)
-        base, at, wanted = name.partition("@")
-        if target is not None or not at:
+        if target is not None or "@" not in name:
             return target
         # Only here: programs mostly ask for attributes, or for the version that there is.
-        from hlwasm.wit.semver import best
+        from hlwasm.wit.semver import best_name
 
-        names = {each: each.partition("@") for each in self.items if "@" in each}
-        version = best(wanted, [parts[2] for parts in names.values() if parts[0] == base])
-        return None if version is None else self.items[f"{base}@{version}"]
+        found = best_name(name, self.items)
+        return None if found is None else self.items[found]
 
     def interface(self, name: str) -> _InterfacePlan:
         """What the exported interface of this WIT name has."""

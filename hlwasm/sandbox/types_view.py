@@ -38,9 +38,10 @@ class InterfaceTypes(Namespace):
 class ComponentTypes(Namespace):
     """The types of all interfaces that a component imports or exports.
 
-    Interfaces are attributes (``types.shapes.Point``) and items by WIT name, which may leave
-    out version and package where that is unambiguous. Types of the world itself are
-    attributes. The classes are those of all sandboxes of the component.
+    Interfaces are attributes (``types.shapes.Point``) and items by WIT name, which may have
+    another version on the same track, or leave out version and package where that is
+    unambiguous. Types of the world itself are attributes. The classes are those of all
+    sandboxes of the component.
     """
 
     _verb = "has"
@@ -83,6 +84,10 @@ class ComponentTypes(Namespace):
 
     def __getitem__(self, name: str) -> InterfaceTypes:
         found = self._items.get(name)
+        if found is None and "@" in name:
+            from hlwasm.wit.semver import best_name
+
+            found = self._items.get(best_name(name, self._items) or name)
         if found is None:
             several = self._several.get(name)
             if several:

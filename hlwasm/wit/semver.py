@@ -152,6 +152,20 @@ def best(wanted: str, offered: Iterable[str]) -> str | None:
     return max(candidates, key=_rank, default=None)
 
 
+def best_name(wanted: str, names: Iterable[str]) -> str | None:
+    """The same of interface names with versions; None for a name without one.
+
+    >>> best_name("a:b/c@0.2.3", ["a:b/c", "a:b/c@0.2.0", "a:b/d@0.2.3"])
+    'a:b/c@0.2.0'
+    """
+    base, _, version = wanted.partition("@")
+    if not version:
+        return None
+    parts = [name.partition("@") for name in names]
+    found = best(version, [offered for name, _, offered in parts if name == base and offered])
+    return None if found is None else f"{base}@{found}"
+
+
 def _rank(version: str) -> tuple[object, ...]:
     try:
         parsed = parse_version(version)

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hlwasm.wit.semver import NotAVersion, Version, best, compatible, parse_version, track
+from hlwasm.wit.semver import (
+    NotAVersion,
+    Version,
+    best,
+    best_name,
+    compatible,
+    parse_version,
+    track,
+)
 
 NUMBERS = st.integers(0, 2**64 - 1) | st.integers(0, 3)
 WORDS = st.from_regex(r"(?a:0|[1-9][0-9]*|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*)", fullmatch=True)
@@ -110,3 +118,19 @@ def test_compatible_versions(wanted: str, offered: str, fits: bool) -> None:
 )
 def test_the_version_to_take(wanted: str, offered: list[str], taken: str | None) -> None:
     assert best(wanted, offered) == taken
+
+
+@pytest.mark.parametrize(
+    ("wanted", "taken"),
+    [
+        ("a:b/c@0.2.3", "a:b/c@0.2.0"),
+        ("a:b/c@1.0.0", "a:b/c@1.4.0"),
+        ("a:b/c@2.0.0", None),
+        ("a:b/x@1.0.0", None),
+        ("a:b/c", None),
+        ("c@1.0.0", None),
+    ],
+)
+def test_the_name_to_take(wanted: str, taken: str | None) -> None:
+    names = ["a:b/c@0.2.0", "a:b/c@1.0.1", "a:b/c@1.4.0", "a:b/c", "c", "a:b/x", "a:b/y@1.0.0"]
+    assert best_name(wanted, names) == taken
