@@ -15,6 +15,7 @@ from .wit_types import (
     Enum,
     Flags,
     List,
+    Map,
     Option,
     Record,
     Result,
@@ -148,6 +149,8 @@ def reference(type_: Type) -> str:
         return type_.wit()
     if isinstance(type_, List):
         return f"(list {reference(type_.element)})"
+    if isinstance(type_, Map):
+        return f"(map {reference(type_.key)} {reference(type_.value)})"
     if isinstance(type_, Tuple):
         return f"(tuple {' '.join(map(reference, type_.items))})"
     if isinstance(type_, Option):

@@ -87,6 +87,20 @@ class List(Pointed):
 
 
 @dataclass(frozen=True)
+class Map(Pointed):
+    """In memory a list of tuples of a key and its value. Not every toolchain knows it."""
+
+    key: Type
+    value: Type
+
+    def wit(self) -> str:
+        return f"map<{self.key.wit()}, {self.value.wit()}>"
+
+    def parts(self) -> list[Type]:
+        return [self.key, self.value]
+
+
+@dataclass(frozen=True)
 class Fields(Type):
     """Values one after the other: records and tuples."""
 

@@ -33,6 +33,7 @@ pub fn new(fuel: bool) -> Result<Engine> {
         .guard_before_linear_memory(true)
         .max_wasm_stack(WASM_STACK)
         .consume_fuel(fuel)
+        .wasm_component_model_map(true)
         .wasm_backtrace_max_frames(core::num::NonZeroUsize::new(BACKTRACE_FRAMES));
     // SAFETY: the artifact's pages are executable for the whole life of the guest, and
     // `has_feature` asks the CPU itself.

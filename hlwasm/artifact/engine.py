@@ -46,6 +46,7 @@ def _engine(fuel: bool) -> wasmtime.Engine:
     # The guest has one thread and no async.
     config.wasm_threads = False
     ffi.wasmtime_config_concurrency_support_set(config.ptr(), False)
+    ffi.wasmtime_config_wasm_component_model_map_set(config.ptr(), True)
     config.epoch_interruption = False
     config.consume_fuel = fuel
     config.memory_reservation = _MEMORY_RESERVATION

@@ -10,7 +10,19 @@ from components.kitchen_sink import wit_types as wit
 from components.kitchen_sink.catalogue import SCALARS, STRING, Signature
 
 LEAVES = ["scalar", "scalar", "string", "enum", "flags"]
-NESTING = ["record", "tuple", "list", "list", "option", "result", "variant", "variant", "known"]
+NESTING = [
+    "record",
+    "tuple",
+    "list",
+    "list",
+    "option",
+    "result",
+    "variant",
+    "variant",
+    "map",
+    "known",
+]
+KEYS = [STRING, *(type_ for type_ in SCALARS if type_.name[0] != "f")]
 # Where representations change: bytes of flags and of discriminants.
 FLAG_COUNTS = st.sampled_from([1, 2, 7, 8, 9, 15, 16, 17, 31, 32])
 ENUM_COUNTS = st.sampled_from([1, 2, 3, 255, 256, 257])
@@ -47,6 +59,8 @@ def functions(draw: st.DrawFn) -> dict[str, Signature]:
             return wit.Tuple(several(depth))
         if kind == "list":
             return wit.List(of(depth))
+        if kind == "map":
+            return wit.Map(draw(st.sampled_from(KEYS)), of(depth))
         if kind == "option":
             return wit.Option(of(depth))
         if kind == "result":

@@ -137,8 +137,7 @@ impl Scan<'_> {
         }
         refuse_external_id(item, self.resolve.types[id].external_id.as_ref())?;
         match &self.resolve.types[id].kind {
-            kind @ (TypeDefKind::Map(..)
-            | TypeDefKind::FixedLengthList(..)
+            kind @ (TypeDefKind::FixedLengthList(..)
             | TypeDefKind::Future(_)
             | TypeDefKind::Stream(_)
             | TypeDefKind::Unknown) => return Err(refusal(item, kind.as_str())),
@@ -158,6 +157,10 @@ impl Scan<'_> {
                 for field in &record.fields {
                     self.value_type(item, field.ty)?;
                 }
+            }
+            TypeDefKind::Map(key, value) => {
+                self.value_type(item, *key)?;
+                self.value_type(item, *value)?;
             }
             TypeDefKind::Tuple(tuple) => {
                 for value_type in &tuple.types {

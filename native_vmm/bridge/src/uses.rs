@@ -70,6 +70,10 @@ impl<'a> Uses<'a> {
             TypeDefKind::Option(inner) | TypeDefKind::List(inner) | TypeDefKind::Type(inner) => {
                 *inner = self.value_type(*inner);
             }
+            TypeDefKind::Map(key, value) => {
+                *key = self.value_type(*key);
+                *value = self.value_type(*value);
+            }
             TypeDefKind::Tuple(tuple) => {
                 for inner in &mut tuple.types {
                     *inner = self.value_type(*inner);

@@ -43,12 +43,13 @@ pub(crate) enum Invalid {
 }
 
 /// The WebAssembly features that the compiler is configured for: all that are finished,
-/// except shared memories, and of the component model what the bridges can carry.
+/// except shared memories, and of the component model what the bridges can carry. `engine.py`
+/// and the guest's `engine.rs` say the same to wasmtime.
 pub(crate) fn supported_features() -> WasmFeatures {
     let mut features = WasmFeatures::default();
     features.remove(WasmFeatures::THREADS);
     features.remove(WasmFeatures::CM_ASYNC);
-    features
+    features | WasmFeatures::CM_MAP
 }
 
 /// Validates a component for the features that we support.

@@ -24,6 +24,8 @@ const TYPES: &[(&str, &str)] = &[
     ("", "list<u8>"),
     ("", "list<string>"),
     ("", "list<list<f64>>"),
+    ("", "map<string, u8>"),
+    ("", "map<u32, list<map<bool, string>>>"),
     ("", "tuple<u8>"),
     ("", "tuple<u8, u64, string>"),
     ("", "option<u8>"),

@@ -55,12 +55,6 @@ REFUSALS = {
         "world w { import f: func(x: list<error-context>); }",
         '(import "f" (func (param "x" (list error-context))))',
     ),
-    "map<string, u8>": Refusal(
-        "f",
-        "values of type map are not supported",
-        "world w { import f: func(x: map<string, u8>); }",
-        '(type $t (map string u8)) (import "f" (func (param "x" $t)))',
-    ),
     "list<u8, 4>": Refusal(
         "f",
         "values of type fixed-length list are not supported",

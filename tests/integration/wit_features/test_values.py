@@ -11,6 +11,7 @@ import pytest
 import hlwasm
 from components.kitchen_sink.catalogue import Signature
 from components.kitchen_sink.component_text import ECHO, HOST, RELAY, component
+from components.kitchen_sink.wit_types import List, Map, Tuple
 from hlwasm.wit.model import Description
 from hlwasm.wit.sources import parse_wit
 from tests.integration.wit_features.described_types import wit_type
@@ -18,6 +19,28 @@ from tests.integration.wit_features.page import code, first_cell, rows
 
 ROWS = rows("Values")
 NAMES = {"Some": hlwasm.Some, "Ok": hlwasm.Ok, "Err": hlwasm.Err}
+
+
+HANDLES_IN_A_MAP = b"""(component
+  (import "test:maps/things" (instance $things (export "thing" (type (sub resource)))))
+  (alias export $things "thing" (type $thing))
+  (core module $M
+    (memory (export "memory") 1)
+    (global $next (mut i32) (i32.const 1024))
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32)
+      (local $pointer i32)
+      (local.set $pointer (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
+      (global.set $next (i32.add (local.get $pointer) (local.get 3)))
+      (local.get $pointer))
+    (func (export "pass") (param i32 i32) (result i32)
+      (i32.store (i32.const 8) (local.get 0))
+      (i32.store (i32.const 12) (local.get 1))
+      (i32.const 8)))
+  (core instance $m (instantiate $M))
+  (func (export "pass") (param "things" (map string (own $thing)))
+    (result (map string (own $thing)))
+    (canon lift (core func $m "pass") (memory (core memory $m "memory"))
+      (realloc (core func $m "realloc")))))"""
 
 
 @pytest.mark.hypervisor
@@ -44,6 +67,19 @@ def test_values(row: list[str]) -> None:
             assert repr(seen.pop()) == repr(value)
 
 
+@pytest.mark.hypervisor
+def test_handles_in_maps() -> None:
+    class Thing:
+        pass
+
+    loaded = hlwasm.load(HANDLES_IN_A_MAP, cache=False)
+    with loaded.instantiate({"test:maps/things": {"Thing": Thing}}) as sandbox:
+        things = [Thing() for _ in range(3)]
+        pairs = [(f"key {i}", thing) for i, thing in enumerate(things)]
+        assert sandbox.exports["pass"](pairs) == pairs
+        assert sandbox.exports["pass"]([]) == []
+
+
 def type_of(text: str) -> Any:
     """The type of a cell, which is a type or the definition of one."""
     defined = re.match(r"(record|variant|enum|flags|type) ([a-z-]+)", text)
@@ -54,7 +90,13 @@ def type_of(text: str) -> Any:
         f" f: func(value: {name}); }} world w {{ import i; }}"
     )
     [parameter] = described.imports[0].params
-    return wit_type(described, parameter.type)
+    type_ = wit_type(described, parameter.type)
+    if text.startswith("map"):
+        # Descriptions call a map what it is in memory.
+        assert isinstance(type_, List)
+        assert isinstance(type_.element, Tuple)
+        return Map(*type_.element.items)
+    return type_
 
 
 def classes_of(description: Description) -> dict[str, Any]:
@@ -74,6 +116,6 @@ def outcome(function: Callable[[Any], Any], value: Any) -> Any:
 
 
 def test_each_kind_of_type_has_a_row() -> None:
-    kinds = "bool u8 s8 u16 s16 u32 s32 u64 s64 f32 f64 char string list tuple record variant enum"
+    kinds = "bool u8 s8 u16 s16 u32 s32 u64 s64 f32 f64 char string list map tuple record variant"
     words = [re.split("[ <]", first_cell(row))[0] for row in ROWS]
-    assert set(words) == {*kinds.split(), "flags", "option", "result", "type"}
+    assert set(words) == {*kinds.split(), "enum", "flags", "option", "result", "type"}

@@ -97,28 +97,22 @@ impl<'a> HandleRewriter<'a> {
         let mut body = Body::new(1);
         let value = Place::in_local(0);
         let found = match self.layout.shape(&Type::Id(id))? {
-            Shape::Scalar(_) | Shape::Pair(None) => false,
+            Shape::Scalar(_) => false,
             Shape::Handle(handle) => self.convert(&mut body, handle, value),
             Shape::Record(fields) => {
-                let mut found = false;
-                let Record { offsets, .. } = self.layout.record(&fields)?;
-                for (field, offset) in fields.iter().zip(offsets) {
-                    if let Some(function) = self.function(module, field)? {
-                        value.plus(offset).push(&mut body);
-                        body.emit().call(function);
-                        found = true;
-                    }
-                }
-                found
+                let calls = self.fields(module, &fields)?;
+                call_each(&mut body, &calls, value);
+                !calls.is_empty()
             }
             Shape::Variant(variant) => self.rewrite_payload(module, &mut body, &variant, value)?,
-            Shape::Pair(Some(element)) => match self.function(module, &element)? {
-                None => false,
-                Some(function) => {
-                    self.rewrite_elements(&mut body, &element, function, value)?;
-                    true
+            Shape::Pair(fields) => {
+                let calls = self.fields(module, &fields)?;
+                if !calls.is_empty() {
+                    let size = self.layout.record(&fields)?.size;
+                    rewrite_elements(&mut body, size, &calls, value);
                 }
-            },
+                !calls.is_empty()
+            }
         };
         if !found {
             return Ok(None);
@@ -127,6 +121,22 @@ impl<'a> HandleRewriter<'a> {
         let name = kind.name.as_deref().unwrap_or(kind.kind.as_str());
         let name = format!("{} {name}", self.name);
         Ok(Some(module.function(name, &[ValType::I32], &[], body)))
+    }
+
+    /// The fields of a record that have something to rewrite: offsets and functions.
+    fn fields(
+        &mut self,
+        module: &mut CoreModule,
+        fields: &[Type],
+    ) -> Result<Vec<(u32, FunctionIndex)>> {
+        let Record { offsets, .. } = self.layout.record(fields)?;
+        let mut calls = Vec::new();
+        for (field, offset) in fields.iter().zip(offsets) {
+            if let Some(function) = self.function(module, field)? {
+                calls.push((offset, function));
+            }
+        }
+        Ok(calls)
     }
 
     fn convert(&self, body: &mut Body, handle: Handle, place: Place) -> bool {
@@ -167,42 +177,43 @@ impl<'a> HandleRewriter<'a> {
         }
         Ok(found)
     }
+}
 
-    fn rewrite_elements(
-        &self,
-        body: &mut Body,
-        element: &Type,
-        function: FunctionIndex,
-        place: Place,
-    ) -> Result<()> {
-        let size = self.layout.size(element)?.cast_signed();
-        let address = body.local(ValType::I32);
-        let left = body.local(ValType::I32);
-        Scalar::POINTER.load(body, place);
-        body.emit().local_set(address);
-        Scalar::POINTER.load(body, place.plus(4));
-        body.emit().local_set(left);
-        body.emit()
-            .block(BlockType::Empty)
-            .loop_(BlockType::Empty)
-            .local_get(left)
-            .i32_eqz()
-            .br_if(1)
-            .local_get(address)
-            .call(function)
-            .local_get(address)
-            .i32_const(size)
-            .i32_add()
-            .local_set(address)
-            .local_get(left)
-            .i32_const(1)
-            .i32_sub()
-            .local_set(left)
-            .br(0)
-            .end()
-            .end();
-        Ok(())
+/// Calls what rewrites the fields of a record at `place`.
+fn call_each(body: &mut Body, calls: &[(u32, FunctionIndex)], place: Place) {
+    for (offset, function) in calls {
+        place.plus(*offset).push(body);
+        body.emit().call(*function);
     }
+}
+
+/// Calls it for each element of `size` bytes of the list or map at `place`.
+fn rewrite_elements(body: &mut Body, size: u32, calls: &[(u32, FunctionIndex)], place: Place) {
+    let address = body.local(ValType::I32);
+    let left = body.local(ValType::I32);
+    Scalar::POINTER.load(body, place);
+    body.emit().local_set(address);
+    Scalar::POINTER.load(body, place.plus(4));
+    body.emit().local_set(left);
+    body.emit()
+        .block(BlockType::Empty)
+        .loop_(BlockType::Empty)
+        .local_get(left)
+        .i32_eqz()
+        .br_if(1);
+    call_each(body, calls, Place::in_local(address));
+    body.emit()
+        .local_get(address)
+        .i32_const(size.cast_signed())
+        .i32_add()
+        .local_set(address)
+        .local_get(left)
+        .i32_const(1)
+        .i32_sub()
+        .local_set(left)
+        .br(0)
+        .end()
+        .end();
 }
 
 /// The type at the end of a chain of aliases.

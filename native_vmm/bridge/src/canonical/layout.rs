@@ -34,8 +34,9 @@ pub(crate) struct Record {
 /// What a type is to the canonical ABI.
 pub(super) enum Shape {
     Scalar(Scalar),
-    /// Pointer and length: a list with its elements, or a string.
-    Pair(Option<Type>),
+    /// Pointer and length of records with these fields: of one for a list, of key and value
+    /// for a map, of none for a string.
+    Pair(Vec<Type>),
     Record(Vec<Type>),
     Variant(Variant),
     Handle(Handle),
@@ -73,11 +74,6 @@ impl<'a> Layout<'a> {
             resolve,
             known: RefCell::default(),
         }
-    }
-
-    /// Bytes of one value.
-    pub(crate) fn size(&self, value_type: &Type) -> Result<u32> {
-        Ok(self.extent(value_type)?.size)
     }
 
     /// Layout of `types` as fields of a record.
@@ -134,7 +130,7 @@ impl<'a> Layout<'a> {
             Type::U64 | Type::S64 => return scalar(ValType::I64, 8, false),
             Type::F32 => return scalar(ValType::F32, 4, false),
             Type::F64 => return scalar(ValType::F64, 8, false),
-            Type::String => return Ok(Shape::Pair(None)),
+            Type::String => return Ok(Shape::Pair(Vec::new())),
             Type::ErrorContext => return Err(impossible("error-context")),
             Type::Id(id) => *id,
         };
@@ -150,7 +146,8 @@ impl<'a> Layout<'a> {
                 record.fields.iter().map(|field| field.ty).collect(),
             )),
             TypeDefKind::Tuple(tuple) => Ok(Shape::Record(tuple.types.clone())),
-            TypeDefKind::List(element) => Ok(Shape::Pair(Some(*element))),
+            TypeDefKind::List(element) => Ok(Shape::Pair(vec![*element])),
+            TypeDefKind::Map(key, value) => Ok(Shape::Pair(vec![*key, *value])),
             TypeDefKind::Handle(handle) => Ok(Shape::Handle(*handle)),
             TypeDefKind::Variant(variant) => cases(
                 variant.tag(),
@@ -165,7 +162,6 @@ impl<'a> Layout<'a> {
                 FlagsRepr::U32(words) => Ok(Shape::Record(vec![Type::U32; words])),
             },
             kind @ (TypeDefKind::Resource
-            | TypeDefKind::Map(..)
             | TypeDefKind::FixedLengthList(..)
             | TypeDefKind::Future(_)
             | TypeDefKind::Stream(_)

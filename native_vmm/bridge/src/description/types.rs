@@ -263,6 +263,10 @@ impl<'a> TypeTable<'a> {
                 alias,
                 element: self.reference(element)?,
             },
+            TypeDefKind::Map(key, value) => TypeEntry::List {
+                alias,
+                element: self.pair(key, value)?,
+            },
             TypeDefKind::Option(payload) => TypeEntry::Option {
                 alias,
                 payload: self.reference(payload)?,
@@ -285,12 +289,21 @@ impl<'a> TypeTable<'a> {
                 resource: self.index(*resource)?,
             },
             kind @ (TypeDefKind::Type(_)
-            | TypeDefKind::Map(..)
             | TypeDefKind::FixedLengthList(..)
             | TypeDefKind::Future(_)
             | TypeDefKind::Stream(_)
             | TypeDefKind::Unknown) => return Err(unexpected(kind.as_str())),
         })
+    }
+
+    /// What a map is a list of: tuples of a key and its value.
+    fn pair(&mut self, key: &Type, value: &Type) -> Result<TypeReference> {
+        let pair = TypeEntry::Tuple {
+            alias: Alias { name: None },
+            types: vec![self.reference(key)?, self.reference(value)?],
+        };
+        let (index, _) = self.entries.insert_full(pair);
+        Ok(TypeReference::Index(index))
     }
 
     fn optional(&mut self, value_type: Option<&Type>) -> Result<Option<TypeReference>> {

@@ -66,6 +66,7 @@ pub fn describe(input: &[u8]) -> Value {
 pub fn check(bridged: &Bridged) {
     let mut features = WasmFeatures::default();
     features.remove(WasmFeatures::THREADS | WasmFeatures::CM_ASYNC);
+    features.insert(WasmFeatures::CM_MAP);
     Validator::new_with_features(features)
         .validate_all(&bridged.component)
         .unwrap_or_else(|error| panic!("composed component: {error}"));
