@@ -16,9 +16,9 @@ pytestmark = pytest.mark.hypervisor
 
 
 def test_the_modules_of_the_page(run: Run) -> None:
-    assert len(MODULES) == 3
+    assert len(MODULES) == 4
     modules = dict(MODULES)
     recorded = {"test_recorded": modules.pop("test_recorded")}
-    run("--strict-markers", "-W", "error", **modules).assert_outcomes(passed=5)
+    run("--strict-markers", "-W", "error", **modules).assert_outcomes(passed=7)
     run("--hlwasm-record", "test_recorded.py", **recorded).assert_outcomes(passed=1)
     run("test_recorded.py").assert_outcomes(passed=1)
