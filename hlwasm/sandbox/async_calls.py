@@ -89,9 +89,9 @@ class AsyncCalls:
         """Enters the sandbox; see :meth:`hlwasm.sandbox.state.Guard.begin`."""
         self._core.guard.begin()
         garbage = self.resources.garbage
-        # For a call that was not made: another value did not fit.
-        self.resources.end_call()
         try:
+            # What was lent to a call that was not made: another value did not fit.
+            self.resources.end_call()
             while garbage:
                 index = self._core.prepare_drop(garbage.pop())
                 if index is not None:
