@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from hlwasm.artifact.files import write_at
 from hlwasm.bindgen.package import MARK
+from hlwasm.whole_files import whole_file
 
 
 class NotGenerated(Exception):
@@ -51,7 +51,8 @@ def write(files: Mapping[str, str], folder: Path, *, force: bool = False) -> lis
     stale = list(_stale(files, folder))
     folder.mkdir(parents=True, exist_ok=True)
     for path, text in changed.items():
-        _replace(path, text)
+        with whole_file(path) as fd:
+            write_at(fd, text.encode(), 0)
     for path in stale:
         path.unlink()
     return [*changed, *stale]
@@ -89,24 +90,3 @@ def _read(path: Path) -> str | None:
         return path.read_bytes().decode("utf-8", "surrogateescape")
     except FileNotFoundError:
         return None
-
-
-def _replace(path: Path, text: str) -> None:
-    fd, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    staged = Path(name)
-    try:
-        with os.fdopen(fd, "wb") as file:
-            file.write(text.encode())
-            # As any file that the user makes.
-            os.fchmod(fd, 0o666 & ~_umask())
-        staged.replace(path)
-    except BaseException:
-        staged.unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    # There is no way to ask without setting it.
-    current = os.umask(0o077)
-    os.umask(current)
-    return current

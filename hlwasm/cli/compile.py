@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ from hlwasm.cli.options import (
 )
 from hlwasm.cli.session import load
 from hlwasm.cli.text import size_text
+from hlwasm.whole_files import whole_file
 
 if TYPE_CHECKING:
     from hlwasm.artifact import Artifact
@@ -97,24 +97,6 @@ def _copy(artifact: Artifact, target: int) -> None:
 
 
 def _write(artifact: Artifact, target: Path) -> None:
-    """Puts the file there complete or not at all; a sandbox that runs the old one is safe."""
-    fd, name = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
-    staged = Path(name)
-    try:
-        try:
-            _copy(artifact, fd)
-            os.fchmod(fd, 0o666 & ~_umask())
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-        staged.replace(target)
-    except BaseException:
-        staged.unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    # There is no way to ask without setting it.
-    current = os.umask(0o077)
-    os.umask(current)
-    return current
+    """Puts the file there; a sandbox that runs the old one is safe."""
+    with whole_file(target) as fd:
+        _copy(artifact, fd)
