@@ -89,12 +89,13 @@ class ComponentModule(ModuleType):
     """
 
     def __getattr__(self, name: str) -> Any:
-        # The import system asks for dunder names that are not there; WIT has none.
+        # The import system and interactive shells ask for names that are not there, all with an
+        # underscore in front; no name of WIT has one.
         if name in ("__component__", "__sandbox__"):
             loader = self.__loader__
             assert isinstance(loader, _Loader)
             value = loader.component() if name == "__component__" else loader.sandbox()
-        elif name.startswith("__"):
+        elif name.startswith("_"):
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         else:
             value = getattr(self.__sandbox__.exports, name)

@@ -82,8 +82,9 @@ def test_exports_are_the_modules_names(calculator: Path) -> None:
     assert ops is module.ops
     with pytest.raises(AttributeError, match="exports no 'nothing'"):
         _ = module.nothing
-    with pytest.raises(AttributeError, match="has no attribute '__nothing__'"):
-        _ = module.__nothing__
+    for name in ("__nothing__", "_repr_html_"):
+        with pytest.raises(AttributeError, match=f"has no attribute '{name}'"):
+            getattr(module, name)
     with pytest.raises(ModuleNotFoundError, match="not a package"):
         importlib.import_module("imported_calculator.ops")
     module.__sandbox__.close()
