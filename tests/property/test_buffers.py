@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from hlwasm.codec.functions import bind_export
 from hlwasm.codec.plain import PlainFunction
-from hlwasm.errors import Err, GuestDataError
+from hlwasm.errors import Err
 from hlwasm.wit.model import Function, NumberLists
 from hlwasm.wit.values import Ok
 from tests.plain_values import plainly
 from tests.property.strategies import types, values
-from tests.property.test_codec import MANY, outcome, without_fallback
+from tests.property.test_codec import MANY, outcome, outcome_of_junk, without_fallback
 from tests.unit.codec.worlds import EchoContext, EchoLoan, World, echo
 
 
@@ -76,14 +76,7 @@ def test_views_of_hostile_results(case: tuple[Function, Any], junk: bytes) -> No
     function, value = case
     context = EchoContext(2048)
     call = lending(function, context)
-
-    def guest(_: int) -> None:
-        context.export_memory[64:] = (junk * 16)[: 2048 - 64]
-
-    context.guest = guest
-    result = outcome(lambda: call(value))
-    assert context.depth == 0
-    assert (result is GuestDataError) == (context.poisoned_by is not None)
+    result = outcome_of_junk(context, junk, lambda: call(value))
     context.begin()
     loan = context.lend()
     plain = outcome(lambda: PlainFunction(function).lift_result(context, loan))

@@ -60,6 +60,19 @@ def outcome(lift: Any) -> Any:
         return GuestDataError
 
 
+def outcome_of_junk(context: EchoContext, junk: bytes, call: Any) -> Any:
+    """The outcome of a call whose guest writes ``junk`` all over the memory."""
+
+    def guest(_: int) -> None:
+        context.export_memory[64:] = (junk * 16)[: 2048 - 64]
+
+    context.guest = guest
+    result = outcome(call)
+    assert context.depth == 0
+    assert (result is GuestDataError) == (context.poisoned_by is not None)
+    return result
+
+
 class Stop(Exception):
     """Ends a call before there is a result."""
 
@@ -153,14 +166,7 @@ def test_a_hostile_result_never_raises_anything_else(
     function, value = case
     context = EchoContext(2048)
     call = bind_export(function, context)
-
-    def guest(_: int) -> None:
-        context.export_memory[64:] = (junk * 16)[: 2048 - 64]
-
-    context.guest = guest
-    result = outcome(lambda: call(value))
-    assert context.depth == 0
-    assert (result is GuestDataError) == (context.poisoned_by is not None)
+    result = outcome_of_junk(context, junk, lambda: call(value))
     context.begin()
     plain = PlainFunction(function)
     assert repr(result) == repr(outcome(lambda: plain.lift_result(context)))
