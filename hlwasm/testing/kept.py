@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from hlwasm.errors import SandboxBusy, SandboxClosed, SnapshotError
+from hlwasm.errors import SandboxBusy, SandboxClosed, SnapshotError, ViewInUse
 from hlwasm.sandbox.imports import Implementation, Linker, Resolver
 from hlwasm.sandbox.limits import Limits
 from hlwasm.sandbox.sandbox import Sandbox
@@ -127,6 +127,10 @@ class KeptSandboxes:
                 return
             sandbox.restore(snapshot)
         except SandboxClosed:
+            return
+        except ViewInUse:
+            # An array of the test's, in a traceback for example; the memory is kept for it.
+            sandbox.close()
             return
         except SandboxBusy:
             # A thread that the test has left behind is in it; it cannot be waited for.

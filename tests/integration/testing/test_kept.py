@@ -54,3 +54,17 @@ def test_what_a_test_left_in_the_hosts_tables_is_closed(load: Load) -> None:
         thing.label()
     kept.give_back(again)
     kept.close()
+
+
+def test_an_array_that_a_test_left_costs_the_sandbox_and_no_error(load: Load) -> None:
+    component = load("kitchen_sink")
+    kept = KeptSandboxes()
+    sandbox = kept.take(component, Fakes(component), None, None)
+    left = hlwasm.view(sandbox.exports.echo.echo_list_u8, b"abc").__enter__()[1:]
+    kept.give_back(sandbox)
+    assert sandbox.status is hlwasm.Status.CLOSED
+    assert bytes(left) == b"bc"
+    other = kept.take(component, Fakes(component), None, None)
+    assert other is not sandbox
+    kept.give_back(other)
+    kept.close()
