@@ -79,7 +79,8 @@ class Guard:
             if self._enter(None, caller) is caller:
                 if self.ready:
                     return
-                if self.loan is not None and self._collect_loan(self.loan):
+                if self.loan is not None and self.status is Status.READY:
+                    self._collect_loan(self.loan)
                     return
                 self.end()
         except BaseException:
@@ -149,11 +150,10 @@ class Guard:
         finally:
             self._leave(caller)
 
-    def _collect_loan(self, loan: Loan) -> bool:
+    def _collect_loan(self, loan: Loan) -> None:
         loan.collect()
         self.loan = None
         self.ready = self.status is Status.READY
-        return self.ready
 
     def heal(self) -> None:
         """The sandbox was restored. Called by the holder."""
