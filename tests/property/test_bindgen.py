@@ -60,7 +60,7 @@ def test_values_of_the_packages_classes_go_and_come(
     structure.WORLD.bind(description, "a random component")
     function = description.exports[0]
     value = data.draw(values(description, function.params[0].type))
-    context = EchoContext()
+    context = EchoContext(1 << 20)
     echo(function, context)
     call = bind_export(function, context)
     # By the plain codec, and by generated code.

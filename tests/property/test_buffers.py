@@ -14,7 +14,7 @@ from hlwasm.wit.model import Function, NumberLists
 from hlwasm.wit.values import Ok
 from tests.plain_values import plainly
 from tests.property.strategies import types, values
-from tests.property.test_codec import MANY, outcome, outcome_of_junk, without_fallback
+from tests.property.test_codec import MANY, SIZE, outcome, outcome_of_junk, without_fallback
 from tests.unit.codec.worlds import EchoContext, EchoLoan, World, echo
 
 
@@ -44,7 +44,7 @@ def lending(function: Function, context: EchoContext) -> Any:
 @given(functions_and_values("array") | functions_and_values("numpy"))
 def test_arrays_hold_what_lists_do(case: tuple[Function, Any]) -> None:
     function, value = case
-    context = EchoContext()
+    context = EchoContext(SIZE)
     echo(function, context)
     call = without_fallback(bind_export(function, context))
     generated = outcome(lambda: call(value))
@@ -58,7 +58,7 @@ def test_arrays_hold_what_lists_do(case: tuple[Function, Any]) -> None:
 @given(functions_and_values() | functions_and_values("array"))
 def test_views_show_what_copies_hold(case: tuple[Function, Any]) -> None:
     function, value = case
-    context = EchoContext()
+    context = EchoContext(SIZE)
     echo(function, context)
     call = without_fallback(lending(function, context))
     result = outcome(lambda: call(value))
