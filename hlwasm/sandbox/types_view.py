@@ -7,7 +7,7 @@ from typing import Any
 from hlwasm.sandbox.exports import Namespace
 from hlwasm.sandbox.imports import interface_keys
 from hlwasm.wit.model import Description
-from hlwasm.wit.names import identifier, upper_camel_case
+from hlwasm.wit.names import interface_attributes, upper_camel_case
 from hlwasm.wit.type_text import definition_text
 
 
@@ -40,8 +40,7 @@ class ComponentTypes(Namespace):
 
     Interfaces are attributes (``types.shapes.Point``) and items by WIT name, which may have
     another version on the same track, or leave out version and package where that is
-    unambiguous. Types of the world itself are attributes. The classes are those of all
-    sandboxes of the component.
+    unambiguous. Types of the world itself are attributes, too.
     """
 
     _verb = "has"
@@ -49,58 +48,49 @@ class ComponentTypes(Namespace):
     def __init__(self, description: Description) -> None:
         self._owner = "the component"
         self._description = description
-        self._items: dict[str, InterfaceTypes] = {}
         self._targets: dict[str, Any] = {}
         found: dict[str, dict[str, int]] = {}
         for interface in description.interfaces:
             types = _with_classes(description, interface.types)
             if types:
                 found.setdefault(interface.name, {}).update(types)
-        keys: dict[str, list[str]] = {}
-        for name in found:
-            for key in interface_keys(name):
-                keys.setdefault(key, []).append(name)
-        self._several = {key: names for key, names in keys.items() if len(names) > 1}
         views = {name: InterfaceTypes(description, name, types) for name, types in found.items()}
-        for key, names in keys.items():
-            if len(names) == 1:
-                self._items[key] = views[names[0]]
+        self._by_key: dict[str, list[InterfaceTypes]] = {}
         for name, view in views.items():
-            attribute = identifier(name.partition("@")[0].rpartition("/")[2])
-            if attribute not in self._several:
-                self._targets[attribute] = view
+            for key in interface_keys(name):
+                self._by_key.setdefault(key, []).append(view)
+        # WASI's are many, and do not take the short names away.
+        own = interface_attributes(name for name in views if not name.startswith("wasi:"))
+        for name, attribute in (*own.items(), *interface_attributes(views).items()):
+            if name not in own or own[name] == attribute:
+                self._targets.setdefault(attribute, views[name])
         for wit, index in _with_classes(description, description.world_types).items():
             self._targets[upper_camel_case(wit)] = index
 
     def _resolve(self, target: InterfaceTypes | int) -> Any:
         return self._description.python_type(target) if isinstance(target, int) else target
 
-    def __getattr__(self, name: str) -> Any:
-        several = self._several.get(name)
-        if several:
-            message = f"{name!r} is ambiguous: use types[…] with one of {', '.join(several)}"
-            raise AttributeError(message, name=name, obj=self)
-        return super().__getattr__(name)
-
     def __getitem__(self, name: str) -> InterfaceTypes:
-        found = self._items.get(name)
-        if found is None and "@" in name:
+        found = self._by_key.get(name, [])
+        if not found and "@" in name:
             from hlwasm.wit.semver import best_name
 
-            found = self._items.get(best_name(name, self._items) or name)
-        if found is None:
-            several = self._several.get(name)
-            if several:
-                raise KeyError(f"{name!r} is ambiguous: {', '.join(several)}")
-            known = ", ".join(self._items) or "none"
-            raise KeyError(f"there are no types of {name!r}; there are those of {known}")
-        return found
+            found = self._by_key.get(best_name(name, self._by_key) or name, [])
+        if len(found) > 1:
+            raise KeyError(f"{name!r} is ambiguous: {', '.join(each._owner for each in found)}")
+        if not found:
+            raise KeyError(f"there are no types of {name!r}; there are those of {self._known()}")
+        return found[0]
+
+    def _known(self) -> str:
+        return ", ".join(self._ipython_key_completions_()) or "none"
 
     def _ipython_key_completions_(self) -> list[str]:
-        return list(self._items)
+        return [key for key, views in self._by_key.items() if len(views) == 1]
 
     def _help(self) -> str:
-        return "\n\n".join(repr(view) for view in dict.fromkeys(self._items.values()))
+        views = dict.fromkeys(view for views in self._by_key.values() for view in views)
+        return "\n\n".join(map(repr, views))
 
     def __repr__(self) -> str:
         return f"<types: {', '.join(self)}>"
