@@ -126,7 +126,10 @@ class Namespace:
         vars_of.__doc__ = _OwnDocs(cls.__doc__)
 
     def __getattr__(self, name: str) -> Any:
-        targets = self.__dict__["_targets"]
+        # Python asks for names of its own, also of an object that is just being made (a copy).
+        if name.startswith("_"):
+            raise AttributeError(name)
+        targets = self._targets
         if name not in targets:
             known = ", ".join(sorted(targets)) or "nothing"
             message = f"{self._owner} {self._verb} no {name!r}; it {self._verb} {known}"
@@ -322,11 +325,10 @@ class Exports(Namespace):
         return found
 
     def __getattr__(self, name: str) -> Any:
-        plan = self.__dict__["_plan"]
-        if name in plan.ambiguous:
+        ambiguous = () if name.startswith("_") else self._plan.ambiguous.get(name, ())
+        if ambiguous:
             raise AttributeError(
-                f"{name!r} is ambiguous: use exports[…] with one of "
-                f"{', '.join(plan.ambiguous[name])}",
+                f"{name!r} is ambiguous: use exports[…] with one of {', '.join(ambiguous)}",
                 name=name,
                 obj=self,
             )

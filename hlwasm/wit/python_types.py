@@ -84,6 +84,8 @@ class PythonTypes:
         self._annotations: dict[int, str] = {}
         self._structures: dict[TypeRef | None, int] = {}
         self._interned: dict[tuple[object, ...], int] = {}
+        # Types with classes whose structure is known, in that order.
+        self._unmade: list[int] = []
 
     def __getitem__(self, index: int) -> type:
         """The class of a record, variant, enum or flags type.
@@ -109,15 +111,23 @@ class PythonTypes:
                 raise ValueError(f"type {index} has a class already")
 
     def _class(self, index: int) -> type:
-        type_ = self._description.types[index]
         try:
-            identity = (type_.interface, type_.name, self._structure(index, set()))
+            self._structure(index, set())
+            # What is inside came first and is made first, so that no class waits for another.
+            inner, self._unmade = self._unmade, []
+            for each in (*inner, index):
+                if each not in self._by_index:
+                    self._by_index[each] = self._same_or_new(each)
         except RecursionError:
             raise ArtifactError("the component's description nests types too deeply") from None
+        return self._by_index[index]
+
+    def _same_or_new(self, index: int) -> type:
+        type_ = self._description.types[index]
+        identity = (type_.interface, type_.name, self._structure(index, set()))
         found = self._by_identity.get(identity)
         if found is None:
             found = self._by_identity[identity] = self._make(type_)
-        self._by_index[index] = found
         return found
 
     def has_class(self, index: int) -> bool:
@@ -188,6 +198,8 @@ class PythonTypes:
                 within.add(ref)
                 shape = self._parts(self._description.types[ref], within)
             found = self._structures[ref] = self._interned.setdefault(shape, len(self._interned))
+            if isinstance(ref, int) and self.has_class(ref):
+                self._unmade.append(ref)
         return found
 
     def _parts(self, type_: AnyType, within: set[int]) -> tuple[object, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import pickle
 import pydoc
@@ -98,6 +99,9 @@ def test_names_are_offered_for_completion(exports: Any) -> None:
     with pytest.raises(AttributeError, match=r"exports no 'serch'; it exports .*search") as caught:
         _ = exports.stock.serch
     assert (caught.value.name, caught.value.obj) == ("serch", exports.stock)
+    for each in (exports, exports.stock):
+        assert dir(copy.copy(each)) == dir(each)
+        assert not hasattr(each, "_repr_html_")
 
 
 def test_types_are_there_without_a_sandbox(component: hlwasm.Component, exports: Any) -> None:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import copy
 import dataclasses
 import enum
+import inspect
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from types import GenericAlias
@@ -164,6 +166,21 @@ def test_types_nested_without_end_are_refused() -> None:
         ref = world.record(f"r{number}", a=ref)
     with pytest.raises(ArtifactError, match="too deeply"):
         world.description().python_type(ref)
+
+
+def test_types_as_deep_as_components_have_them_take_little_of_the_stack() -> None:
+    world = World()
+    ref = world.record("r", a="u8")
+    for number in range(100):
+        ref = world.record(f"r{number}", a=ref)
+    description = world.description()
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack()) + 450)
+    try:
+        cls = description.python_type(ref)
+    finally:
+        sys.setrecursionlimit(limit)
+    assert get_type_hints(cls)["a"] is description.python_type(ref - 1)
 
 
 def test_threads_that_ask_at_the_same_time_get_the_same_class() -> None:
