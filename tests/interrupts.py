@@ -1,10 +1,12 @@
-"""Ctrl-C in the middle of a call."""
+"""Ctrl-C in the middle of a call, and at any moment of it."""
 
 from __future__ import annotations
 
 import os
+import random
 import signal
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -21,3 +23,23 @@ def interrupted(call: Callable[[], object], seconds: float = 0.05) -> None:
         timer.start()
         call()
     timer.join()
+
+
+def interrupted_at_any_moment(
+    call: Callable[[], object], check: Callable[[], object], seconds: float = 1
+) -> None:
+    """Makes a call again and again, until a signal ends it as Ctrl-C does, then checks; for so
+    many seconds.
+    """
+    moments = random.Random(7)
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            with pytest.raises(KeyboardInterrupt):
+                signal.setitimer(signal.ITIMER_REAL, moments.uniform(1e-5, 1e-4))
+                while True:
+                    call()
+            check()
+    finally:
+        signal.signal(signal.SIGALRM, before)

@@ -134,16 +134,17 @@ class CallLoop:
     def begin(self) -> None:
         """Enters the sandbox; see :meth:`hlwasm.sandbox.state.Guard.begin`."""
         self.guard.begin()
-        if self._thread != get_ident():
-            self._thread = None
-        if self._lent or self._garbage:
-            try:
+        try:
+            # A signal handler may raise behind any call, that of `get_ident` too.
+            if self._thread != get_ident():
+                self._thread = None
+            if self._lent or self._garbage:
                 # What was lent to a call that was not made: another value did not fit.
                 self.resources.end_call()
                 self._collect_garbage()
-            except BaseException:
-                self.end()
-                raise
+        except BaseException:
+            self.end()
+            raise
 
     def invoke(self, index: int) -> None:
         """Runs ``call-index`` to its end.

@@ -218,8 +218,8 @@ def test_an_interrupt_at_any_moment() -> None:
         for number in range(scaled(140, 2000)):
             line = process.stdout.readline()
             if line != "waiting\n":
-                process.kill()
-                pytest.fail(f"interrupt {number}: {line!r}\n{process.stderr.read()}")
+                errors = process.communicate(timeout=PATIENCE)[1]
+                pytest.fail(f"interrupt {number}: {line!r}, {process.returncode}\n{errors}")
             time.sleep(chance.random() * 0.02)
             process.send_signal(signal.SIGINT)
         assert process.stdout.readline() == "waiting\n"

@@ -25,6 +25,7 @@ from hlwasm.native import _abi
 from hlwasm.native.handles import NativeSandbox
 from hlwasm.sandbox.calls import CallLoop
 from hlwasm.sandbox.state import Status
+from tests.interrupts import interrupted_at_any_moment
 from tests.unit.sandbox.scripted import EINTR, SHUTDOWN, UNKNOWN, Script, scripted_loop
 from tests.unit.sandbox.worlds import description, function
 
@@ -95,6 +96,20 @@ def test_a_host_call_is_served(rig: Rig) -> None:
     assert rig.add(0, 0) == 1
     assert seen == [41]
     assert struct.unpack_from("<I", rig.loop.import_memory, 80) == (99,)
+
+
+def test_an_interrupt_at_any_moment_leaves_nobody_inside(rig: Rig) -> None:
+    def call() -> None:
+        rig.loop.begin()
+        try:
+            pass
+        finally:
+            rig.loop.end()
+
+    def check() -> None:
+        assert rig.loop.guard.current() is Status.READY
+
+    interrupted_at_any_moment(call, check)
 
 
 def test_a_failing_host_function_comes_back_to_the_caller(rig: Rig) -> None:

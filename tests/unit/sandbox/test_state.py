@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import random
-import signal
 import sys
 import threading
-import time
 
 import pytest
 
 from hlwasm.errors import ReentrantCall, SandboxBusy, SandboxClosed, SandboxPoisoned
 from hlwasm.sandbox.state import Guard, Status
+from tests.interrupts import interrupted_at_any_moment
 
 
 def test_a_ready_sandbox_lets_one_call_in() -> None:
@@ -78,24 +76,17 @@ def test_close_is_final_and_idempotent() -> None:
     sys.version_info < (3, 11), reason="3.10 runs signal handlers between a call and a try"
 )
 def test_an_interrupt_at_any_moment_leaves_nobody_inside() -> None:
-    guard, moments = Guard(), random.Random(7)
+    guard = Guard()
 
-    def call_for_ever() -> None:
-        while True:
-            guard.begin()
-            try:
-                pass
-            finally:
-                guard.end()
+    def call() -> None:
+        guard.begin()
+        try:
+            pass
+        finally:
+            guard.end()
 
-    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
-    try:
-        end = time.monotonic() + 1
-        while time.monotonic() < end:
-            with pytest.raises(KeyboardInterrupt):
-                signal.setitimer(signal.ITIMER_REAL, moments.uniform(1e-5, 1e-4))
-                call_for_ever()
-            assert guard.current() is Status.READY
-    finally:
-        signal.signal(signal.SIGALRM, before)
+    def check() -> None:
+        assert guard.current() is Status.READY
+
+    interrupted_at_any_moment(call, check)
     assert guard.close()
