@@ -112,8 +112,7 @@ class Player(Watcher):
         held = self.numbers.guest(int(number)) if known else None
         if held is None:
             raise event.wrong(f"drop: the component gave no resource {event.name}")
-        # Its class may have a `drop` of the WIT's.
-        self._run(held._release)
+        self._run(held.drop)
 
     def _run(self, call: Callable[[], Any]) -> None:
         """Makes a call; how it ends has been compared already."""
