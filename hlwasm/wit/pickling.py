@@ -90,7 +90,9 @@ def _identity(description: Description) -> str:
 
         # A world that no component was loaded for: its text says all.
         text = f"{description.world}\n{description.wit}\n{[*description.types]}"
-        found = description.cache["identity"] = new_sha256(text.encode()).hexdigest()
+        # The documentation of any component in the process may have lone surrogates.
+        data = text.encode("utf-8", "surrogatepass")
+        found = description.cache["identity"] = new_sha256(data).hexdigest()
     return cast(str, found)
 
 

@@ -78,7 +78,9 @@ def test_looking_does_not_end_it_unless_asked_to(guard: Guard) -> None:
 @pytest.mark.parametrize(
     "enter", [Guard.begin, lambda guard: guard.begin_look(end_loan=True)], ids=["call", "restore"]
 )
-@pytest.mark.parametrize("use", [np.asarray, lambda view: view[:1], memoryview], ids=["array", "slice", "view"])
+@pytest.mark.parametrize(
+    "use", [np.asarray, lambda view: view[:1], memoryview], ids=["array", "slice", "view"]
+)
 def test_what_uses_it_is_in_the_way(guard: Guard, enter: Any, use: Any) -> None:
     loan, view = lent(guard)
     user = use(view)

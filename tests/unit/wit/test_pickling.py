@@ -55,6 +55,15 @@ def test_values_survive_pickling_with_their_classes(protocol: int) -> None:
         assert pickle.loads(pickle.dumps(wrapped, protocol)) == wrapped
 
 
+def test_text_of_another_component_is_no_hindrance() -> None:
+    known = parse_wit(TEXT)
+    fields = {name: getattr(known, name) for name in Description._fields}
+    other = Description(**{**fields, "world": "\ud83d alone"})
+    assert other in living_descriptions()
+    value = drawing(classes(known))
+    assert pickle.loads(pickle.dumps(value)) == value
+
+
 def test_where_a_component_is_loaded_twice_the_same_class_comes_back() -> None:
     first, second = parse_wit(TEXT), parse_wit(TEXT)
     for description in (first, second):
