@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from types import CodeType, FunctionType
 from typing import Any, cast
 
+from hlwasm.codec.checks import bad_guest_data
 from hlwasm.codec.complexity import Complexity
 from hlwasm.codec.context import AsyncCallContext, CallContext
 from hlwasm.codec.fast_values import Unusual
@@ -169,9 +170,8 @@ class FunctionGenerator:
         own = self._is_own(result)
         if own:
             unpack = source.struct("<I", "unpack_from")
-            self._lift_own_or_poison(
-                cast(int, result), f"{unpack}(_memory, {function.result_offset})[0]"
-            )
+            handle = f"{unpack}(_memory, {function.result_offset})[0]"
+            self._lift_own_or_poison(cast(int, result), handle, plain.result_path)
             return
         if plain.fallible:
             self._fallible_export_result(cast(int, result))
@@ -222,18 +222,23 @@ class FunctionGenerator:
         with source.block("if _failed:"):
             source.line("raise _Err(_result)")
         if own is not None:
-            self._lift_own_or_poison(cast(int, own), "_result")
+            self._lift_own_or_poison(cast(int, own), "_result", f"{self._plain.result_path}.ok")
         else:
             self._return("_result")
 
-    def _lift_own_or_poison(self, ref: int, handle: str) -> None:
+    def _lift_own_or_poison(self, ref: int, handle: str, path: str) -> None:
         source = self._source
         resource = cast(Own, self._types[ref]).resource
         with source.block("try:"):
             self._return(f"_lift_own({resource}, {handle})")
         with source.block("except _GuestDataError as _error:"):
+            source.line(f"_error = {self._located(path)}")
             source.line("_context.poison(_error)")
-            source.line("raise")
+            source.line("raise _error from None")
+
+    def _located(self, path: str) -> str:
+        """An expression for ``_error``, which the resources raised, with its place."""
+        return f"_bad_guest_data({self._source.constant('path', path, path)}, str(_error))"
 
     # Imports
 
@@ -285,10 +290,14 @@ class FunctionGenerator:
             used = " + _used" if self._has_payload(plain.types) else ""
             self._count(f"{self._function.params_size}{used}")
             if any(self._is_own(ref) for ref in plain.types):
-                for name, ref in zip(plain.names, plain.types, strict=True):
+                for name, ref, path in zip(plain.names, plain.types, plain.paths, strict=True):
                     if self._is_own(ref):
                         resource = cast(Own, self._types[cast(int, ref)]).resource
-                        source.line(f"_argument_{name} = _lift_own({resource}, _argument_{name})")
+                        argument = f"_argument_{name}"
+                        with source.block("try:"):
+                            source.line(f"{argument} = _lift_own({resource}, {argument})")
+                        with source.block("except _GuestDataError as _error:"):
+                            source.line(f"raise {self._located(path)} from None")
 
     def _import_result(self) -> None:
         source, plain = self._source, self._plain
@@ -410,6 +419,7 @@ class FunctionGenerator:
             "_Err": Err,
             "_Ok": Ok,
             "_GuestDataError": GuestDataError,
+            "_bad_guest_data": bad_guest_data,
             "_lower_plain": plain.lower_params,
             "_lift_plain": plain.lift_result,
             "_lift_params_plain": plain.lift_params,

@@ -1,15 +1,20 @@
-"""A component that makes up handles, or passes those of another type."""
+"""Guests that make up handles, or pass those of another type: to adapters, and to the host."""
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 
 import hlwasm
-
-pytestmark = pytest.mark.hypervisor
+from hlwasm.codec.functions import bind_export, bind_import
+from hlwasm.native import _abi
+from hlwasm.sandbox.calls import CallLoop
+from hlwasm.wit.model import Resource
+from tests.unit.sandbox.scripted import Script, scripted_sandbox
 
 # Handles are numbers in core code; each function passes on the one that it is given.
 HANDLES = b"""(component
@@ -119,7 +124,7 @@ def host() -> Host:
 
 @pytest.fixture(scope="module")
 def zoo() -> hlwasm.Component:
-    return hlwasm.load(HANDLES, cache=False)
+    return hlwasm.load(HANDLES, cache=False, transfer_memory=_abi.TRANSFER_WASM_PAGE_BYTES)
 
 
 @pytest.fixture
@@ -137,6 +142,7 @@ def check_refused(sandbox: hlwasm.Sandbox, name: str, handle: int) -> None:
     assert sandbox.status is hlwasm.Status.POISONED
 
 
+@pytest.mark.hypervisor
 @pytest.mark.parametrize("handle", [0, 7, 2**31, 2**32 - 1])
 @pytest.mark.parametrize("name", PASSING_A_CAT)
 def test_handles_that_do_not_exist(
@@ -146,6 +152,7 @@ def test_handles_that_do_not_exist(
     assert host.taken == []
 
 
+@pytest.mark.hypervisor
 @pytest.mark.parametrize("name", PASSING_A_CAT)
 @pytest.mark.parametrize("other", ["dog", "box"])
 def test_handles_of_another_type(
@@ -155,6 +162,7 @@ def test_handles_of_another_type(
     assert host.taken == []
 
 
+@pytest.mark.hypervisor
 def test_handles_that_are_right(sandbox: hlwasm.Sandbox, host: Host) -> None:
     exports = sandbox.exports
     assert isinstance(exports.give_cat(exports.cat()), Host.Cat)
@@ -168,12 +176,109 @@ def test_handles_that_are_right(sandbox: hlwasm.Sandbox, host: Host) -> None:
     assert [type(each) for each in host.taken if each] == [Host.Cat, list, Host.Cat]
 
 
+@pytest.mark.hypervisor
 @pytest.mark.parametrize("name", ["look", "drop_own"])
 def test_handles_of_the_component_s_own_resource(sandbox: hlwasm.Sandbox, name: str) -> None:
     getattr(sandbox.exports, name)(sandbox.exports.box())
     check_refused(sandbox, name, sandbox.exports.cat())
 
 
+@pytest.mark.hypervisor
 @pytest.mark.parametrize("name", ["give_cat_twice", "tell_twice"])
 def test_handles_that_were_given_away(sandbox: hlwasm.Sandbox, name: str) -> None:
     check_refused(sandbox, name, sandbox.exports.cat())
+
+
+# A runtime that was taken over -----------------------------------------------------
+
+
+class Rig:
+    """A runtime that passes numbers for the host's resources, and the host's side."""
+
+    def __init__(self, zoo: hlwasm.Component) -> None:
+        native = scripted_sandbox()
+        self.script = Script(native)
+        self.loop = CallLoop(native, zoo.description, {})
+        self.exports = {each.name: each for each in zoo.description.exports}
+        self.imports = {each.name: each for each in zoo.description.imports}
+        self.taken: list[Any] = []
+        self.loop.bind_import = {
+            each.index: partial(bind_import, each, self.loop, self.taken.append)
+            for each in zoo.description.imports
+        }
+
+    def number_of(self, name: str) -> int:
+        """The number of a new object of a resource type, as the host gives it out."""
+        types = self.loop.description.types
+        [index] = [each.index for each in types if each.name == name and isinstance(each, Resource)]
+        return self.loop.resources.lower_own(index, object())
+
+    def give(self, name: str, *words: int) -> Any:
+        """Calls an export whose result is these words; a list's elements lie behind."""
+        function = self.exports[name]
+        self.script.write(EXPORT_MEMORY + function.result_offset, pack(*words))
+        self.script.write(EXPORT_MEMORY + LISTED, pack(*words[2:]))
+        self.script.done()
+        return bind_export(function, self.loop)(0)
+
+    def tell(self, name: str, *words: int) -> None:
+        """Calls an export that calls an import with these words."""
+        self.script.write(IMPORT_MEMORY + _abi.TRANSFER_DATA, pack(*words))
+        self.script.write(IMPORT_MEMORY + LISTED, pack(*words[2:]))
+        self.script.host_call(self.imports[name].index, _abi.TRANSFER_DATA)
+        self.script.done()
+        bind_export(self.exports["tell"], self.loop)(0)
+
+
+IMPORT_MEMORY = _abi.WINDOW_BASE + _abi.WINDOW_GUARD
+EXPORT_MEMORY = IMPORT_MEMORY + _abi.WINDOW_STRIDE
+LISTED = 0x1000
+
+
+def pack(*words: int) -> bytes:
+    return struct.pack(f"<{len(words)}I", *words)
+
+
+@pytest.fixture
+def rig(zoo: hlwasm.Component) -> Iterator[Rig]:
+    rig = Rig(zoo)
+    yield rig
+    rig.loop.guard.close()
+    rig.loop.close()
+
+
+# Of honest calls before: none, so that the plain codec sees the lie, or some.
+@pytest.mark.parametrize("honest", [0, 6])
+@pytest.mark.parametrize("other", [None, "dog"])
+@pytest.mark.parametrize(
+    ("verb", "name", "before", "where"),
+    [
+        ("give", "give-cat", (), "give_cat: result"),
+        ("give", "give-cats", (LISTED, 1), "give_cats: result[0]"),
+        ("give", "give-cat-twice", (), "give_cat_twice: result[0]"),
+        ("tell", "keep", (), "host.keep: parameter cat"),
+        ("tell", "pet", (), "host.pet: parameter cat"),
+        ("tell", "keep-all", (LISTED, 1), "host.keep_all: parameter cats[0]"),
+    ],
+)
+def test_numbers_that_the_host_did_not_give_out(
+    rig: Rig,
+    verb: str,
+    name: str,
+    before: tuple[int, ...],
+    where: str,
+    other: str | None,
+    honest: int,
+) -> None:
+    call = getattr(rig, verb)
+    for _ in range(honest):
+        cats = [rig.number_of("cat") for _ in range(2)]
+        call(name, *before, *cats)
+    rig.taken.clear()
+    lie = rig.number_of(other) if other else 4711
+    with pytest.raises(hlwasm.GuestDataError) as caught:
+        call(name, *before, lie, lie)
+    assert str(caught.value) == f"{where}: the guest passed an unknown cat: {lie}"
+    assert rig.taken == []
+    with pytest.raises(hlwasm.SandboxPoisoned):
+        call(name, *before, lie, lie)

@@ -14,7 +14,7 @@ from hlwasm.codec.checks import (
 )
 from hlwasm.codec.layout import discriminant_size
 from hlwasm.codec.reference.types import ReferenceTypes
-from hlwasm.errors import Err
+from hlwasm.errors import Err, GuestDataError
 from hlwasm.wit.model import (
     AnyType,
     Borrow,
@@ -116,13 +116,19 @@ class ReferenceLift(ReferenceTypes):
             number = int.from_bytes(state.memory[offset : offset + size], "little")
             return cast(type[WitFlags], self.python[ref]).from_bits(number)
         if isinstance(type_, (Own, Borrow)):
-            (handle,) = struct.unpack_from("<I", state.memory, offset)
-            if isinstance(type_, Borrow):
-                return state.resources.lift_borrow(type_.resource, handle)
-            value = state.resources.lift_own(type_.resource, handle)
-            state.taken.append((type_.resource, value, handle))
-            return value
+            try:
+                return self._lift_handle(state, type_, offset)
+            except GuestDataError as error:
+                raise bad_guest_data(path, str(error)) from None
         return self._lift_case(state, type_, ref, offset, path)
+
+    def _lift_handle(self, state: Lifting, type_: Own | Borrow, offset: int) -> Any:
+        (handle,) = struct.unpack_from("<I", state.memory, offset)
+        if isinstance(type_, Borrow):
+            return state.resources.lift_borrow(type_.resource, handle)
+        value = state.resources.lift_own(type_.resource, handle)
+        state.taken.append((type_.resource, value, handle))
+        return value
 
     def _lift_primitive(self, state: Lifting, name: str, offset: int, path: Path) -> Any:
         if name == "string":

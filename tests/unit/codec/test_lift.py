@@ -134,6 +134,39 @@ def test_paths_lead_to_the_wrong_value() -> None:
         lift(world, shape, b"\0\0\0\0" + pair(100, 2), {100: good + bad})
 
 
+@pytest.mark.parametrize(
+    ("kind", "path"),
+    [
+        ("own", "result"),
+        ("result", "result.ok"),
+        ("tuple", r"result\[0\]"),
+        ("list", r"result\[0\]"),
+    ],
+)
+def test_unknown_resources_are_told_with_their_place(kind: str, path: str) -> None:
+    world = World()
+    file = world.own(world.resource("file"))
+    of_kind = {"own": lambda: file, "result": lambda: world.result(file, "u8")}
+    of_kind |= {"tuple": lambda: world.tuple(file, "u8"), "list": lambda: world.list(file)}
+    records = {"result": pair(0, 9), "list": pair(512, 1)}
+    world.function("f", {}, of_kind[kind]())
+    function = world.description().exports[0]
+    context = EchoContext(SIZE)
+
+    def guest(_: int) -> None:
+        record = records.get(kind, pair(9, 0))
+        at = function.result_offset
+        context.export_memory[at : at + 8] = record
+        context.export_memory[512:516] = struct.pack("<I", 9)
+
+    context.guest = guest
+    call = bind_export(function, context)
+    for _ in range(4):  # plain at first, then generated
+        with pytest.raises(GuestDataError, match=rf"^ops\.f: {path}: unknown handle 9$"):
+            call()
+        assert context.poisoned_by is not None
+
+
 def test_lists_that_overlap_cannot_grow_without_bound() -> None:
     world = World()
     ref: Any = "u8"
