@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -21,9 +22,12 @@ from hlwasm.cli.text import printable
 
 if TYPE_CHECKING:
     from hlwasm import Component
+    from hlwasm.testing.differential.target import Target
     from hlwasm.testing.fuzzing.fuzzer import Progress, Report
     from hlwasm.testing.fuzzing.typed_fakes import HostCall
     from hlwasm.testing.scripts.steps import Script
+
+_OBJECT = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 _EPILOG = f"""
 \b
@@ -31,6 +35,9 @@ Examples:
   hlwasm test plugin.wasm
   hlwasm test plugin.wasm --function ops.divide --examples 2000
   hlwasm test plugin.wasm --wit wit/ --world plugin
+  hlwasm test plugin.wasm --against plugin-1.0.wasm
+  hlwasm test plugin.wasm --against wasmtime
+  hlwasm test plugin.wasm --against reference:Plugin
   hlwasm test plugin.wasm --time 60 --json report.json
 
 Each example is a sequence of calls in a fresh sandbox. Imports are answered with generated
@@ -83,6 +90,11 @@ the command that shows it again.
     help="A call must be answered like the same one before it.",
 )
 @click.option(
+    "--against",
+    metavar="OTHER",
+    help="Also call another component, wasmtime, or a Python module:object, and compare.",
+)
+@click.option(
     "--replay",
     "lines",
     metavar="STEP",
@@ -111,6 +123,7 @@ def command(
     seconds: float | None,
     chance: Sequence[str],
     stateless: bool,
+    against: str | None,
     lines: Sequence[str],
     answers: Sequence[str],
     json_file: str | None,
@@ -144,6 +157,8 @@ def command(
     except LookupError as error:
         raise WrongUse(printable(str(error.args[0]))) from error
     interrupted = False
+    if against is not None:
+        options["against"] = target = _target(component, file, against, deadline / 1000, no_cache)
     try:
         if lines:
             script, given = _script(component, lines, answers)
@@ -167,11 +182,50 @@ def command(
     except KeyboardInterrupt:
         interrupted = True
         report.notes.append("interrupted")
-    _write(report, file, json_file)
+    finally:
+        if against is not None:
+            target.close()
+    _write(report, file, against, json_file)
     if interrupted:
         return INTERRUPTED
     # What was not tested has not passed.
     return OK if conforms and report.passed and report.examples else FAILURE
+
+
+def _target(component: Component, file: str, other: str, seconds: float, no_cache: bool) -> Target:
+    """What ``--against`` names."""
+    from hlwasm.testing.differential.compare import target_of
+    from hlwasm.testing.differential.wasmtime_process import WasmtimeProcess
+    from hlwasm.testing.fuzzing.runner import InstantiationFailed, limits_of
+
+    limits = limits_of(seconds)
+    if other == "wasmtime":
+        if file == "-":
+            raise WrongUse("--against wasmtime reads FILE once more, so it cannot be -")
+        return WasmtimeProcess(component, Path(file).read_bytes(), limits)
+    if _OBJECT.fullmatch(other) and not Path(other).exists():
+        return target_of(component, _python_object(other), limits, other)
+    second = load(other, no_cache=no_cache, quiet=True, transfer_memory=None, fuel=False)
+    try:
+        return target_of(component, second, limits)
+    except InstantiationFailed as error:
+        raise WrongUse(f"{other} cannot be instantiated: {error.__cause__}") from error
+
+
+def _python_object(name: str) -> Any:
+    from importlib import import_module
+
+    module_name, _, path = name.partition(":")
+    # As `python -m` does; the console script does not.
+    sys.path.insert(0, "")
+    try:
+        found: Any = import_module(module_name)
+        for attribute in path.split("."):
+            found = getattr(found, attribute)
+    except (ImportError, AttributeError) as error:
+        raise WrongUse(f"--against {name}: {error}") from error
+    # An interface may be a class, whose methods need an object.
+    return found() if isinstance(found, type) else found
 
 
 def _conforms(component: Component, wit: str, world: str | None, file: str) -> bool:
@@ -204,11 +258,11 @@ def _script(
         raise WrongUse(printable(str(error))) from error
 
 
-def _write(report: Report, file: str, json_file: str | None) -> None:
+def _write(report: Report, file: str, against: str | None, json_file: str | None) -> None:
     from hlwasm.cli.test_report import report_lines
     from hlwasm.testing.fuzzing.report_json import report_json
 
-    for line in report_lines(report, file):
+    for line in report_lines(report, file, against):
         click.echo(printable(line))
     if json_file is not None:
         text = json.dumps(report_json(report), indent=2) + "\n"

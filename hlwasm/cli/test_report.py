@@ -21,10 +21,10 @@ _MOST_ANSWERS = 20
 _LONGEST_LINE = 2000
 
 
-def report_lines(report: Report, file: str) -> Iterator[str]:
-    """The whole report."""
+def report_lines(report: Report, file: str, against: str | None) -> Iterator[str]:
+    """The whole report of a test of ``file``, compared with ``against``."""
     for failure in report.failures:
-        yield from _failure(failure, file)
+        yield from _failure(failure, file, against)
         yield ""
     yield from _coverage(report.coverage)
     if report.notes:
@@ -36,7 +36,7 @@ def report_lines(report: Report, file: str) -> Iterator[str]:
     yield f"{file}: {found}, {ran} in {report.seconds:.1f} s, seed {report.seed}"
 
 
-def _failure(failure: Failure, file: str) -> Iterator[str]:
+def _failure(failure: Failure, file: str, against: str | None) -> Iterator[str]:
     where = failure.function or "instantiation"
     message = failure.message.splitlines() or [""]
     yield f"FAILED {where}: {failure.kind.value}: {message[0]}"
@@ -50,7 +50,7 @@ def _failure(failure: Failure, file: str) -> Iterator[str]:
         yield f"  host call  … {len(failure.answers) - _MOST_ANSWERS} more"
     for step in failure.script.steps:
         yield f"  call       {_cut(str(step))}"
-    yield f"  again by   {_cut(command_for(failure, file))}"
+    yield f"  again by   {_cut(command_for(failure, file, against))}"
     yield f"  seen in    {count_text(failure.count, 'example')}"
 
 
@@ -60,7 +60,7 @@ def _cut(text: str) -> str:
     return f"{text[:_LONGEST_LINE]}… ({len(text)} characters; --json has all of it)"
 
 
-def command_for(failure: Failure, file: str) -> str:
+def command_for(failure: Failure, file: str, against: str | None = None) -> str:
     """A command line that shows the failure again."""
     script = failure.script
     if script is None:
@@ -73,6 +73,8 @@ def command_for(failure: Failure, file: str) -> str:
     parts = ["hlwasm", "test", file]
     if failure.kind is Kind.KEEPS_STATE:
         parts.append("--stateless")
+    if failure.kind is Kind.DIFFERENT and against is not None:
+        parts += ["--against", against]
     for step in script.steps:
         parts += ["--replay", str(step)]
     for call in failure.answers[:_MOST_ANSWERS]:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
         UnexpectedCall,
     )
     from hlwasm.testing.conforming import ConformanceReport, conformance
+    from hlwasm.testing.differential.compare import compare
+    from hlwasm.testing.differential.wasmtime_process import WasmtimeProcess
     from hlwasm.testing.fakes import (
         Call,
         Expectation,
@@ -49,6 +51,8 @@ _MODULES = {
     "ReplayMismatch": "hlwasm.errors",
     "Replayed": "hlwasm.testing.recording",
     "UnexpectedCall": "hlwasm.errors",
+    "WasmtimeProcess": "hlwasm.testing.differential.wasmtime_process",
+    "compare": "hlwasm.testing.differential.compare",
     "conformance": "hlwasm.testing.conforming",
     "fuzz": "hlwasm.testing.fuzzing.fuzzer",
     "record": "hlwasm.testing.recording",
@@ -71,6 +75,8 @@ __all__ = [
     "ReplayMismatch",
     "Replayed",
     "UnexpectedCall",
+    "WasmtimeProcess",
+    "compare",
     "conformance",
     "fuzz",
     "record",

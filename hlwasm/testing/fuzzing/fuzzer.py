@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from hlwasm.testing.differential.target import Target
 from hlwasm.testing.fuzzing.coverage import Coverage
 from hlwasm.testing.fuzzing.outcomes import Kind, classify
 from hlwasm.testing.fuzzing.runner import (
@@ -147,6 +148,7 @@ def fuzz(
     limits: Limits | None = None,
     chance: Sequence[str] = (),
     stateless: bool = False,
+    against: Target | None = None,
     progress: Callable[[Progress], object] | None = None,
     report: Report | None = None,
 ) -> Report:
@@ -166,6 +168,8 @@ def fuzz(
         limits: of each call, in place of those that ``deadline`` makes.
         chance: what results may depend on: ``"random bytes"``, ``"clock"``.
         stateless: a call must be answered like the same one before it.
+        against: something else that runs each example, too, and must answer alike; see
+            :mod:`hlwasm.testing.differential`. It stays open.
         progress: told what happens.
         report: written to while it happens, for who wants to see it after an interrupt.
 
@@ -179,7 +183,7 @@ def fuzz(
     end = None if seconds is None else started + seconds
     try:
         with Runner(component, limits or limits_of(deadline)) as runner:
-            judge = Judge(runner, frozenset(chance), stateless)
+            judge = Judge(runner, frozenset(chance), stateless, against)
             Fuzzer(judge, found, progress, end).run(chosen, examples)
     except InstantiationFailed as error:
         found.failures.append(_of_instantiation(error))
@@ -199,6 +203,7 @@ def rerun(
     limits: Limits | None = None,
     chance: Sequence[str] = (),
     stateless: bool = False,
+    against: Target | None = None,
     report: Report | None = None,
 ) -> Report:
     """Runs one script, and looks for failures as :func:`fuzz` does.
@@ -208,12 +213,12 @@ def rerun(
         script: the calls.
         answers: to host calls, in order for each function; what is asked more often gets the
             plainest value.
-        deadline, limits, chance, stateless, report: as for :func:`fuzz`.
+        deadline, limits, chance, stateless, against, report: as for :func:`fuzz`.
     """
     found = report or new_report(component, 0)
     try:
         with Runner(component, limits or limits_of(deadline)) as runner:
-            judge = Judge(runner, frozenset(chance), stateless)
+            judge = Judge(runner, frozenset(chance), stateless, against)
             Fuzzer(judge, found).rerun(script, answers)
     except InstantiationFailed as error:
         found.failures.append(_of_instantiation(error))
@@ -278,16 +283,28 @@ class Fuzzer:
         """
         report = self._report
         self._targets = targets = []
+        other = self._judge.against
         for function in functions:
-            if function in callable_functions(function.description):
+            if other is not None and function in other.cannot:
+                report.notes.append(
+                    f"{callee_text(function)}: not compared, as {other.cannot[function]}"
+                )
+            elif function in callable_functions(function.description):
                 targets.append(function)
             else:
                 name = callee_text(function)
                 report.notes.append(f"{name}: not called, as nothing gives the resource it takes")
         self._total = examples * len(targets)
-        for function in targets:
-            self._explore(function, examples)
-        report.complete = True
+        try:
+            for function in targets:
+                self._explore(function, examples)
+            report.complete = True
+        finally:
+            self._tell_what_was_not_compared()
+
+    def _tell_what_was_not_compared(self) -> None:
+        for reason, count in self._judge.uncompared.items():
+            self._report.notes.append(f"{count} runs were not compared: {reason}")
 
     def rerun(self, script: Script, answers: Sequence[HostCall]) -> None:
         """One example, which is not made smaller."""
@@ -297,6 +314,7 @@ class Fuzzer:
         self._count(script, examined)
         if examined.verdict is not None:
             report.failures.append(Failure.of(script, examined.answers, examined.verdict))
+        self._tell_what_was_not_compared()
         report.complete = True
 
     def _explore(self, function: Function, examples: int) -> None:

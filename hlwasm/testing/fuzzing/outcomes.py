@@ -116,15 +116,16 @@ def signature(step: Step, outcome: Outcome) -> tuple[Any, ...]:
             frame = error.backtrace[0]
             key += [frame.module, frame.function_index, frame.offset]
         else:
-            key.append(_without_numbers(error.message))
+            key.append(without_numbers(error.message))
     elif isinstance(error, errors.LimitExceeded):
         key.append(error.limit)
     elif isinstance(error, errors.GuestDataError):
-        key.append(_without_numbers(str(error)))
+        key.append(without_numbers(str(error)))
     return tuple(key)
 
 
-def _without_numbers(text: str) -> str:
+def without_numbers(text: str) -> str:
+    """A message or path with all numbers alike."""
     return re.sub(r"0x[0-9a-f]+|\d+", "…", text)
 
 

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hlwasm import errors
-from hlwasm.testing.fuzzing.outcomes import Kind, Observation, Outcome, signature, what_differs
+from hlwasm.testing.differential.target import End, Target, first_divergence, seen_of
+from hlwasm.testing.differential.wording import in_both
+from hlwasm.testing.fuzzing.outcomes import (
+    Kind,
+    Observation,
+    Outcome,
+    signature,
+    what_differs,
+    without_numbers,
+)
 from hlwasm.testing.fuzzing.runner import GivenAnswers, Runner, host_calls_of
 from hlwasm.testing.fuzzing.typed_fakes import Answer, HostCall
 from hlwasm.testing.scripts.data import first_difference
@@ -69,16 +79,44 @@ class Judge:
         runner: runs them.
         chance: sources of chance that results may depend on: ``"random bytes"``, ``"clock"``.
         stateless: functions must answer a repeated call as they did before.
+        against: what must answer alike.
+        uncompared: why scripts were not compared with that, and how many.
     """
 
     runner: Runner
     chance: frozenset[str] = frozenset()
     stateless: bool = False
+    against: Target | None = None
+    uncompared: Counter[str] = field(default_factory=Counter)
 
     def examine(self, script: Script, answer: Answer) -> Examined:
         """Runs a script, and looks for failures in what happens."""
         first = self.runner.run(script, answer)
-        return Examined(first, self._ended(script, first) or self._repeated(script, first))
+        verdict = self._diverges(script, first)
+        verdict = verdict or self._ended(script, first) or self._repeated(script, first)
+        return Examined(first, verdict)
+
+    def _diverges(self, script: Script, first: Observation) -> Verdict | None:
+        other = self.against
+        if other is None:
+            return None
+        if first.used and not other.same_chance:
+            self.uncompared[f"they depend on {' and '.join(sorted(first.used))}"] += 1
+            return None
+        if any(step.function in other.cannot for step in script.steps):
+            self.uncompared["they need a function that cannot be compared"] += 1
+            return None
+        theirs = other.run(script, host_calls_of(first.outcomes))
+        unknown = next((each.message for each in theirs if each.end is End.UNKNOWN), None)
+        if unknown is not None:
+            self.uncompared[unknown] += 1
+        found = first_divergence([seen_of(each) for each in first.outcomes], theirs)
+        if found is None:
+            return None
+        step = script.steps[found.step]
+        message = in_both(step, found, other.name)
+        mark = (Kind.DIFFERENT, _number(step), found.what, without_numbers(found.path))
+        return Verdict(Kind.DIFFERENT, found.step, message, (), mark)
 
     def _ended(self, script: Script, seen: Observation) -> Verdict | None:
         last = seen.last
