@@ -68,7 +68,7 @@ def _parse(description: Description, call: str) -> tuple[Function, list[Any]]:
     try:
         function = find_function(description, call.partition("(")[0].strip())
     except LookupError as error:
-        raise click.UsageError(_cut(printable(str(error.args[0])))) from error
+        raise click.UsageError(shortened(printable(str(error.args[0])))) from error
     if function.kind in ("method", "constructor"):
         raise click.UsageError(
             f"{printable(function.name)} belongs to a resource, which one call cannot keep: "
@@ -80,8 +80,8 @@ def _parse(description: Description, call: str) -> tuple[Function, list[Any]]:
         raise click.UsageError(printable(str(error))) from error
 
 
-def _cut(message: str) -> str:
-    """A component may export hundreds of functions."""
+def shortened(message: str) -> str:
+    """A message that ends with a list; a component may export hundreds of functions."""
     if len(message) <= _MESSAGE_LIMIT:
         return message
     return message[:_MESSAGE_LIMIT].rpartition(",")[0] + ", …; see `hlwasm inspect`"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hlwasm.cli.call import shortened
 from hlwasm.cli.exit_codes import FAILURE, INTERRUPTED, OK, help_text
 from hlwasm.cli.failures import WrongUse
 from hlwasm.cli.options import file_argument, no_cache_option, quiet_option
@@ -155,7 +156,7 @@ def command(
     try:
         report = options["report"] = fuzzer.new_report(component, seed, *names)
     except LookupError as error:
-        raise WrongUse(printable(str(error.args[0]))) from error
+        raise WrongUse(shortened(printable(str(error.args[0])))) from error
     interrupted = False
     if against is not None:
         options["against"] = target = _target(component, file, against, deadline / 1000, no_cache)

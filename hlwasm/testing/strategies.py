@@ -24,9 +24,11 @@ from hlwasm.codec.checks import INTEGER_RANGE
 from hlwasm.errors import Err
 from hlwasm.testing.hypothesis_extra import hypothesis
 from hlwasm.testing.scripts.data import Handle, to_data
+from hlwasm.testing.scripts.running import run
 from hlwasm.testing.scripts.steps import (
     Script,
     Step,
+    call_text,
     fake_handle,
     is_host_side,
     is_program,
@@ -56,6 +58,9 @@ if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn, SearchStrategy
 
     from hlwasm.component import Component
+    from hlwasm.sandbox.sandbox import Sandbox
+
+__all__ = ["GeneratedCall", "calls", "run", "scripts", "values"]
 
 st = hypothesis.strategies
 
@@ -205,8 +210,8 @@ def _primitive(name: str) -> SearchStrategy[Any]:
 
 def calls(
     source: Component | Description, *names: str, resources: Resources = no_resources
-) -> SearchStrategy[Call]:
-    """Calls of exported functions with arguments, ``call(sandbox)`` makes one.
+) -> SearchStrategy[GeneratedCall]:
+    """Calls of exported functions with arguments; ``call(sandbox)`` makes one.
 
     Args:
         source: the component or its description.
@@ -234,8 +239,26 @@ def calls(
     return st.one_of(strategies)
 
 
-def _call(function: Function, arguments: Sequence[Any]) -> Call:
-    return Call(function, list(arguments))
+class GeneratedCall(Call):
+    """A call with its arguments, shown as WAVE; with a sandbox it makes itself."""
+
+    def __call__(self, sandbox: Sandbox) -> Any:
+        """Calls the function in a sandbox; what it returns and raises is the call's."""
+        interface = self.function.interface
+        owner = sandbox.exports if interface is None else sandbox.exports[interface]
+        return owner[self.function.name](*self.arguments)
+
+    def __repr__(self) -> str:
+        description = self.function.description
+        data = [
+            to_data(description, param.type, value, lambda kind, _: fake_handle(description, kind))
+            for param, value in zip(self.function.params, self.arguments, strict=True)
+        ]
+        return call_text(self.function, data)
+
+
+def _call(function: Function, arguments: Sequence[Any]) -> GeneratedCall:
+    return GeneratedCall(function, list(arguments))
 
 
 def select(description: Description, names: Sequence[str]) -> list[Function]:
@@ -267,7 +290,8 @@ def scripts(
     """Sequences of calls in one sandbox, in which later calls use the resources of earlier ones.
 
     Constructors and other functions that give a resource are called before what needs it; what
-    was given away is not used again; some resources are dropped on the way.
+    was given away is not used again; some resources are dropped on the way. :func:`run` runs
+    one in a sandbox.
 
     Args:
         source: the component or its description.

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hlwasm.codec.layout import align_up
-from hlwasm.codec.reference import Lifting, Lowering, Reference
-from hlwasm.errors import ConversionError, Err, TransferLimitExceeded
+from hlwasm.errors import ConversionError, Err
 from hlwasm.sandbox.imports import interface_keys
+from hlwasm.testing.differential.canonical import CanonicalValues
 from hlwasm.testing.differential.target import End, Seen
 from hlwasm.testing.fuzzing.typed_fakes import HostCall
 from hlwasm.testing.scripts.data import Data, Handle, from_data, is_fallible, to_data
@@ -16,9 +15,6 @@ from hlwasm.testing.scripts.steps import Script, Step, callee_text, fake_handle,
 from hlwasm.wit.model import Description, Function
 from hlwasm.wit.names import parse_function_name, python_function_name, upper_camel_case
 from hlwasm.wit.values import Ok
-
-_FIRST_MEMORY = 1 << 16
-_LARGEST_MEMORY = 1 << 28
 
 
 class PythonObject:
@@ -40,7 +36,7 @@ class PythonObject:
     def __init__(self, description: Description, implementation: Any, name: str = "Python") -> None:
         self.name = name
         self._description = description
-        self._values = _Values(description)
+        self._values = CanonicalValues(description)
         self._calls: dict[int, Any] = {}
         self.cannot: dict[Function, str] = {}
         for function in description.exports:
@@ -134,56 +130,3 @@ def _find(container: Any, keys: Sequence[str]) -> Any:
         elif key.isidentifier() and hasattr(container, key):
             return getattr(container, key)
     return None
-
-
-class _Values:
-    """Python values as codecs lift them: what is as good as a WIT value becomes one."""
-
-    def __init__(self, description: Description) -> None:
-        self._reference = Reference(description)
-
-    def canonical(self, function: Function, value: Any) -> Any:
-        """The result of a function as the component's own would look.
-
-        Raises:
-            ConversionError: the value does not fit the type.
-        """
-        assert function.result is not None
-        label = f"{callee_text(function)}: result"
-        size = _FIRST_MEMORY
-        while True:
-            try:
-                return self._through(memoryview(bytearray(size)), function.result, value, label)
-            except TransferLimitExceeded:
-                size *= 16
-                if size > _LARGEST_MEMORY:
-                    raise
-
-    def _through(self, memory: memoryview, ref: Any, value: Any, label: str) -> Any:
-        resources = _Objects()
-        shape = self._reference.layout.shape(ref)
-        lowering = Lowering(memory, align_up(shape.size, 16), resources)
-        self._reference.lower(lowering, ref, 0, value, label)
-        return self._reference.lift(Lifting(memory, len(memory), resources), ref, 0, label)
-
-
-class _Objects:
-    """Any object stands for a resource; its handle is its place in a list."""
-
-    def __init__(self) -> None:
-        self._objects: list[Any] = []
-
-    def lower_own(self, type_index: int, value: Any) -> int:
-        self._objects.append(value)
-        return len(self._objects) - 1
-
-    def take_back(self, type_index: int, value: Any, handle: int) -> None:
-        pass
-
-    put_back = take_back
-    lower_borrow = lower_own
-
-    def lift_own(self, type_index: int, handle: int) -> Any:
-        return self._objects[handle]
-
-    lift_borrow = lift_own

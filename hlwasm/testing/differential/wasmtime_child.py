@@ -9,17 +9,25 @@ from __future__ import annotations
 import json
 import sys
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TextIO
 
 import wasmtime
-from wasmtime.component import Component, Instance, Linker, ResourceAny
+from wasmtime.component import (
+    Component,
+    Instance,
+    Linker,
+    LinkerInstance,
+    ResourceAny,
+    ResourceHost,
+    ResourceType,
+)
 
 from hlwasm.testing.differential.wasmtime_values import NotComparable, WasmtimeValues
 from hlwasm.testing.differential.wire import from_json, to_json
 from hlwasm.testing.fuzzing.runner import plainest
 from hlwasm.testing.scripts.data import Data, Handle
-from hlwasm.testing.scripts.steps import fake_handle
+from hlwasm.testing.scripts.steps import fake_handle, is_fake
 from hlwasm.wit.model import Description, Function
 
 
@@ -61,10 +69,11 @@ class Child:
                 self._live.pop(Handle(step["needs"][0])).drop(store)
                 return {"end": "returned", "value": None}
             return {"end": "returned", "value": to_json(self._call(store, instance, step))}
-        except NotComparable as error:
-            return {"end": "unknown", "message": str(error)}
         except wasmtime.WasmtimeError as error:
-            return {"end": "failed", "message": str(error)[:1000]}
+            return {"end": "failed", "message": _in_words(error)}
+        except Exception as error:
+            # Of wasmtime-py's conversions, or of this module's.
+            return {"end": "unknown", "message": _in_words(error)}
 
     def _call(self, store: wasmtime.Store, instance: Instance, step: Any) -> Data:
         function = self._description.exports[step["function"]]
@@ -76,7 +85,7 @@ class Child:
         if call is None:
             raise NotComparable(f"wasmtime-py finds no export {function.name}")
         arguments = [
-            self._values.to_wasmtime(param.type, from_json(data), self._live.__getitem__)
+            self._values.to_wasmtime(param.type, from_json(data), self._resolve)
             for param, data in zip(function.params, step["arguments"], strict=True)
         ]
         value = call(store, *arguments)
@@ -100,32 +109,58 @@ class Child:
             if not (function.interface or "").startswith("wasi:"):
                 interfaces.setdefault(function.interface, []).append(function)
         with linker.root() as root:
-            for function in interfaces.pop(None, ()):
-                root.add_func(function.name, self._host_function(function))
+            self._add(root, interfaces.pop(None, []))
             for name, functions in interfaces.items():
                 assert name is not None
                 with root.add_instance(name) as members:
-                    for function in functions:
-                        members.add_func(function.name, self._host_function(function))
+                    self._add(members, functions)
         return linker
 
+    def _add(self, members: LinkerInstance, functions: Sequence[Function]) -> None:
+        """Adds the functions of an interface, and the resources that they belong to."""
+        for resource in {each.resource for each in functions if each.resource is not None}:
+            name = self._description.types[resource].name or "resource"
+            members.add_resource(name, ResourceType.host(resource), lambda store, rep: None)
+        for function in functions:
+            members.add_func(function.name, self._host_function(function))
+
     def _host_function(self, function: Function) -> Callable[..., Any]:
-        def serve(_: object, *arguments: Any) -> Any:
+        def serve(store: Any, *arguments: Any) -> Any:
+            given: list[ResourceAny] = []
+
+            def unnamed(resource: int, obtained: ResourceAny) -> Handle:
+                given.append(obtained)
+                return fake_handle(self._description, resource)
+
             data = [
-                to_json(self._values.from_wasmtime(param.type, value, self._unnamed))
+                to_json(self._values.from_wasmtime(param.type, value, unnamed))
                 for param, value in zip(function.params, arguments, strict=True)
             ]
+            # What is lent must be given back, and nobody keeps what is given.
+            for each in given:
+                each.drop(store)
             self._calls.append([function.index, data])
             if function.result is None:
                 return None
             left = self._answers[function.index]
             answer = left.popleft() if left else plainest(function)
-            return self._values.to_wasmtime(function.result, answer, self._live.__getitem__)
+            return self._values.to_wasmtime(function.result, answer, self._resolve)
 
         return serve
 
-    def _unnamed(self, resource: int, _: ResourceAny) -> Handle:
-        return fake_handle(self._description, resource)
+    def _resolve(self, resource: int, handle: Handle) -> ResourceAny | ResourceHost:
+        if is_fake(handle):
+            # What it is does not matter: nothing looks at it but the guest, which cannot.
+            return ResourceHost.own(1, resource)
+        return self._live[handle]
+
+
+def _in_words(error: Exception) -> str:
+    """One line; wasmtime's own begins with a backtrace and ends with the cause."""
+    lines = str(error).strip().splitlines() or [""]
+    text = lines[-1].strip()[:300]
+    known = isinstance(error, (NotComparable, wasmtime.WasmtimeError))
+    return text if known else f"{type(error).__name__}: {text}"
 
 
 def main(requests: TextIO, answers: TextIO) -> None:
@@ -140,16 +175,15 @@ def main(requests: TextIO, answers: TextIO) -> None:
         description = Description.from_json(setup["description"])
         child = Child(bytes.fromhex(setup["wasm"]), description, setup["memory"])
     except wasmtime.WasmtimeError as error:
-        tell({"error": str(error)[:1000]})
+        tell({"error": _in_words(error)})
         return
     tell({"ready": True})
     for line in requests:
         try:
             child.run(json.loads(line), tell)
             tell({"done": True})
-        except (wasmtime.WasmtimeError, NotComparable) as error:
-            # Instantiating failed; or a host function did, which ends the call.
-            tell({"done": True, "error": str(error)[:1000]})
+        except Exception as error:
+            tell({"done": True, "error": _in_words(error)})
 
 
 if __name__ == "__main__":

@@ -12,8 +12,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hlwasm.errors import HlwasmError
+from hlwasm.errors import ConversionError, HlwasmError
 from hlwasm.sandbox.limits import Limits
+from hlwasm.testing.differential.canonical import CanonicalValues
 from hlwasm.testing.differential.target import End, MadeCall, Seen, call_key
 from hlwasm.testing.differential.wire import from_json, to_json
 from hlwasm.testing.fuzzing.runner import limits_of
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
 # For importing wasmtime and compiling a component of some size.
 _START_SECONDS = 300.0
 _LIMITS = limits_of(1.0)
+# What reading a value raises that is none.
+_NO_VALUE = (
+    ConversionError, LookupError, TypeError, ValueError, AttributeError, StopIteration,
+    RecursionError,
+)  # fmt: skip
 
 
 class CannotCompare(HlwasmError):
@@ -61,6 +67,7 @@ class WasmtimeProcess:
         )
         self.cannot: Mapping[Function, str] = {}
         _check(description, wasm)
+        self._values = CanonicalValues(description)
         self._pipe: _Pipe | None = None
         self._start()
 
@@ -83,7 +90,7 @@ class WasmtimeProcess:
             "answers": [
                 [call.function.index, to_json(call.answer)]
                 for call in answers
-                if call.function.result is not None
+                if call.function.result is not None and call.function.kind != "constructor"
             ],
         }
         pipe.send(json.dumps(request))
@@ -119,15 +126,9 @@ class WasmtimeProcess:
             value = from_json(message.get("value"))
             if end is End.RETURNED and step.function is not None:
                 # Raises where it is no value of the type.
-                from_data(self._description, step.function.result, value)
-        except (
-            KeyError,
-            TypeError,
-            ValueError,
-            AttributeError,
-            IndexError,
-            StopIteration,
-        ) as error:
+                python = from_data(self._description, step.function.result, value)
+                self._values.canonical(step.function, python)
+        except _NO_VALUE as error:
             return Seen(End.UNKNOWN, message=f"the process of wasmtime wrote no value: {error}")
         return Seen(end, value, str(message.get("message", "")), calls)
 
@@ -201,10 +202,3 @@ def _check(description: Description, wasm: bytes) -> None:
         raise CannotCompare("wasmtime-py runs components, and this is a core module")
     if not wasm.startswith(b"\0asm") and wasm[:1] not in (b"(", b";") and b"(component" not in wasm:
         raise CannotCompare("wasmtime-py needs the component itself, and this is an artifact")
-    for function in description.imports:
-        name = function.interface or ""
-        if function.resource is not None and not name.startswith("wasi:"):
-            raise CannotCompare(
-                f"the component imports a resource ({name}#{function.name}), which the host side "
-                "of wasmtime-py is not made for here"
-            )

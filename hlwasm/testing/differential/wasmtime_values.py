@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from wasmtime.component import Record as WasmtimeRecord
-from wasmtime.component import ResourceAny, Variant
+from wasmtime.component import ResourceAny, ResourceHost, Variant
 
 from hlwasm.testing.scripts.data import Case, Data, Handle
 from hlwasm.wit import model
@@ -38,7 +38,7 @@ class WasmtimeValues:
         self._known: dict[TypeRef | None, frozenset[type]] = {}
 
     def to_wasmtime(
-        self, ref: TypeRef | None, data: Data, resolve: Callable[[Handle], ResourceAny]
+        self, ref: TypeRef | None, data: Data, resolve: Callable[[int, Handle], Any]
     ) -> Any:
         """What wasmtime-py takes.
 
@@ -65,8 +65,8 @@ class WasmtimeValues:
             return data.name
         if isinstance(type_, model.Flags):
             return set(data)
-        if isinstance(data, Handle):
-            return resolve(data)
+        if isinstance(type_, (model.Own, model.Borrow)):
+            return resolve(type_.resource, data)
         cases = _cases(type_)
         payload = dict(cases)[data.name]
         value = None if payload is None else of(payload, data.payload)
@@ -157,7 +157,7 @@ class WasmtimeValues:
         if isinstance(type_, model.Flags):
             return {set}
         if isinstance(type_, (model.Own, model.Borrow)):
-            return {ResourceAny}
+            return {ResourceAny, ResourceHost}
         cases = _cases(type_)
         if self._is_tagged(cases):
             return {Variant}

@@ -7,15 +7,15 @@ from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from hlwasm.errors import Err, GuestError, HlwasmError, LimitExceeded, ProgramExit
+from hlwasm.errors import GuestError, HlwasmError, LimitExceeded, ProgramExit
 from hlwasm.testing.fuzzing.outcomes import Kind, Observation, Outcome, classify
 from hlwasm.testing.fuzzing.typed_fakes import Answer, HostCall, TypedFakes
 from hlwasm.testing.fuzzing.world import RepeatableWorld
-from hlwasm.testing.scripts.data import Case, Data, Handle, from_data, is_fallible, to_data
+from hlwasm.testing.scripts.data import Case, Data
+from hlwasm.testing.scripts.running import ScriptRun
 from hlwasm.testing.scripts.simpler import simplest
-from hlwasm.testing.scripts.steps import Script, Step, fake_handle, is_fake, is_program
+from hlwasm.testing.scripts.steps import Script, Step, is_program
 from hlwasm.wit.model import Function
-from hlwasm.wit.values import Ok
 
 if TYPE_CHECKING:
     from hlwasm.component import Component
@@ -115,30 +115,17 @@ class Runner:
         sandbox.restore(self._clean)
         self._world.reset(random_seed, hours)
         self._fakes.answer = answer
-        run = _Run(self._description, sandbox.exports, self._fakes, self._world)
+        running = ScriptRun(self._description, sandbox.exports, self._fakes.new)
         outcomes = []
         for step in script.steps:
-            outcome = run.step(step)
+            outcome = self._step(running, step)
             outcomes.append(outcome)
             if outcome.error is not None:
                 break
         return Observation(outcomes, frozenset(self._world.used))
 
-
-class _Run:
-    """One run of a script; knows the resources that there are."""
-
-    def __init__(
-        self, description: Any, exports: Any, fakes: TypedFakes, world: RepeatableWorld
-    ) -> None:
-        self._description = description
-        self._exports = exports
-        self._fakes = fakes
-        self._world = world
-        self._live: dict[Handle, Any] = {}
-
-    def step(self, step: Step) -> Outcome:
-        if any(handle not in self._live for handle in step.handles()):
+    def _step(self, running: ScriptRun, step: Step) -> Outcome:
+        if running.lacks(step):
             return Outcome(skipped=True)
         calls: list[HostCall] = []
         output = bytearray()
@@ -147,10 +134,7 @@ class _Run:
         failure: Kind | None = None
         error: HlwasmError | None = None
         try:
-            if step.function is None:
-                self._live.pop(step.arguments[0]).drop()
-            else:
-                value = self._call(step.function, step)
+            value = running.step(step)[1]
         except ProgramExit as ended:
             if step.function is not None and is_program(step.function):
                 value = Case("err" if ended.code else "ok")
@@ -159,39 +143,6 @@ class _Run:
         except HlwasmError as ended:
             failure, error = classify(ended), ended
         return Outcome(value, failure, error, host_calls=calls, output=bytes(output))
-
-    def _call(self, function: Function, step: Step) -> Data:
-        description = self._description
-        arguments = [
-            from_data(description, param.type, data, self._resolve)
-            for param, data in zip(function.params, step.arguments, strict=True)
-        ]
-        interface = function.interface
-        owner = self._exports if interface is None else self._exports[interface]
-        call = owner[function.name]
-        try:
-            value = call(*arguments)
-            if is_fallible(function):
-                value = Ok(value)
-        except Err as error:
-            value = error
-        given: dict[int, deque[Handle]] = {}
-        for handle, resource in step.gives:
-            given.setdefault(resource, deque()).append(handle)
-
-        def name(resource: int, obtained: Any) -> Handle:
-            names = given.get(resource)
-            if not names:
-                # Kept, as otherwise its finaliser would drop it between two calls.
-                self._live[Handle(f"unnamed {len(self._live)}")] = obtained
-                return fake_handle(description, resource)
-            self._live[names[0]] = obtained
-            return names.popleft()
-
-        return to_data(description, function.result, value, name)
-
-    def _resolve(self, resource: int, handle: Handle) -> Any:
-        return self._fakes.new(resource) if is_fake(handle) else self._live[handle]
 
 
 def host_calls_of(outcomes: Sequence[Outcome]) -> list[HostCall]:

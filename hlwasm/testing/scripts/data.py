@@ -141,12 +141,12 @@ def from_data(
     if isinstance(type_, List):
         return data if type_.element == "u8" else [of(type_.element, each) for each in data]
     if isinstance(type_, Option):
-        if data.name == "none":
+        if _checked(data, "none", "some") == "none":
             return None
         payload = of(type_.some, data.payload)
         return Some(payload) if python_types(description).is_option(type_.some) else payload
     if isinstance(type_, Result):
-        if data.name == "err":
+        if _checked(data, "ok", "err") == "err":
             return Err(of(type_.err, data.payload))
         return Ok(of(type_.ok, data.payload))
     if isinstance(type_, Variant):
@@ -160,6 +160,12 @@ def from_data(
         return description.python_type(ref).from_bits(bits)
     assert isinstance(type_, (Own, Borrow))
     return resolve(type_.resource, data)
+
+
+def _checked(data: Case, *names: str) -> str:
+    if data.name not in names:
+        raise ValueError(f"{data.name} is none of {', '.join(names)}")
+    return data.name
 
 
 def is_fallible(function: Function) -> bool:
