@@ -166,3 +166,53 @@ def test_wit_that_is_none(hlwasm: CommandLine, bugs: Path, tmp_path: Path) -> No
     assert (
         "--world and --conformance-only need --wit" in hlwasm("test", bugs, "--world", "w").stderr
     )
+
+
+def test_against_another_version(hlwasm: CommandLine, bugs: Path, tmp_path: Path) -> None:
+    newer = tmp_path / "newer.wat"
+    newer.write_bytes(planted(limit=2000))
+    ended = hlwasm("test", bugs, "--against", newer, "--function", "over", "--examples", "60")
+    assert ended.code == 1
+    lines = ended.stdout.splitlines()
+    at = lines.index("FAILED over: different: the end differs")
+    assert lines[at + 1 : at + 4] == [
+        "    here       failed: trap: wasm `unreachable` instruction executed",
+        "    newer.wat  1001",
+        "  call       over(1001)",
+    ]
+    command = shlex.split(lines[at + 4])[3:]
+    assert "FAILED over: different" in hlwasm(*command).stdout
+
+
+def test_against_a_python_class(hlwasm: CommandLine, bugs: Path, tmp_path: Path) -> None:
+    (tmp_path / "reference.py").write_text(
+        "class Planted:\n    def add(self, a, b):\n        return (a + b + 2**31) % 2**32 - 2**31\n"
+    )
+    command = hlwasm.command(
+        "test", bugs, "--against", "reference:Planted", "--function", "add", "--examples", "20"
+    )
+    root = str(Path(__file__).parent.parent.parent)
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env=hlwasm.environment({"PYTHONPATH": root}),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert ": no failures, 20 examples in " in done.stdout
+
+
+def test_against_nothing_that_there_is(hlwasm: CommandLine, bugs: Path, tmp_path: Path) -> None:
+    ended = hlwasm("test", bugs, "--against", "no_such_module:Thing")
+    assert ended.code == 2
+    assert "--against no_such_module:Thing: No module named 'no_such_module'" in ended.stderr
+    assert hlwasm("test", bugs, "--against", tmp_path / "nothing.wasm").code == 120
+
+
+def test_against_wasmtime(hlwasm: CommandLine, bugs: Path) -> None:
+    ended = hlwasm(
+        "test", bugs, "--against", "wasmtime", "--function", "divide", "--examples", "20"
+    )
+    assert ended.code == 0
+    assert "not compared" not in ended.stdout
