@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from hlwasm.errors import Err
+from hlwasm.sandbox.guest_resources import GuestResource
 from hlwasm.testing.scripts.data import Data, Handle, from_data, is_fallible, to_data
 from hlwasm.testing.scripts.steps import Script, Step, fake_handle, is_fake
 from hlwasm.wit.model import Description, Function
@@ -45,7 +46,8 @@ class ScriptRun:
             HlwasmError: the call did not return.
         """
         if step.function is None:
-            self._live.pop(step.arguments[0]).drop()
+            # Its class may have a method of this name from its WIT.
+            GuestResource.drop(self._live.pop(step.arguments[0]))
             return None, None
         value = self._call(step.function, step.arguments)
         return value, self._data(step, value)
