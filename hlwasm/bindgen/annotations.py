@@ -25,6 +25,8 @@ from hlwasm.wit.model import (
 
 # Types that nest without names grow exponentially; no WIT that somebody wrote comes near.
 _LONGEST = 2000
+# Python's parser allows 200 brackets inside each other.
+_DEEPEST = 100
 _PRIMITIVES = {"bool": "bool", "f32": "float", "f64": "float", "char": "str", "string": "str"}
 _NUMBERS = {"f32": "Floats", "f64": "Floats"}
 
@@ -138,7 +140,8 @@ class Annotations:
         return "None" if ref is None else self.builtin(_PRIMITIVES.get(ref, "int"), scope)
 
     def _any_if_long(self, text: str) -> str:
-        return text if len(text) <= _LONGEST else self.typing("Any")
+        small = len(text) <= _LONGEST and text.count("[") <= _DEEPEST
+        return text if small else self.typing("Any")
 
     def _lifted(self, type_: AnyType, scope: Collection[str]) -> str:
         if isinstance(type_, List):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
+from itertools import groupby
 
 from hlwasm.bindgen.annotations import Annotations
 from hlwasm.bindgen.interface_source import InterfaceSource, Property
@@ -74,32 +75,25 @@ def generate(
 
 def _file(docs: str, imports: set[str], sources: list[list[str]]) -> str:
     lines = [MARK, *_NO_TOOLS, *docstring(docs), "", "from __future__ import annotations", ""]
-    # As isort does: modules, then names of modules, then the package's own.
-    groups = (
-        sorted(each for each in imports if each.startswith("import ") and "hlwasm" not in each),
-        sorted((each for each in imports if "hlwasm" in each), key=_is_from),
-        sorted(each for each in imports if each.startswith("from .")),
-    )
-    for group in groups:
-        if group:
-            lines += [*group, ""]
-    while lines[-1] == "":
-        lines.pop()
-    behind = False
-    for number, source in enumerate(sources):
-        assignment = _is_assignment(source)
-        gap = 1 if number == 0 else 2
-        lines += [*([""] * (0 if assignment and behind else gap if assignment else 2)), *source]
-        behind = assignment
+    # As isort orders them: the standard library, hlwasm, the package itself.
+    for _, group in groupby(
+        sorted(imports, key=_import_order), lambda each: _import_order(each)[0]
+    ):
+        lines += [*group, ""]
+    lines.pop()
+    gap = 1
+    for source in sources:
+        assignment = not source[0].startswith(("class ", "def ", "@"))
+        lines += [*[""] * (gap if assignment else 2), *source]
+        # Assignments stand together, and apart from classes and functions.
+        gap = 0 if assignment else 2
     return "\n".join(lines) + "\n"
 
 
-def _is_from(each: str) -> tuple[bool, str]:
-    return each.startswith("from "), each
-
-
-def _is_assignment(source: list[str]) -> bool:
-    return not source[0].startswith(("class ", "def ", "@", "async "))
+def _import_order(line: str) -> tuple[int, bool, str]:
+    kind, module = line.split()[:2]
+    group = 2 if module == "." else 1 if module.startswith("hlwasm") else 0
+    return group, kind == "from", line
 
 
 def _sources(

@@ -312,6 +312,20 @@ def test_names_that_are_none_make_no_code(old: str, new: str, tmp_path: Path) ->
         }  # fmt: skip
 
 
+def test_types_that_nest_deeper_than_python_can_write() -> None:
+    import hlwasm.wit.model as model
+
+    lists: list[model.AnyType] = [model.List(0, None, None, None, "string")]
+    lists += [model.List(i, None, None, None, i - 1) for i in range(1, 300)]
+    function = model.Function(
+        0, None, "f", "function", None, None,
+        (model.Param("p", 299),), 299, 0, 1, 0, 0, None,
+    )  # fmt: skip
+    changes = {"types": lists, "imports": (), "exports": (function,), "interfaces": ()}
+    text = generate(Description(**{**docs_everywhere("").as_dict(), **changes}))["__init__.py"]
+    assert "_typing.Any" in text
+
+
 def test_types_that_nest_without_end_are_refused() -> None:
     import hlwasm.wit.model as model
 

@@ -45,6 +45,7 @@ world component {
     export load;
     export dataclasses;
     export structure: interface { f: func() -> u8; }
+    export hlwasm-runtime: interface { enum hlwasm { a } f: func() -> hlwasm; }
     enum imports { a }
     enum component { b }
     export f: func(a: imports) -> component;
@@ -100,6 +101,12 @@ interface results {
 world w { import results; export results; }
 """
 
+DEEP = f"""package a:b;
+world w {{
+    export f: func(a: {"list<" * 90}u8{">" * 90}) -> {"option<" * 90}u8{">" * 90};
+}}
+"""
+
 WORLDS = {
     "keywords": KEYWORDS,
     "own_names": OWN_NAMES,
@@ -108,4 +115,5 @@ WORLDS = {
     "with_wasi": WITH_WASI,
     "nothing": NOTHING,
     "every_result": EVERY_RESULT,
+    "deep": DEEP,
 }
