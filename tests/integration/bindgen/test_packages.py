@@ -234,6 +234,46 @@ def test_asyncio(bindings: Bindings, load: Load) -> None:
     assert asyncio.run(draw(calculator, component)) == (3, ["0 + 1 = 1", "1 + 2 = 3"])
 
 
+TWO_VERSIONS = b"""(component
+  (import "demo:calc/ops@1.0.0" (instance $one (export "f" (func (param "x" u32) (result u32)))))
+  (import "demo:calc/ops@2.0.0" (instance $two (export "f" (func (param "x" u32) (result u32)))))
+  (core func $one' (canon lower (func $one "f")))
+  (core func $two' (canon lower (func $two "f")))
+  (core module $m
+    (import "" "one" (func $one (param i32) (result i32)))
+    (import "" "two" (func $two (param i32) (result i32)))
+    (func (export "both") (param i32) (result i32)
+      (call $two (call $one (local.get 0)))))
+  (core instance $i (instantiate $m (with "" (instance
+    (export "one" (func $one')) (export "two" (func $two'))))))
+  (func (export "both") (param "x" u32) (result u32) (canon lift (core func $i "both"))))
+"""
+
+
+class Add:
+    def f(self, x: int) -> int:
+        return x + 1
+
+
+class Double:
+    def f(self, x: int) -> int:
+        return x * 2
+
+
+class BothVersions:
+    ops_1_0_0 = Add()
+    ops_2_0_0 = Double()
+
+
+def test_two_versions_of_an_import_are_told_apart(tmp_path: Path) -> None:
+    component = hlwasm.load(TWO_VERSIONS, cache=False)
+    package = import_package(generate(component.description), "two_versions", tmp_path)
+    with package.load(component).instantiate(BothVersions()) as sandbox:
+        assert sandbox.exports.both(20) == 42
+    with pytest.raises(hlwasm.LinkError, match="ops@2"):
+        package.load(component).instantiate(type("One", (), {"ops_1_0_0": Add()})())
+
+
 async def reserve(inventory: Any, component: Any) -> list[tuple[int, int]]:
     types, stock = inventory.types, inventory.stock
     async with component.instantiate_async(Shop()) as sandbox:
