@@ -244,7 +244,10 @@ def test_ctrl_c_ends_a_compile(fresh: CommandLine, tmp_path: Path) -> None:
     assert errors.strip() == "hlwasm: interrupted"
     assert wait_until_gone(found[0])
     assert not (tmp_path / "large.cwasm").exists()
-    assert not [path for path in fresh.cache.rglob("*") if path.is_file()]
+    # The hash of a large input is kept once nobody has written to it for two seconds, which
+    # may have passed.
+    files = [path.name for path in fresh.cache.rglob("*") if path.is_file()]
+    assert files in ([], ["sources.json"])
 
 
 def test_without_a_hypervisor(hlwasm: CommandLine, tmp_path: Path) -> None:
