@@ -34,21 +34,8 @@ from hlwasm.testing.scripts.steps import (
     is_program,
     resources_in,
 )
-from hlwasm.wit.model import (
-    Borrow,
-    Description,
-    Enum,
-    Flags,
-    Function,
-    List,
-    Option,
-    Own,
-    Record,
-    Result,
-    Tuple,
-    TypeRef,
-    Variant,
-)
+from hlwasm.wit import model
+from hlwasm.wit.model import Description, Function, TypeRef
 from hlwasm.wit.names import upper_camel_case
 from hlwasm.wit.python_types import python_types
 from hlwasm.wit.values import Ok, Some
@@ -147,38 +134,40 @@ class _Values:
 
     def _make(self, ref: Any) -> SearchStrategy[Any]:
         type_ = self._description.types[ref]
-        if isinstance(type_, Record):
+        if isinstance(type_, model.Record):
             cls = self._description.python_type(ref)
             return st.tuples(*[self.of(each.type) for each in type_.fields]).map(lambda v: cls(*v))
-        if isinstance(type_, Tuple):
+        if isinstance(type_, model.Tuple):
             return st.tuples(*[self.of(each) for each in type_.types])
-        if isinstance(type_, List):
+        if isinstance(type_, model.List):
             if type_.element == "u8":
                 return st.binary(max_size=_LONGEST_STRING) | _EDGE_BYTES
             return st.lists(self.of(type_.element), max_size=_LONGEST_LIST)
-        if isinstance(type_, Option):
+        if isinstance(type_, model.Option):
             some = self.of(type_.some)
             if python_types(self._description).is_option(type_.some):
                 some = some.map(Some)
             return st.none() | some
-        if isinstance(type_, Result):
+        if isinstance(type_, model.Result):
             return self.of(type_.ok).map(Ok) | self.of(type_.err).map(Err)
-        if isinstance(type_, Enum):
+        if isinstance(type_, model.Enum):
             return st.sampled_from(list(self._description.python_type(ref)))
-        if isinstance(type_, Flags):
+        if isinstance(type_, model.Flags):
             return self._flags(type_)
-        if isinstance(type_, Variant):
+        if isinstance(type_, model.Variant):
             return st.one_of([self._case(type_, case.name, case.type) for case in type_.cases])
-        assert isinstance(type_, (Own, Borrow))
-        return self._resources(type_.resource, isinstance(type_, Own))
+        assert isinstance(type_, (model.Own, model.Borrow))
+        return self._resources(type_.resource, isinstance(type_, model.Own))
 
-    def _flags(self, type_: Flags) -> SearchStrategy[Any]:
+    def _flags(self, type_: model.Flags) -> SearchStrategy[Any]:
         every = (1 << len(type_.flags)) - 1
         edges = [0, *[1 << i for i in range(len(type_.flags))], every]
         bits = st.sampled_from(edges) | st.integers(0, every)
         return bits.map(self._description.python_type(type_.index).from_bits)
 
-    def _case(self, type_: Variant, name: str, payload: TypeRef | None) -> SearchStrategy[Any]:
+    def _case(
+        self, type_: model.Variant, name: str, payload: TypeRef | None
+    ) -> SearchStrategy[Any]:
         cls = getattr(self._description.python_type(type_.index), upper_camel_case(name))
         return st.builds(cls) if payload is None else self.of(payload).map(cls)
 

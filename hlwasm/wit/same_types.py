@@ -4,23 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from hlwasm.wit.model import (
-    AnyType,
-    Borrow,
-    Description,
-    Enum,
-    Flags,
-    Function,
-    List,
-    Option,
-    Own,
-    Record,
-    Resource,
-    Result,
-    Tuple,
-    TypeRef,
-    Variant,
-)
+from hlwasm.wit import model
+from hlwasm.wit.model import AnyType, Description, Function, TypeRef
 from hlwasm.wit.names import parse_interface_name
 from hlwasm.wit.type_text import type_text
 
@@ -90,12 +75,12 @@ class TypeComparison:
     ) -> TypeDifference | None:
         if type(one) is not type(other):
             return self._differ(wanted, found)
-        if isinstance(one, Resource) and isinstance(other, Resource):
+        if isinstance(one, model.Resource) and isinstance(other, model.Resource):
             same = _resource_name(one) == _resource_name(other)
             return None if same else self._differ(wanted, found)
         here, there = _members(one), _members(other)
         if [name for name, _ in here] != [name for name, _ in there]:
-            if isinstance(one, Tuple):
+            if isinstance(one, model.Tuple):
                 return self._differ(wanted, found)
             return TypeDifference("", _listed(one, here), _listed(other, there))
         for (name, inner), (_, other_inner) in zip(here, there, strict=True):
@@ -107,23 +92,23 @@ class TypeComparison:
 
 def _members(type_: AnyType) -> list[tuple[str, TypeRef | None]]:
     """The parts of a type, by the step that a path to them takes."""
-    if isinstance(type_, Record):
+    if isinstance(type_, model.Record):
         return [(f".{each.name}", each.type) for each in type_.fields]
-    if isinstance(type_, Variant):
+    if isinstance(type_, model.Variant):
         return [(f".{each.name}", each.type) for each in type_.cases]
-    if isinstance(type_, Enum):
+    if isinstance(type_, model.Enum):
         return [(f".{each.name}", None) for each in type_.cases]
-    if isinstance(type_, Flags):
+    if isinstance(type_, model.Flags):
         return [(f".{each.name}", None) for each in type_.flags]
-    if isinstance(type_, Tuple):
+    if isinstance(type_, model.Tuple):
         return [(f"[{index}]", each) for index, each in enumerate(type_.types)]
-    if isinstance(type_, List):
+    if isinstance(type_, model.List):
         return [("[]", type_.element)]
-    if isinstance(type_, Option):
+    if isinstance(type_, model.Option):
         return [(".some", type_.some)]
-    if isinstance(type_, Result):
+    if isinstance(type_, model.Result):
         return [(".ok", type_.ok), (".err", type_.err)]
-    assert isinstance(type_, (Own, Borrow))
+    assert isinstance(type_, (model.Own, model.Borrow))
     return [("", type_.resource)]
 
 
@@ -144,7 +129,7 @@ def _names(function: Function) -> str:
     return f"({', '.join(each.name for each in function.params)})"
 
 
-def _resource_name(resource: Resource) -> tuple[str, str | None]:
+def _resource_name(resource: model.Resource) -> tuple[str, str | None]:
     """Without the version, which is compared where interfaces are."""
     interface = parse_interface_name(resource.interface or "")
     return f"{interface.namespace}:{interface.package}/{interface.name}", resource.name

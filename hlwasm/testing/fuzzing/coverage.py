@@ -13,18 +13,8 @@ from typing import Literal
 
 from hlwasm.testing.scripts.data import Case, Data
 from hlwasm.testing.scripts.steps import callee_text
-from hlwasm.wit.model import (
-    Enum,
-    Flags,
-    Function,
-    List,
-    Option,
-    Record,
-    Result,
-    Tuple,
-    TypeRef,
-    Variant,
-)
+from hlwasm.wit import model
+from hlwasm.wit.model import Function, TypeRef
 
 # A hostile description can stand for exponentially many.
 _MOST_POINTS = 2000
@@ -103,7 +93,7 @@ class Coverage:
         if ref is None or isinstance(ref, str):
             return
         type_ = self._description.types[ref]
-        if isinstance(type_, Flags):
+        if isinstance(type_, model.Flags):
             yield from (f"{before}{{{each.name}}}{after}" for each in type_.flags)
         for case, payload in _cases(type_):
             yield f"{before}{case}{after}"
@@ -137,22 +127,22 @@ class Coverage:
         if ref is None or isinstance(ref, str):
             return
         type_ = self._description.types[ref]
-        if isinstance(type_, Flags):
+        if isinstance(type_, model.Flags):
             for name in data:
                 _mark(found, f"{before}{{{name}}}{after}")
         elif isinstance(data, Case):
             _mark(found, f"{before}{data.name}{after}")
             payload = dict(_cases(type_))[data.name]
             self._see(found, payload, data.payload, f"{before}{data.name}(", f"){after}")
-        elif isinstance(type_, List):
+        elif isinstance(type_, model.List):
             if type_.element not in _WITHOUT_POINTS:
                 for each in data:
                     self._see(found, type_.element, each, _inside(before, "[]"), after)
-        elif isinstance(type_, Record):
+        elif isinstance(type_, model.Record):
             for field_ in type_.fields:
                 inner = _inside(before, f".{field_.name}")
                 self._see(found, field_.type, data[field_.name], inner, after)
-        elif isinstance(type_, Tuple):
+        elif isinstance(type_, model.Tuple):
             for index, part in enumerate(type_.types):
                 self._see(found, part, data[index], _inside(before, f"[{index}]"), after)
 
@@ -173,22 +163,22 @@ def _inside(before: str, step: str) -> str:
 
 
 def _cases(type_: object) -> list[tuple[str, TypeRef | None]]:
-    if isinstance(type_, Option):
+    if isinstance(type_, model.Option):
         return [("none", None), ("some", type_.some)]
-    if isinstance(type_, Result):
+    if isinstance(type_, model.Result):
         return [("ok", type_.ok), ("err", type_.err)]
-    if isinstance(type_, Variant):
+    if isinstance(type_, model.Variant):
         return [(each.name, each.type) for each in type_.cases]
-    if isinstance(type_, Enum):
+    if isinstance(type_, model.Enum):
         return [(each.name, None) for each in type_.cases]
     return []
 
 
 def _parts(type_: object) -> list[tuple[str, TypeRef]]:
-    if isinstance(type_, Record):
+    if isinstance(type_, model.Record):
         return [(f".{each.name}", each.type) for each in type_.fields]
-    if isinstance(type_, Tuple):
+    if isinstance(type_, model.Tuple):
         return [(f"[{index}]", each) for index, each in enumerate(type_.types)]
-    if isinstance(type_, List):
+    if isinstance(type_, model.List):
         return [("[]", type_.element)]
     return []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -182,7 +183,7 @@ def fuzz(
     started = time.monotonic()
     end = None if seconds is None else started + seconds
     try:
-        with Runner(component, limits or limits_of(deadline)) as runner:
+        with closing(Runner(component, limits or limits_of(deadline))) as runner:
             judge = Judge(runner, frozenset(chance), stateless, against)
             Fuzzer(judge, found, progress, end).run(chosen, examples)
     except InstantiationFailed as error:
@@ -217,7 +218,7 @@ def rerun(
     """
     found = report or new_report(component, 0)
     try:
-        with Runner(component, limits or limits_of(deadline)) as runner:
+        with closing(Runner(component, limits or limits_of(deadline))) as runner:
             judge = Judge(runner, frozenset(chance), stateless, against)
             Fuzzer(judge, found).rerun(script, answers)
     except InstantiationFailed as error:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from hlwasm.errors import GuestError, HlwasmError, LimitExceeded, ProgramExit
+from hlwasm.errors import (
+    GuestError,
+    HlwasmError,
+    LimitExceeded,
+    ProgramExit,
+    TransferLimitExceeded,
+)
 from hlwasm.testing.fuzzing.outcomes import Kind, Observation, Outcome, classify
 from hlwasm.testing.fuzzing.typed_fakes import Answer, HostCall, TypedFakes
 from hlwasm.testing.fuzzing.world import RepeatableWorld
 from hlwasm.testing.scripts.data import Case, Data
 from hlwasm.testing.scripts.running import ScriptRun
 from hlwasm.testing.scripts.simpler import simplest
-from hlwasm.testing.scripts.steps import Script, Step, is_program
+from hlwasm.testing.scripts.steps import Script, Step, callee_text, is_program, layout_of
 from hlwasm.wit.model import Function
 
 if TYPE_CHECKING:
@@ -23,6 +28,8 @@ if TYPE_CHECKING:
 
 # A guest that waits is not ended by its CPU time; most of its waits are virtual.
 _DEADLINE_FACTOR = 20
+# Bytes without the contents of lists.
+_LARGEST_ANSWER = 1 << 18
 
 
 def limits_of(seconds: float, **others: Any) -> Limits:
@@ -54,7 +61,18 @@ class GivenAnswers:
 
 
 def plainest(function: Function) -> Data:
-    """The plainest answer of an imported function."""
+    """The plainest answer of an imported function.
+
+    Raises:
+        TransferLimitExceeded: its type alone takes as much as only a hostile one does.
+    """
+    result = function.result
+    if result is not None and layout_of(function.description).shape(result).size > _LARGEST_ANSWER:
+        raise TransferLimitExceeded(
+            f"{callee_text(function)}: its result takes more than {_LARGEST_ANSWER} bytes",
+            "transfer_memory",
+            _LARGEST_ANSWER,
+        )
     return simplest(function.description, function.result)
 
 
@@ -89,17 +107,6 @@ class Runner:
     def close(self) -> None:
         """Frees the sandbox."""
         self._sandbox.close()
-
-    def __enter__(self) -> Runner:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def run(
         self, script: Script, answer: Answer, *, random_seed: int = 0, hours: int = 0

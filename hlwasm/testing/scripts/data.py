@@ -27,21 +27,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 from hlwasm.errors import Err
-from hlwasm.wit.model import (
-    Borrow,
-    Description,
-    Enum,
-    Flags,
-    Function,
-    List,
-    Option,
-    Own,
-    Record,
-    Result,
-    Tuple,
-    TypeRef,
-    Variant,
-)
+from hlwasm.wit import model
+from hlwasm.wit.model import Description, Function, TypeRef
 from hlwasm.wit.names import snake_case, upper_camel_case
 from hlwasm.wit.python_types import python_types
 from hlwasm.wit.values import Ok, Some
@@ -87,34 +74,34 @@ def to_data(
     def of(inner: TypeRef | None, value: Any) -> Data:
         return to_data(description, inner, value, name_of)
 
-    if isinstance(type_, Record):
+    if isinstance(type_, model.Record):
         return {f.name: of(f.type, getattr(value, snake_case(f.name))) for f in type_.fields}
-    if isinstance(type_, Tuple):
+    if isinstance(type_, model.Tuple):
         return tuple([of(*each) for each in zip(type_.types, value, strict=True)])
-    if isinstance(type_, List):
+    if isinstance(type_, model.List):
         if type_.element == "u8":
             return bytes(value)
         if isinstance(type_.element, str):
             # Lists of numbers can be arrays, whose elements are of types of their own.
             return value.tolist() if hasattr(value, "tolist") else list(value)
         return [of(type_.element, each) for each in value]
-    if isinstance(type_, Option):
+    if isinstance(type_, model.Option):
         if value is None:
             return Case("none")
         nested = python_types(description).is_option(type_.some)
         return Case("some", of(type_.some, value.value if nested else value))
-    if isinstance(type_, Result):
+    if isinstance(type_, model.Result):
         if isinstance(value, Err):
             return Case("err", of(type_.err, value.value))
         return Case("ok", of(type_.ok, value.value))
-    if isinstance(type_, Variant):
+    if isinstance(type_, model.Variant):
         payload = next(each.type for each in type_.cases if each.name == value.wit_case)
         return Case(value.wit_case, None if payload is None else of(payload, value.value))
-    if isinstance(type_, Enum):
+    if isinstance(type_, model.Enum):
         return Case(value.value)
-    if isinstance(type_, Flags):
+    if isinstance(type_, model.Flags):
         return frozenset(f.name for i, f in enumerate(type_.flags) if value.value >> i & 1)
-    assert isinstance(type_, (Own, Borrow))
+    assert isinstance(type_, (model.Own, model.Borrow))
     return name_of(type_.resource, value)
 
 
@@ -133,32 +120,32 @@ def from_data(
     def of(inner: TypeRef | None, data: Data) -> Any:
         return from_data(description, inner, data, resolve)
 
-    if isinstance(type_, Record):
+    if isinstance(type_, model.Record):
         values = [of(each.type, data[each.name]) for each in type_.fields]
         return description.python_type(ref)(*values)
-    if isinstance(type_, Tuple):
+    if isinstance(type_, model.Tuple):
         return tuple([of(*each) for each in zip(type_.types, data, strict=True)])
-    if isinstance(type_, List):
+    if isinstance(type_, model.List):
         return data if type_.element == "u8" else [of(type_.element, each) for each in data]
-    if isinstance(type_, Option):
+    if isinstance(type_, model.Option):
         if _checked(data, "none", "some") == "none":
             return None
         payload = of(type_.some, data.payload)
         return Some(payload) if python_types(description).is_option(type_.some) else payload
-    if isinstance(type_, Result):
+    if isinstance(type_, model.Result):
         if _checked(data, "ok", "err") == "err":
             return Err(of(type_.err, data.payload))
         return Ok(of(type_.ok, data.payload))
-    if isinstance(type_, Variant):
+    if isinstance(type_, model.Variant):
         case = next(each for each in type_.cases if each.name == data.name)
         cls = getattr(description.python_type(ref), upper_camel_case(case.name))
         return cls() if case.type is None else cls(of(case.type, data.payload))
-    if isinstance(type_, Enum):
+    if isinstance(type_, model.Enum):
         return description.python_type(ref)(data.name)
-    if isinstance(type_, Flags):
+    if isinstance(type_, model.Flags):
         bits = sum(1 << i for i, each in enumerate(type_.flags) if each.name in data)
         return description.python_type(ref).from_bits(bits)
-    assert isinstance(type_, (Own, Borrow))
+    assert isinstance(type_, (model.Own, model.Borrow))
     return resolve(type_.resource, data)
 
 
@@ -171,7 +158,7 @@ def _checked(data: Case, *names: str) -> str:
 def is_fallible(function: Function) -> bool:
     """Whether the function returns a ``result``, whose error arm Python raises."""
     ref = function.result
-    return isinstance(ref, int) and isinstance(function.description.types[ref], Result)
+    return isinstance(ref, int) and isinstance(function.description.types[ref], model.Result)
 
 
 class Difference(NamedTuple):

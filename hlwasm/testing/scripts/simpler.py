@@ -13,19 +13,8 @@ from typing import Any
 
 from hlwasm.testing.scripts.data import Case, Data, Handle
 from hlwasm.testing.scripts.steps import fake_handle
-from hlwasm.wit.model import (
-    Description,
-    Enum,
-    Flags,
-    List,
-    Option,
-    Own,
-    Record,
-    Result,
-    Tuple,
-    TypeRef,
-    Variant,
-)
+from hlwasm.wit import model
+from hlwasm.wit.model import Description, TypeRef
 
 # Of lists and strings as many parts are tried one by one.
 _PARTS = 64
@@ -44,21 +33,21 @@ def simplest(description: Description, ref: TypeRef | None) -> Data:
     if isinstance(ref, str):
         return {"bool": False, "char": "a", "string": "", "f32": 0.0, "f64": 0.0}.get(ref, 0)
     type_ = description.types[ref]
-    if isinstance(type_, Record):
+    if isinstance(type_, model.Record):
         return {each.name: simplest(description, each.type) for each in type_.fields}
-    if isinstance(type_, Tuple):
+    if isinstance(type_, model.Tuple):
         return tuple([simplest(description, each) for each in type_.types])
-    if isinstance(type_, List):
+    if isinstance(type_, model.List):
         return b"" if type_.element == "u8" else []
-    if isinstance(type_, Option):
+    if isinstance(type_, model.Option):
         return Case("none")
-    if isinstance(type_, Result):
+    if isinstance(type_, model.Result):
         return Case("ok", simplest(description, type_.ok))
-    if isinstance(type_, Variant):
+    if isinstance(type_, model.Variant):
         return Case(type_.cases[0].name, simplest(description, type_.cases[0].type))
-    if isinstance(type_, Enum):
+    if isinstance(type_, model.Enum):
         return Case(type_.cases[0].name)
-    if isinstance(type_, Flags):
+    if isinstance(type_, model.Flags):
         return frozenset()
     return fake_handle(description, getattr(type_, "resource", type_.index))
 
@@ -71,32 +60,32 @@ def simpler(description: Description, ref: TypeRef | None, data: Data) -> Iterat
         yield from _primitives(ref, data)
         return
     type_ = description.types[ref]
-    if isinstance(type_, Record):
+    if isinstance(type_, model.Record):
         for each in type_.fields:
             for value in simpler(description, each.type, data[each.name]):
                 yield {**data, each.name: value}
-    elif isinstance(type_, Tuple):
+    elif isinstance(type_, model.Tuple):
         for index, part in enumerate(type_.types):
             for value in simpler(description, part, data[index]):
                 yield (*data[:index], value, *data[index + 1 :])
-    elif isinstance(type_, List):
+    elif isinstance(type_, model.List):
         yield from _lists(description, type_.element, data)
-    elif isinstance(type_, Flags):
+    elif isinstance(type_, model.Flags):
         if data:
             yield frozenset()
             if len(data) > 1:
                 for name in sorted(data):
                     yield data - {name}
-    elif isinstance(type_, Option):
+    elif isinstance(type_, model.Option):
         if data.name == "some":
             yield Case("none")
             for value in simpler(description, type_.some, data.payload):
                 yield Case("some", value)
-    elif isinstance(type_, Result):
+    elif isinstance(type_, model.Result):
         yield from _cases(description, [("ok", type_.ok), ("err", type_.err)], data)
-    elif isinstance(type_, Variant):
+    elif isinstance(type_, model.Variant):
         yield from _cases(description, [(each.name, each.type) for each in type_.cases], data)
-    elif isinstance(type_, Enum):
+    elif isinstance(type_, model.Enum):
         yield from _cases(description, [(each.name, None) for each in type_.cases], data)
 
 
@@ -113,7 +102,7 @@ def _cases(
 
 
 def _is_handle(description: Description, ref: TypeRef) -> bool:
-    return isinstance(ref, int) and isinstance(description.types[ref], Own)
+    return isinstance(ref, int) and isinstance(description.types[ref], model.Own)
 
 
 def _lists(description: Description, element: TypeRef, data: Any) -> Iterator[Any]:

@@ -260,11 +260,12 @@ def _collect(
     type_ = description.types[ref]
     if isinstance(type_, Own) and not is_host_side(description, type_.resource):
         found += [type_.resource] * times
-    for part in _layout(description).parts(ref):
+    for part in layout_of(description).parts(ref):
         _collect(description, part, 2 if isinstance(type_, List) else times, found, left)
 
 
-def _layout(description: Description) -> Layout:
+def layout_of(description: Description) -> Layout:
+    """The layouts of a description's types, kept with it."""
     found: Layout | None = description.cache.get(Layout)
     if found is None:
         found = description.cache[Layout] = Layout(description)

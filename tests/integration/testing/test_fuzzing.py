@@ -201,3 +201,22 @@ def test_it_stops_when_its_time_is_up(component: hlwasm.Component) -> None:
 def test_names_that_there_are_not(component: hlwasm.Component) -> None:
     with pytest.raises(LookupError, match="exports no function nothing"):
         fuzz(component, "nothing")
+
+
+def test_types_that_stand_for_a_million_numbers() -> None:
+    levels = "".join(f"(type $t{i + 1} (tuple $t{i} $t{i}))" for i in range(16))
+    text = f"""(component
+      (type $t0 (tuple u64 u64)) {levels}
+      (import "ask" (func $ask (result $t16)))
+      (core module $memory (memory (export "memory") 1))
+      (core instance $memory (instantiate $memory))
+      (core func $ask (canon lower (func $ask) (memory $memory "memory")))
+      (core module $m (import "" "ask" (func $ask (param i32)))
+        (func (export "f") (call $ask (i32.const 0))))
+      (core instance $i (instantiate $m (with "" (instance (export "ask" (func $ask))))))
+      (func (export "f") (canon lift (core func $i "f"))))"""
+    component = hlwasm.load(text.encode(), cache=False)
+    report = fuzz(component, examples=2, seconds=2)
+    assert {each.kind for each in report.failures} <= {Kind.LIMIT}
+    found = rerun(component, parse_script(component.description, ["f()"]), [])
+    assert only(found).kind is Kind.LIMIT
