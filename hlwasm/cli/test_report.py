@@ -10,7 +10,7 @@ from hlwasm.cli.text import count_text
 from hlwasm.testing.fuzzing.outcomes import Kind
 
 if TYPE_CHECKING:
-    from hlwasm.testing.fuzzing.coverage import Coverage
+    from hlwasm.testing.fuzzing.coverage import Coverage, FunctionCoverage
     from hlwasm.testing.fuzzing.fuzzer import Failure, Report
 
 # What can be answered by `hlwasm call`, which shows one call as it ends.
@@ -95,14 +95,23 @@ def _coverage(coverage: Coverage) -> Iterator[str]:
             more = " and more, not counted" if row.cut else ""
             yield f"  {row.name:<{width}}  {row.calls:>7}  {of}{more}"
         yield ""
-    missed = [
-        f"{each.name}  {point}"
-        for each in functions
-        for point in ([] if each.calls else ["never returned"]) + each.missed * bool(each.calls)
-    ]
+    missed = [f"{each.name}  {point}" for each in functions for point in _missed(each)]
     if missed:
         yield "never reached"
         yield from (f"  {line}" for line in missed[:_MOST_MISSED])
         if len(missed) > _MOST_MISSED:
             yield f"  … {len(missed) - _MOST_MISSED} more"
         yield ""
+
+
+def _missed(row: FunctionCoverage) -> Iterator[str]:
+    """The points that were not reached, but for those inside of one that was not."""
+    if not row.calls:
+        yield "never returned"
+        return
+    missed = row.missed
+    outer = {f"{point}(" for point in missed}
+    for point in missed:
+        # `result: some(red)` is inside of `result: some`.
+        if not any(point[: at + 1] in outer for at, c in enumerate(point) if c == "("):
+            yield point

@@ -156,6 +156,20 @@ def test_conformance_comes_first(
     ]
 
 
+def test_what_was_never_reached_is_told_once(
+    hlwasm: CommandLine, component_path: Callable[[str], Path]
+) -> None:
+    ended = hlwasm(
+        "test", component_path("template_js"), "--examples", "1", "--function", "engine.render"
+    )
+    lines = ended.stdout.splitlines()
+    missed = lines[lines.index("never reached") + 1 : -2]
+    assert missed
+    points = [line.partition("  ")[2] for line in map(str.strip, missed)]
+    for point in points:
+        assert not [each for each in points if point.startswith(f"{each}(")], points
+
+
 def test_wit_that_is_none(hlwasm: CommandLine, bugs: Path, tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.wit"
     wrong.write_text("package a:b; world w { export f: fun(); }")

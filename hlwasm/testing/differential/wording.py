@@ -25,7 +25,8 @@ def in_both(step: Step, divergence: Divergence, other: str) -> str:
         texts[other] += f", so {plain_text(difference.right)}"
     width = max(map(len, texts))
     lines = [f"{name:<{width}}  {text}" for name, text in texts.items()]
-    return "\n".join([f"the {divergence.what} differs{where}", *lines])
+    verb = "differ" if divergence.what == "host calls" else "differs"
+    return "\n".join([f"the {divergence.what} {verb}{where}", *lines])
 
 
 def _text(step: Step, seen: Seen, divergence: Divergence) -> str:

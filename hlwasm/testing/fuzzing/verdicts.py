@@ -149,7 +149,8 @@ class Judge:
             return None
         index, how = difference
         step = script.steps[index]
-        message = f"{_WHY[source]} the {how} differs: {_both(step, one, other, index)}"
+        verb = "differ" if how == "host calls" else "differs"
+        message = f"{_WHY[source]} the {how} {verb}: {_both(step, one, other, index)}"
         mark = (Kind.NON_DETERMINISTIC, _number(step), source)
         return Verdict(Kind.NON_DETERMINISTIC, index, message, (), mark)
 

@@ -96,7 +96,7 @@ def test_other_host_calls() -> None:
 
     failure = different(compare(component(1), component(2), examples=10))
     assert failure.message.splitlines() == [
-        "the host calls differs",
+        "the host calls differ",
         "here     calls tell(0)",
         "<bytes>  calls tell(0), tell(0)",
     ]
