@@ -186,7 +186,7 @@ def _primitive(name: str) -> SearchStrategy[Any]:
     if name == "string":
         text = st.text(_CHARACTERS | _EDGE_CHARACTERS, max_size=_LONGEST_STRING)
         # Longer than buffers that were thought to be large enough.
-        return text | st.sampled_from(["", " ", "0", "-1", "a" * 256, "😀" * 1025])
+        return text | st.sampled_from(["", " ", "\0", "0", "-1", "a" * 256, "😀" * 1025])
     if name == "f32":
         return st.floats(width=32) | st.sampled_from(_EDGE_FLOATS + _F32_EDGES)
     if name == "f64":

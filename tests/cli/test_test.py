@@ -185,7 +185,7 @@ def test_wit_that_is_none(hlwasm: CommandLine, bugs: Path, tmp_path: Path) -> No
 def test_against_another_version(hlwasm: CommandLine, bugs: Path, tmp_path: Path) -> None:
     newer = tmp_path / "newer.wat"
     newer.write_bytes(planted(limit=2000))
-    ended = hlwasm("test", bugs, "--against", newer, "--function", "over", "--examples", "60")
+    ended = hlwasm("test", bugs, "--against", newer, "--function", "over", "--examples", "400")
     assert ended.code == 1
     lines = ended.stdout.splitlines()
     at = lines.index("FAILED over: different: the end differs")

@@ -36,7 +36,7 @@ def different(report: Report) -> Failure:
 
 def test_a_version_that_accepts_more(component: hlwasm.Component) -> None:
     newer = hlwasm.load(planted(limit=2000), cache=False)
-    failure = different(compare(component, newer, "over", examples=60))
+    failure = different(compare(component, newer, "over", examples=400))
     assert lines(failure) == ["over(1001)"]
     assert failure.message.splitlines() == [
         "the end differs",
