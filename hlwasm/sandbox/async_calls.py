@@ -25,7 +25,8 @@ from typing import Any
 from hlwasm.errors import SandboxStateError, Trap
 from hlwasm.native.handles import NativeSandbox
 from hlwasm.sandbox.async_deadline import Deadline
-from hlwasm.sandbox.calls import CallLoop, deadline_exceeded
+from hlwasm.sandbox.call_endings import deadline_exceeded
+from hlwasm.sandbox.calls import CallLoop
 from hlwasm.sandbox.guest_resources import AsyncGuestResource
 from hlwasm.sandbox.providers import Suspended
 from hlwasm.sandbox.state import Guard

@@ -1,4 +1,4 @@
-"""The call loop: run the vCPU, serve its exits, turn its end into a result or an exception.
+"""The call loop: run the vCPU, serve its exits, until the command has ended.
 
 This is the context that generated codecs run in (``hlwasm.codec.context``). One call is
 one ``begin``, a lowering, one ``invoke``, a lifting and one ``end``; without host calls
@@ -14,24 +14,21 @@ from typing import TYPE_CHECKING, Protocol
 
 from hlwasm.errors import (
     ArtifactError,
-    Cancelled,
-    CpuTimeExceeded,
-    DeadlineExceeded,
     GuestDataError,
     GuestFault,
     HlwasmError,
     SandboxStateError,
-    TransferLimitExceeded,
     Trap,
     TrapCode,
 )
 from hlwasm.logs import log
 from hlwasm.native import _abi
 from hlwasm.native.handles import Counters, NativeSandbox, NativeSnapshot, Usage
-from hlwasm.native.reports import LIMIT_NAMES, TRAP_CODES, parse_report
+from hlwasm.native.reports import parse_report
 from hlwasm.native.status import exception_of
-from hlwasm.sandbox.limits import Limits, guest_limit
-from hlwasm.sandbox.meter import CallMeter, FuelMeter, fuel_exhausted
+from hlwasm.sandbox.call_endings import deadline_exceeded, failure, interruption, summary
+from hlwasm.sandbox.limits import Limits
+from hlwasm.sandbox.meter import CallMeter, FuelMeter
 from hlwasm.sandbox.resources import ResourceTable
 from hlwasm.sandbox.state import Guard, Status
 from hlwasm.wit.model import Description
@@ -54,15 +51,11 @@ class Binders(Protocol):
         """Makes the server of one; None where there is none."""
 
 
-# Codes of an interrupted run; see hlwasm.h.
-_DEADLINE, _CPU_TIME = 2, 3
-
 # Traps of the adapters around the component: what it passed is no value of its type.
 _BAD_VALUE = frozenset({TrapCode.CANONICAL_ABI, TrapCode.INVALID_STRING, TrapCode.BAD_HANDLE})
 
 _HEADER = Struct("<II")  # overflow, cursor
 _DROP_PARAMETERS = Struct("<II")  # cursor, handle
-_WORD = Struct("<I")
 
 
 class CallLoop:
@@ -171,7 +164,7 @@ class CallLoop:
 
     def poison(self, error: BaseException) -> None:
         """What the call gave back is not valid: the guest cannot be trusted to be whole."""
-        self.guard.poison(_summary(error))
+        self.guard.poison(summary(error))
 
     def lend(self) -> Loan:
         """Lends the memory that the result of the running call is in."""
@@ -202,7 +195,7 @@ class CallLoop:
         # running: then the last exit is still (or again) a finished command.
         at_ready = self._native.exit.kind == self._native.lib.HLW_EXIT_DONE
         if not at_ready or isinstance(error, HlwasmError):
-            self.guard.poison(_summary(error))
+            self.guard.poison(summary(error))
 
     def name_call(self, error: BaseException, index: int) -> None:
         """Puts the function of ``call-index`` into the message of a trap of the adapters,
@@ -327,13 +320,14 @@ class CallLoop:
         if kind == lib.HLW_EXIT_INTERRUPTED:
             # Python's signal handlers have run by now; what they raised is raised.
             if at.code:
-                raise self.interruption(at.code)
+                raise interruption(at.code, self._limits)
         elif kind == lib.HLW_EXIT_LOG:
             self.logged = True
             self.meter.count_log(at.text_bytes)
             log(LOGGER, at.value0 % 64, "%s", parse_report(native.text())[0])
         else:
-            raise self._failure(kind)
+            memories = self.import_memory, self.export_memory
+            raise failure(native, kind, self._limits, memories)
         return self.resume()
 
     def answer(self, result: int) -> int:
@@ -386,50 +380,6 @@ class CallLoop:
             return 0
 
         return destroy
-
-    def interruption(self, code: int) -> HlwasmError:
-        """The exception for a run that was ended from outside, by the exit's code."""
-        limits = self._limits
-        if code == _DEADLINE:
-            return deadline_exceeded(limits.deadline)
-        if code == _CPU_TIME:
-            return CpuTimeExceeded(
-                f"the call used more than {limits.cpu_time} s of CPU time: "
-                "raise Limits(cpu_time=…) if it may",
-                "cpu_time",
-                limits.cpu_time,
-            )
-        return Cancelled("the call was cancelled")
-
-    def _failure(self, kind: int) -> BaseException:
-        """The exception for an exit that ends the command."""
-        native = self._native
-        if kind < 0:
-            return exception_of(native.ffi, native.lib, kind)
-        message, frames = parse_report(native.text())
-        if kind == native.lib.HLW_EXIT_PANIC:
-            return GuestFault(f"the guest runtime panicked: {message}")
-        if kind != native.lib.HLW_EXIT_FAILED:
-            return GuestFault(message or f"unexpected exit {kind}")
-        status = native.exit.code
-        if status == _abi.STATUS_LIMIT:
-            return guest_limit(message, LIMIT_NAMES.get(native.exit.value0, ""), self._limits)
-        if status == _abi.STATUS_TRAP:
-            if native.exit.value0 == _abi.TRAP_OUT_OF_FUEL and self._limits.fuel is not None:
-                return fuel_exhausted(self._limits.fuel, frames)
-            wanted = self._overflow()
-            if wanted:
-                return _transfer_overflow(wanted, len(self.export_memory))
-            return Trap(message, TRAP_CODES.get(native.exit.value0, TrapCode.OTHER), frames)
-        return GuestFault(message or f"the guest reported status {status}")
-
-    def _overflow(self) -> int:
-        """Bytes that a bridge wanted and its transfer memory does not have, or 0."""
-        wanted = 0
-        for memory in (self.import_memory, self.export_memory):
-            if memory:
-                wanted = max(wanted, _WORD.unpack_from(memory, _abi.TRANSFER_OVERFLOW)[0])
-        return wanted
 
     # Life -------------------------------------------------------------------------
 
@@ -503,7 +453,7 @@ class CallLoop:
 
     def poison_restored(self, error: BaseException) -> None:
         """The restore failed half-way."""
-        self.guard.poison(_summary(error))
+        self.guard.poison(summary(error))
 
     def counters(self) -> Counters:
         """What the native sandbox has counted."""
@@ -527,34 +477,3 @@ class CallLoop:
             self._pointer = None
             loan, self.guard.loan = self.guard.loan, None
             self._native.close(lent=loan is not None and not loan.release())
-
-
-def _transfer_overflow(wanted: int, limit: int) -> TransferLimitExceeded:
-    return TransferLimitExceeded(
-        f"the values of one call need {wanted} bytes, and the transfer memory has {limit}: "
-        f"pass transfer_memory={1 << (wanted - 1).bit_length()} to hlwasm.load",
-        "transfer_memory",
-        limit,
-    )
-
-
-def deadline_exceeded(deadline: float | None) -> DeadlineExceeded:
-    """The exception for a call that took too long."""
-    return DeadlineExceeded(
-        f"the call took longer than {deadline} s: raise Limits(deadline=…) if it may",
-        "deadline",
-        deadline,
-    )
-
-
-def _summary(error: BaseException) -> str:
-    if isinstance(error, Trap):
-        return f"trap: {error.message}"
-    kind = type(error).__name__
-    try:
-        first = str(error).partition("\n")[0]
-    except Exception:  # a host function's own exception class must not keep us from poisoning
-        first = ""
-    if isinstance(error, HlwasmError):
-        return first or kind
-    return f"{kind}: {first}" if first else kind

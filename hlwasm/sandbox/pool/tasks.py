@@ -20,7 +20,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from hlwasm.errors import PoolClosed, PoolTimeout
-from hlwasm.sandbox.calls import deadline_exceeded
+from hlwasm.sandbox.call_endings import deadline_exceeded
 from hlwasm.sandbox.pool.slot import Token
 
 if TYPE_CHECKING:
