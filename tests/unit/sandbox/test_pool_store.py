@@ -377,8 +377,9 @@ def test_ctrl_c_at_any_moment_loses_nothing() -> None:
     previous = signal.signal(signal.SIGUSR1, handle)
     thread = in_thread(interrupt)
     try:
-        end = time.monotonic() + 1.5
-        while time.monotonic() < end:
+        end = time.monotonic() + 60
+        # So often, however little of its time the machine has for this.
+        while interrupted < 300 and time.monotonic() < end:
             try:
                 armed.append(True)
                 borrower = Borrower(store)
@@ -391,7 +392,7 @@ def test_ctrl_c_at_any_moment_loses_nothing() -> None:
         stop.set()
         thread.join()
         signal.signal(signal.SIGUSR1, previous)
-    assert interrupted > 50
+    assert interrupted == 300
     held = [Borrower(store, timeout=0) for _ in range(2)]
     assert store.counts()["waiting"] == 0
     for each in held:
