@@ -19,7 +19,8 @@ def whole_file(target: Path) -> Iterator[int]:
     Raises:
         OSError: it cannot be made or put there.
     """
-    fd, name = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
+    with named(target):
+        fd, name = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
     staged = Path(name)
     try:
         try:
@@ -28,10 +29,20 @@ def whole_file(target: Path) -> Iterator[int]:
             os.fsync(fd)
         finally:
             os.close(fd)
-        staged.replace(target)
+        with named(target):
+            staged.replace(target)
     except BaseException:
         staged.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def named(target: Path) -> Iterator[None]:
+    """Errors tell of ``target``, not of a file of another name that is to become it."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, os.fspath(target)) from error
 
 
 def _umask() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 
 from hlwasm.artifact.file_format import ELF_MAGIC, is_artifact
@@ -30,7 +31,9 @@ _MISTAKES = (
     (b"#!", "a script"),
     (b"BC\xc0\xde", "LLVM bitcode"),
     (b"<", "markup, perhaps the error page of a download"),
+    (b'{"hlwasm": "recording"', "a recording of its calls"),
 )
+_WIT = rb"(?s:\s|//[^\n]*\n|/\*(?:(?!\*/).)*\*/)*(?:package|interface|world)\s+[a-z%]"
 
 
 class Source:
@@ -160,9 +163,14 @@ class Source:
         for magic, what in _MISTAKES:
             if head.startswith(magic):
                 raise InvalidWasm(f"not WebAssembly but {what}")
+        if re.match(_WIT, head):
+            raise InvalidWasm(
+                "not WebAssembly but WIT, which has no code in it: give the component that was "
+                "made for it; `hlwasm bindgen` makes bindings from it"
+            )
         if not _looks_like_text(head):
             raise InvalidWasm(
-                f"not WebAssembly: it starts with {head[:8].hex(' ')}, "
+                f"not WebAssembly: it starts with {_shown(head[:8])}, "
                 "and WebAssembly starts with 00 61 73 6d"
             )
 
@@ -177,6 +185,11 @@ class Source:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _shown(start: bytes) -> str:
+    text = start.decode("ascii", "replace").strip("\r\n")
+    return repr(text) if text.isascii() and text.isprintable() else start.hex(" ")
 
 
 def _looks_like_text(head: bytes) -> bool:

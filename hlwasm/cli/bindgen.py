@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,6 +78,7 @@ def command(
     from hlwasm.bindgen.files import NotGenerated, differences, write
     from hlwasm.bindgen.package import generate
 
+    _check_package_name(output)
     set_up_logging(quiet)
     files = generate(_description(file, world), wasi=wasi, asynchronous=asynchronous)
     if check:
@@ -91,6 +93,15 @@ def command(
     if not quiet:
         say(f"{output}: {count_text(len(files), 'file')}, {len(changed)} changed")
     return OK
+
+
+def _check_package_name(folder: Path) -> None:
+    name = folder.absolute().name
+    if not name.isidentifier() or keyword.iskeyword(name):
+        raise WrongUse(
+            f"-o {folder}: the folder's name is the package's, and {name!r} cannot be imported: "
+            "give a folder whose name is one of Python's, with _ for -"
+        )
 
 
 def _description(file: str, world: str | None) -> Description:

@@ -62,6 +62,8 @@ def message_of(error: BaseException) -> str:
         )
     if isinstance(error, errors.LimitExceeded):
         return _with_option(str(error), error.limit)
+    if isinstance(error, errors.InvalidWit):
+        return str(error).replace("choose one: ", "choose one with --world: ")
     if isinstance(error, errors.HlwasmError):
         return str(error)
     if isinstance(error, OSError):

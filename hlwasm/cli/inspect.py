@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hlwasm.cli.exit_codes import OK
+from hlwasm.cli.failures import WrongUse
 from hlwasm.cli.inputs import display_name, name_input, read_source
 from hlwasm.cli.options import file_argument, json_option, quiet_option
 from hlwasm.cli.providers import UNSUPPORTED, USER, WASI, provider_of
@@ -49,6 +50,8 @@ def command(file: str, only_wit: bool, as_json: bool, quiet: bool) -> int:
     from hlwasm.errors import LoadError
     from hlwasm.wit.model import Description
 
+    if only_wit and as_json:
+        raise WrongUse("--wit and --json are two forms of output: give one")
     set_up_logging(quiet)
     try:
         outline = describe(read_source(file), cache=Cache())

@@ -34,7 +34,7 @@ the exit code is 1.
 @quiet_option
 @no_cache_option
 @limit_options
-@click.argument("recording", metavar="RECORDING", type=click.Path(exists=True, dir_okay=False))
+@click.argument("recording", metavar="RECORDING", type=click.Path())
 @file_argument
 def command(recording: str, file: str, quiet: bool, no_cache: bool, **limits: Any) -> int:
     """Make the calls of RECORDING to FILE again, and check that all goes the same way.

@@ -26,7 +26,7 @@ network, and of the environment only what --env grants.
 
 @click.command(
     epilog=_EPILOG,
-    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    context_settings={"allow_interspersed_args": False},
 )
 @sandbox_options
 @missing_imports_option

@@ -53,19 +53,22 @@ def save(snapshot: Snapshot, path: str | os.PathLike[str]) -> None:
     from pathlib import Path
 
     from hlwasm.sandbox.host_state_json import encode
+    from hlwasm.whole_files import named
 
     target = Path(path)
     host = {"host": encode(snapshot._host).decode()}
     prefix = f".{target.name}.new-"
     _remove_abandoned(target.parent, prefix)
-    fd, name = tempfile.mkstemp(prefix=prefix, dir=target.parent)
+    with named(target):
+        fd, name = tempfile.mkstemp(prefix=prefix, dir=target.parent)
     try:
         try:
             write(fd, snapshot._native, snapshot.component, snapshot.limits, host)
             os.fsync(fd)
         finally:
             os.close(fd)
-        Path(name).replace(target)
+        with named(target):
+            Path(name).replace(target)
     except BaseException:
         with contextlib.suppress(OSError):
             Path(name).unlink()

@@ -116,6 +116,16 @@ def test_output_is_required_and_no_file(hlwasm: CommandLine, wit: Path, tmp_path
     assert hlwasm("bindgen", wit, "-o", wit).code == exit_codes.USAGE
 
 
+@pytest.mark.parametrize("name", ["my-calc", "class", "1calc", "/"])
+def test_folders_that_are_no_package(
+    hlwasm: CommandLine, wit: Path, tmp_path: Path, name: str
+) -> None:
+    done = hlwasm("bindgen", wit, "--world", "other", "-o", tmp_path / name)
+    assert done.code == exit_codes.USAGE
+    assert "cannot be imported" in done.stderr
+    assert not (tmp_path / "my-calc").exists()
+
+
 def test_bad_wit_is_shown_where_it_is(hlwasm: CommandLine, wit: Path, tmp_path: Path) -> None:
     wit.write_text("package a:b;\nworld w { export f: func(a: colour); }\n")
     done = hlwasm("bindgen", wit, "-o", tmp_path / "x")
@@ -129,6 +139,7 @@ def test_which_world(hlwasm: CommandLine, wit: Path, tmp_path: Path) -> None:
         done = hlwasm("bindgen", wit, "-o", tmp_path / "x", *arguments)
         assert done.code == exit_codes.LOAD
         assert "calculator" in done.error and "other" in done.error
+        assert ("choose one with --world" in done.error) == (not arguments)
     module = save(tmp_path, "(module)")
     done = hlwasm("bindgen", module, "--world", "w", "-o", tmp_path / "x")
     assert done.code == exit_codes.USAGE

@@ -39,6 +39,9 @@ def test_wit_alone(hlwasm: CommandLine, calculator: Path) -> None:
     done = hlwasm("inspect", "--wit", calculator)
     assert done.stdout.startswith("package root:component;\n")
     assert "export demo:calculator/ops@1.0.0;" in done.stdout
+    both = hlwasm("inspect", "--wit", "--json", calculator)
+    assert (both.code, both.stdout) == (exit_codes.USAGE, "")
+    assert "--wit and --json" in both.stderr
 
 
 def test_json(hlwasm: CommandLine, tmp_path: Path) -> None:

@@ -66,14 +66,17 @@ def test_differences_and_damage(
     assert done.code == exit_codes.FAILURE
     assert "the replay goes another way than the recording\n  recorded: " in done.stderr
     assert "\n  now:      " in done.stderr
-    recording.write_text("{}")
-    damaged = hlwasm("replay", recording, program)
-    assert damaged.code == exit_codes.LOAD
-    assert damaged.error == f"hlwasm: {recording}, line 1: this is no recording of hlwasm"
-    assert hlwasm("replay", tmp_path / "none", program).code == exit_codes.USAGE
+    for text in ("{}", "no JSON"):
+        recording.write_text(text)
+        damaged = hlwasm("replay", recording, program)
+        assert damaged.code == exit_codes.LOAD
+        assert damaged.error == f"hlwasm: {recording}, line 1: this is no recording of hlwasm"
+    missing = hlwasm("replay", tmp_path / "none", program)
+    assert missing.code == exit_codes.LOAD
+    assert missing.error == f"hlwasm: {tmp_path / 'none'}: No such file or directory"
     unwritable = hlwasm("run", "-q", "--record", tmp_path / "x" / "y", program, "show")
     assert unwritable.code == exit_codes.LOAD
-    assert "No such file or directory" in unwritable.error
+    assert unwritable.error == f"hlwasm: {tmp_path / 'x' / 'y'}: No such file or directory"
 
 
 def test_limits_hold_in_a_replay(hlwasm: CommandLine, program: Path, recording: Path) -> None:

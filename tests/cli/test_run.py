@@ -115,6 +115,12 @@ def test_what_is_no_program(hlwasm: CommandLine, tmp_path: Path) -> None:
     assert "is not a program: it does not export wasi:cli/run" in done.stderr
 
 
+def test_an_option_that_there_is_not(hlwasm: CommandLine, tmp_path: Path) -> None:
+    done = hlwasm("run", "--memroy", "1G", save(tmp_path, ADD.decode()))
+    assert done.code == exit_codes.USAGE
+    assert "No such option '--memroy'" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

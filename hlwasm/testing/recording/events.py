@@ -35,6 +35,7 @@ from hlwasm.errors import GuestDataError, RecordingError
 from hlwasm.frozen import Frozen
 from hlwasm.testing.recording.outcomes import Raised
 from hlwasm.testing.values import Values
+from hlwasm.whole_files import named
 from hlwasm.wit.model import TypeRef
 from hlwasm.wit.wave.lexer import WaveError
 
@@ -150,7 +151,8 @@ class RecordingWriter:
         # In the same folder, so that it can be moved; by a name of its own, because several may
         # record at once.
         self._unfinished = self._path.with_name(f".{self._path.name}.{os.getpid()}-{id(self):x}")
-        self._file = self._unfinished.open("w", encoding="utf-8", newline="\n")
+        with named(self._path):
+            self._file = self._unfinished.open("w", encoding="utf-8", newline="\n")
         self._left = max_bytes
         self._lines = 0
         self.write({"hlwasm": "recording", "format": FORMAT, **header})
@@ -184,7 +186,8 @@ class RecordingWriter:
                 if error is None:
                     self.write({"end": self._lines})
             if error is None:
-                self._unfinished.replace(self._path)
+                with named(self._path):
+                    self._unfinished.replace(self._path)
         finally:
             self._unfinished.unlink(missing_ok=True)
 
@@ -204,9 +207,7 @@ def read_recording(
         raise RecordingError(f"{path}: larger than {max_bytes} bytes: pass max_bytes=…")
     lines = data.split(b"\n")
     try:
-        header = _object(lines[0], 1)
-        if header.get("hlwasm") != "recording":
-            raise RecordingError("this is no recording of hlwasm", 1)
+        header = _header(lines[0])
         if header.get("format") != FORMAT:
             raise RecordingError(
                 f"a recording of format {header.get('format')!r}; this version reads {FORMAT}", 1
@@ -214,6 +215,16 @@ def read_recording(
         return header, _events(lines, str(path))
     except RecordingError as error:
         raise _located(path, error) from None
+
+
+def _header(line: bytes) -> dict[str, Any]:
+    try:
+        header = _object(line, 1)
+    except RecordingError:
+        header = {}
+    if header.get("hlwasm") != "recording":
+        raise RecordingError("this is no recording of hlwasm", 1)
+    return header
 
 
 def _located(path: str | os.PathLike[str], error: RecordingError) -> RecordingError:

@@ -44,7 +44,10 @@ def test_webassembly_passes(data: bytes) -> None:
         (b"MZ\x90\0", "a Windows program"),
         (b"BC\xc0\xde", "LLVM bitcode"),
         (b"(\0", "starts with 28 00"),
-        (b"hello", "starts with 68 65 6c 6c 6f, and WebAssembly starts with 00 61 73 6d"),
+        (b"hello\n", "starts with 'hello', and WebAssembly starts with 00 61 73 6d"),
+        (b"// A plugin.\n/* of the\nshop */ package demo:shop;\n", "not WebAssembly but WIT"),
+        (b"/**/" * 1000 + b"(", "and WebAssembly starts with"),
+        (b'{"hlwasm": "recording", "format": 1}\n', "a recording of its calls"),
     ],
 )
 def test_mistakes_are_named(data: bytes, message: str) -> None:
