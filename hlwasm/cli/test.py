@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -71,8 +71,8 @@ the command that shows it again.
     help="The same examples for the same number.",
 )  # fmt: skip
 @click.option(
-    "--deadline", metavar="MS", type=click.FloatRange(min=1), default=1000.0, show_default=True,
-    help="Milliseconds of CPU time that a call may take.",
+    "--deadline", metavar="SECONDS", type=click.FloatRange(min=0.001), default=1.0,
+    show_default=True, help="CPU time that a call may take.",
 )  # fmt: skip
 @click.option(
     "--time", "seconds", metavar="SECONDS", type=click.FloatRange(min=0, min_open=True),
@@ -109,7 +109,10 @@ the command that shows it again.
     multiple=True,
     help="With --replay: answer a host call so. Repeatable, in order.",
 )
-@click.option("--json", "json_file", metavar="OUT", help="Write a report for programs to OUT.")
+@click.option(
+    "--json", "json_file", metavar="OUT",
+    help="Write a report for programs to OUT. If that is -, the one for people goes to stderr.",
+)  # fmt: skip
 @no_cache_option
 @quiet_option
 def command(
@@ -140,16 +143,22 @@ def command(
         raise WrongUse("--answer is for --replay")
     if wit is None and (world is not None or conformance_only):
         raise WrongUse("--world and --conformance-only need --wit")
+    if conformance_only and json_file is not None:
+        raise WrongUse("--json is a report of a test, and --conformance-only runs none")
+    json_output = _opened(json_file)
     component = load(file, no_cache=no_cache, quiet=quiet, transfer_memory=None, fuel=False)
+    people = sys.stderr if json_output is sys.stdout else sys.stdout
     conforms = True
     if wit is not None:
-        conforms = _conforms(component, wit, world, file)
+        conforms = _conforms(component, wit, world, file, people)
         if conformance_only:
             return OK if conforms else FAILURE
     fuzzer = _fuzzer()
+    from hlwasm.cli.test_report import report_lines
+
     sources = tuple({"random": "random bytes", "clock": "clock"}[each] for each in chance)
     options: dict[str, Any] = {
-        "deadline": deadline / 1000,
+        "deadline": deadline,
         "chance": sources,
         "stateless": stateless,
     }
@@ -159,7 +168,7 @@ def command(
         raise WrongUse(shortened(printable(str(error.args[0])))) from error
     interrupted = False
     if against is not None:
-        options["against"] = target = _target(component, file, against, deadline / 1000, no_cache)
+        options["against"] = target = _target(component, file, against, deadline, no_cache)
     try:
         if lines:
             script, given = _script(component, lines, answers)
@@ -186,7 +195,11 @@ def command(
     finally:
         if against is not None:
             target.close()
-    _write(report, file, against, json_file)
+    # What was asked for is no measure of what the calls that were replayed reached.
+    for line in report_lines(report, file, against, coverage=not lines):
+        click.echo(printable(line), file=people)
+    if json_output is not None:
+        _write_json(report, json_output)
     if interrupted:
         return INTERRUPTED
     # What was not tested has not passed.
@@ -229,11 +242,11 @@ def _python_object(name: str) -> Any:
     return found() if isinstance(found, type) else found
 
 
-def _conforms(component: Component, wit: str, world: str | None, file: str) -> bool:
+def _conforms(component: Component, wit: str, world: str | None, file: str, output: TextIO) -> bool:
     from hlwasm.testing.conforming import conformance
 
     report = conformance(component, wit, world)
-    click.echo(printable(f"{file}: {report}\n"))
+    click.echo(printable(f"{file}: {report}\n"), file=output)
     return report.conforms
 
 
@@ -259,18 +272,19 @@ def _script(
         raise WrongUse(printable(str(error))) from error
 
 
-def _write(report: Report, file: str, against: str | None, json_file: str | None) -> None:
-    from hlwasm.cli.test_report import report_lines
+def _opened(json_file: str | None) -> TextIO | None:
+    """Where the report for programs goes; opened before the test, which may take hours."""
+    if json_file is None or json_file == "-":
+        return None if json_file is None else sys.stdout
+    return Path(json_file).open("w", encoding="utf-8")
+
+
+def _write_json(report: Report, output: TextIO) -> None:
     from hlwasm.testing.fuzzing.report_json import report_json
 
-    for line in report_lines(report, file, against):
-        click.echo(printable(line))
-    if json_file is not None:
-        text = json.dumps(report_json(report), indent=2) + "\n"
-        if json_file == "-":
-            click.echo(text, nl=False)
-        else:
-            Path(json_file).write_text(text)
+    json.dump(report_json(report), output, indent=2)
+    output.write("\n")
+    output.flush()
 
 
 @contextmanager

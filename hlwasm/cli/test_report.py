@@ -21,17 +21,23 @@ _MOST_ANSWERS = 20
 _LONGEST_LINE = 2000
 
 
-def report_lines(report: Report, file: str, against: str | None) -> Iterator[str]:
+def report_lines(
+    report: Report, file: str, against: str | None, *, coverage: bool = True
+) -> Iterator[str]:
     """The whole report of a test of ``file``, compared with ``against``."""
     for failure in report.failures:
         yield from _failure(failure, file, against)
         yield ""
-    yield from _coverage(report.coverage)
+    if coverage:
+        yield from _coverage(report.coverage)
     if report.notes:
         yield "notes"
         yield from (f"  {note}" for note in report.notes)
         yield ""
-    found = count_text(len(report.failures), "failure") if report.failures else "no failures"
+    if report.failures:
+        found = count_text(len(report.failures), "failure")
+    else:
+        found = "no failures" if report.examples else "nothing was tested"
     ran = count_text(report.examples, "example")
     yield f"{file}: {found}, {ran} in {report.seconds:.1f} s, seed {report.seed}"
 

@@ -77,7 +77,8 @@ def test_a_clean_component(
 def test_json_of_a_failure(hlwasm: CommandLine, bugs: Path) -> None:
     ended = hlwasm("test", bugs, "--function", "ask", "--examples", "40", "--json", "-", "-q")
     assert ended.code == 1
-    report = json.loads(ended.stdout[ended.stdout.index("\n{\n") :])
+    assert ended.stderr.startswith("FAILED ask: trap: ")
+    report = json.loads(ended.stdout)
     (failure,) = report["failures"]
     assert failure["kind"] == "trap"
     assert failure["calls"] == ["ask(0)"]
@@ -92,6 +93,7 @@ def test_json_of_a_failure(hlwasm: CommandLine, bugs: Path) -> None:
         (["--replay", "over(x)"], "expected u32, got 'x'"),
         (["--answer", "oracle = none"], "--answer is for --replay"),
         (["--replay", "ask(1)", "--answer", "nope = 1"], "no import is called nope"),
+        (["--conformance-only", "--wit", "x.wit", "--json", "-"], "--json is a report of a test"),
         (["--allow-chance", "luck"], "'luck' is not one of 'random', 'clock'"),
     ],
 )
@@ -102,6 +104,34 @@ def test_wrong_command_lines(
     assert ended.code == 2
     assert problem in ended.stderr
     assert ended.stdout == ""
+
+
+def test_a_report_that_cannot_be_written_is_told_before_the_test(
+    hlwasm: CommandLine, bugs: Path, tmp_path: Path
+) -> None:
+    ended = hlwasm("test", bugs, "--json", tmp_path / "none" / "report.json")
+    assert (ended.code, ended.stdout) == (120, "")
+    assert (
+        ended.stderr == f"hlwasm: {tmp_path / 'none' / 'report.json'}: No such file or directory\n"
+    )
+
+
+def test_a_replay_tells_of_its_calls_alone(
+    hlwasm: CommandLine, component_path: Callable[[str], Path]
+) -> None:
+    path = component_path("calculator")
+    ended = hlwasm("test", path, "--replay", "ops.add(1, 2)", "--deadline", "0.5")
+    assert ended.code == 0
+    (line,) = ended.stdout.splitlines()
+    assert line.startswith(f"{path}: no failures, 1 example in ")
+
+
+def test_nothing_in_common_is_no_success(
+    hlwasm: CommandLine, component_path: Callable[[str], Path]
+) -> None:
+    ended = hlwasm("test", component_path("calculator"), "--against", "json:dumps")
+    assert ended.code == 1
+    assert ": nothing was tested, 0 examples in " in ended.stdout
 
 
 def test_files_that_are_none(hlwasm: CommandLine, tmp_path: Path) -> None:

@@ -72,7 +72,8 @@ def find_function(description: Description, name: str) -> Function:
         return found[0]
     if not found:
         known = ", ".join(_full_name(each) for each in description.exports) or "nothing"
-        raise LookupError(f"the component exports no function {name}; it exports {known}")
+        meant = _meant(description, name)
+        raise LookupError(f"the component exports no function {name}{meant}; it exports {known}")
     raise LookupError(f"{name} is ambiguous: {', '.join(_full_name(each) for each in found)}")
 
 
@@ -137,6 +138,19 @@ def _interface_matches(interface: str | None, given: str) -> bool:
     parsed = parse_interface_name(interface)
     package = f"{parsed.namespace}:{parsed.package}/{parsed.name}"
     return given in (interface, package, parsed.name, parsed.name.replace("-", "_"))
+
+
+def _meant(description: Description, name: str) -> str:
+    """What a misspelt name resembles, for the message."""
+    # Only here: names that are right are the rule.
+    from difflib import get_close_matches
+
+    plain = (_full_name(each).rpartition("/")[2] for each in reversed(description.exports))
+    dotted = [re.sub(r"(@[^#]*)?#", ".", each) for each in plain]
+    # The first one, where several interfaces have the same.
+    known = {each.rpartition(".")[2]: each for each in dotted} | {each: each for each in dotted}
+    close = get_close_matches(name, known, n=1)
+    return f": did you mean {known[close[0]]}?" if close else ""
 
 
 def _full_name(function: Function) -> str:

@@ -242,6 +242,8 @@ def test_calls() -> None:
         ("add(1, 2)", "ambiguous: test:codec/ops@1.0.0#add, test:codec/more@1.0.0#add"),
         ("sub(1)", "exports no function sub; it exports test:codec/ops@1.0.0#add"),
         ("ops.top()", "exports no function ops.top"),
+        ("opps.add(1)", r"exports no function opps.add: did you mean ops.add\?; it exports"),
+        ("ad(1)", r"exports no function ad: did you mean ops.add\?; it exports"),
         ("add", "expected a call"),
         ("", "expected a call"),
         ("ops.add(1)", "no argument for b of add: func"),
