@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from hlwasm.artifact import Cache, CompileOptions, prepare
 from hlwasm.errors import ArtifactError, InvalidWit, LoadError, TransferLimitExceeded
+from hlwasm.frozen import Shared
 from hlwasm.native.handles import Configuration
 from hlwasm.sandbox.limits import WASM_PAGE, Limits, total_memory_bytes, window_bytes
 from hlwasm.sandbox.sandbox import Sandbox
@@ -91,6 +92,8 @@ def load(
     else:
         name = os.fspath(source).rstrip("/").rpartition("/")[2]
     documentation = None
+    if world is not None and wit is None:
+        raise ValueError(f"world={world!r} says which world of wit=, which is not given")
     if wit is not None:
         from hlwasm.wit.sources import read_wit
 
@@ -145,7 +148,7 @@ def _check_transfer_memory(component: Component, limit: int) -> None:
         )
 
 
-class Component:
+class Component(Shared):
     """A compiled component, ready to be instantiated any number of times, by any thread.
 
     Attributes:
@@ -155,6 +158,7 @@ class Component:
     """
 
     sandbox_class: ClassVar[type[Sandbox]] = Sandbox
+    _instead = "load it where it is needed; the cache has it compiled"
 
     def __init__(
         self,
@@ -282,10 +286,14 @@ class Component:
         return any(name.startswith(("wasi:", "hlwasm:")) for name in names)
 
     def _providers(self, wasi: Wasi | None) -> list[Any]:
-        if not self._imports_wasi:
+        if wasi is None and not self._imports_wasi:
             return []
         from hlwasm.wasi import Wasi, WasiHost
 
+        if wasi is not None and not isinstance(wasi, Wasi):
+            raise TypeError(f"wasi: expected hlwasm.Wasi, not {type(wasi).__name__}")
+        if not self._imports_wasi:
+            return []
         # One write may fill a quarter of the memory that carries it.
         permit = max(4096, self.description.import_pages * WASM_PAGE // 4)
         return [WasiHost(wasi or Wasi(), write_permit=permit)]

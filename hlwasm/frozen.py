@@ -1,4 +1,4 @@
-"""Immutable classes of named fields, cheap to define.
+"""Immutable classes of named fields, cheap to define; objects that are not copied.
 
 A frozen dataclass writes the source of its methods and compiles it: a quarter of a
 millisecond for each class, behind the import of ``dataclasses`` with all of ``inspect``.
@@ -11,7 +11,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 if TYPE_CHECKING:
+    from typing import NoReturn, TypeVar
+
     from typing_extensions import dataclass_transform
+
+    S = TypeVar("S", bound="Shared")
 else:
 
     def dataclass_transform(**_: object) -> Any:
@@ -141,3 +145,32 @@ def _complete(cls: type[Frozen], values: tuple[Any, ...], named: dict[str, Any])
     if missing:
         raise TypeError(f"{cls.__name__}: missing {', '.join(missing)}")
     return tuple([complete[name] for name in fields])
+
+
+class Uncopied:
+    """Base of what owns something outside Python: a copy would free it a second time.
+
+    Attributes:
+        _refused: what cannot be done with it.
+        _instead: what to do in place of that.
+    """
+
+    __slots__ = ()
+    _refused: ClassVar[str] = "can be neither copied nor pickled"
+    _instead: ClassVar[str] = "it owns something outside Python"
+
+    def __reduce_ex__(self, _: object) -> NoReturn:
+        raise TypeError(f"{self!r} {self._refused}: {self._instead}")
+
+
+class Shared(Uncopied):
+    """Base of what never changes: its copy is itself."""
+
+    __slots__ = ()
+    _refused = "cannot be pickled"
+
+    def __copy__(self: S) -> S:
+        return self
+
+    def __deepcopy__(self: S, _: Any) -> S:
+        return self

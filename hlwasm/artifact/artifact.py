@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from hlwasm.artifact.file_format import ELF_MAGIC, Metadata, Sections, read_sections, verify_code
 from hlwasm.artifact.fingerprint import WASMTIME_MAJOR, abi_fingerprint
 from hlwasm.errors import ArtifactError
+from hlwasm.frozen import Shared
 
 if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
 
-class Artifact:
+class Artifact(Shared):
     """Owns an open artifact file, so that pruning the cache cannot take it away.
 
     Attributes:

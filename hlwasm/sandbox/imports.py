@@ -189,7 +189,9 @@ def _arity_problem(function: Function, implementation: Implementation) -> str | 
         signature.bind(*[None] * count)
     except TypeError:
         names = ", ".join(p.name for p in function.params)
-        return f"takes {count} argument{'s' * (count != 1)} ({names}), but got {signature}"
+        takes = f"takes {count} argument{'s' * (count != 1)} ({names}), but got {signature}"
+        is_method = next(iter(signature.parameters), "") == "self"
+        return f"{takes}: give an object of the class, not the class" if is_method else takes
     return None
 
 
@@ -349,9 +351,21 @@ class Linker:
             # Versions of an interface may be given side by side, also those that nobody needs.
             if key in known or (at and ":" in base and base in known):
                 continue
-            names = sorted(name or "world-level functions" for name in by_interface)
-            imports = ", ".join(names) or "nothing"
-            self._problems.append(f"{key}: not an import; the component imports {imports}")
+            imports = ", ".join(_imported(by_interface)) or "nothing"
+            # Only here: keys that are right are the rule.
+            from difflib import get_close_matches
+
+            close = get_close_matches(str(key), sorted(known), n=1)
+            meant = f"; did you mean {close[0]!r}?" if close else ""
+            self._problems.append(f"{key}: not an import; the component imports {imports}{meant}")
+
+
+def _imported(by_interface: Mapping[str | None, Sequence[Function]]) -> list[str]:
+    """What a component imports, for a message; interfaces of WASI are many, and seldom given."""
+    names = sorted(name for name in by_interface if name and not name.startswith("wasi:"))
+    names += [each.name for each in by_interface.get(None, ())]
+    wasi = any(name and name.startswith("wasi:") for name in by_interface)
+    return [*names, "interfaces of WASI"] if wasi else names
 
 
 def _import_keys(description: Description) -> frozenset[str]:

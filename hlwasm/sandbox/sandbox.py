@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hlwasm.codec.functions import bind_export, bind_import
 from hlwasm.errors import Cancelled, Err, HlwasmError, ProgramExit
+from hlwasm.frozen import Uncopied
 from hlwasm.native.handles import Counters, NativeSandbox, Usage
 from hlwasm.native.library import load_library
 from hlwasm.sandbox.calls import CallLoop, Serve
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from hlwasm.wasi import Wasi
 
 
-class SandboxBase(Saving):
+class SandboxBase(Saving, Uncopied):
     """What all sandboxes are, apart from how they are called.
 
     Attributes:
@@ -41,6 +42,7 @@ class SandboxBase(Saving):
     exports: Exports
     # What runs its calls.
     loop_class = CallLoop
+    _instead = "fork() makes a second one with the same state"
 
     def __init__(
         self,
@@ -51,6 +53,8 @@ class SandboxBase(Saving):
         snapshot: Snapshot | None = None,
     ) -> None:
         self._steps = steps = Stopwatch()
+        if not isinstance(limits, Limits):
+            raise TypeError(f"limits: expected hlwasm.Limits, not {type(limits).__name__}")
         if limits.fuel is not None and not component.artifact.metadata.fuel:
             raise ValueError(
                 f"{component.name} does not count fuel, so that Limits(fuel=…) cannot limit it: "

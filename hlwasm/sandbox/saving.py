@@ -35,7 +35,11 @@ class Saving:
 
     def _restore(self, snapshot: Snapshot, lowers_elsewhere: bool = False) -> None:
         """See :meth:`Sandbox.restore`, and :meth:`CallLoop.restore` for the other argument."""
-        if snapshot.component is not self.component or snapshot.limits is not self.limits:
+        try:
+            known = snapshot.component is self.component and snapshot.limits is self.limits
+        except AttributeError:
+            raise TypeError(f"expected a hlwasm.Snapshot, not {type(snapshot).__name__}") from None
+        if not known:
             self._check_compatible(snapshot)
         loop = self._loop
         loop.restore(snapshot._native, lowers_elsewhere)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hlwasm.frozen import Shared
 from hlwasm.sandbox.starts import Start
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from hlwasm.wasi import Wasi
 
 
-class Snapshot:
+class Snapshot(Shared):
     """The state of a sandbox between two calls: memory, registers, and what the host knew.
 
     Made by :meth:`hlwasm.Sandbox.snapshot`, or from a file by :meth:`load`. It never changes;
@@ -54,6 +55,8 @@ class Snapshot:
         ...     other.exports.next()
         2
     """
+
+    _instead = "save() writes it to a file"
 
     def __init__(
         self, component: Component, limits: Limits, native: NativeSnapshot, host: HostState

@@ -88,6 +88,8 @@ def component(
     Parametrized indirectly, the parameter is the path. Where the mark has a ``wit``, it has to
     conform to that world.
     """
+    from hlwasm.sandbox.limits import Limits
+
     source = _source(request)
     options = _options(request.node)
     loading = dict(options.get("load", {}))
@@ -96,6 +98,8 @@ def component(
         loading["wit"] = _find("WIT", options["wit"], places)
         loading["world"] = options.get("world")
     limits = options.get("limits")
+    if limits is not None and not isinstance(limits, Limits):
+        _expected("limits", "hlwasm.Limits", limits)
     if limits is not None and limits.fuel is not None:
         loading.setdefault("fuel", True)
     key = source, repr(sorted(loading.items()))
@@ -188,7 +192,10 @@ def _recorded_run(
     """The sandbox of a test with a recording: one that makes it, or one that replays it."""
     from hlwasm.testing.recording import record, replaying
 
-    path = request.node.path.parent / _options(request.node)["recording"]
+    given = _options(request.node)["recording"]
+    if not isinstance(given, (str, os.PathLike)):
+        _expected("recording", "a path", given)
+    path = request.node.path.parent / given
     if request.config.getoption("hlwasm_record"):
         return record(path, component, imports, wasi=wasi, limits=limits)
     if not path.is_file():
@@ -299,7 +306,7 @@ def _source(request: pytest.FixtureRequest) -> Path | bytes:
 def _find(what: str, given: Any, places: Sequence[Path]) -> Path:
     """A path of the mark, relative to the first of these places where it exists."""
     if not isinstance(given, (str, os.PathLike)):
-        _fail(f"@pytest.mark.component: {what}: expected a path, not {type(given).__name__}")
+        _expected(what, "a path", given)
     candidates: list[Path] = [place / Path(given) for place in dict.fromkeys(places)]
     found = next((each for each in candidates if each.exists()), None)
     if found is None:
@@ -330,6 +337,11 @@ def _made(given: Any) -> Any:
 
 
 # Ends
+
+
+def _expected(option: str, what: str, given: object) -> NoReturn:
+    got = type(given).__name__
+    _fail(f"@pytest.mark.component: {option}: expected {what}, not {got}")
 
 
 def _fail(message: str) -> NoReturn:

@@ -125,6 +125,12 @@ class WitVariant(_Fields):
     if TYPE_CHECKING:
         #: The WIT name of the case; set on the subclasses.
         wit_case: ClassVar[str]
+    else:
+
+        def __init__(self, *_: object, **__: object) -> None:
+            """Only of the variant itself: its cases have their own."""
+            name = type(self).__name__
+            raise TypeError(f"{name} is a variant: make one of its cases, such as {name}.…(…)")
 
 
 class WitEnum(enum.Enum):

@@ -496,7 +496,7 @@ def test_a_recording_is_made_once_and_replayed_from_then_on(
     recording.write_text("nonsense")
     damaged = run(test_it=first)
     damaged.assert_outcomes(errors=1)
-    damaged.stdout.fnmatch_lines(["*total.jsonl, line 1: not JSON: *"])
+    damaged.stdout.fnmatch_lines(["*total.jsonl, line 1: this is no recording of hlwasm"])
 
 
 @needs_hypervisor
@@ -536,3 +536,24 @@ def test_a_run_that_does_not_use_it_imports_next_to_nothing(pytester: pytest.Pyt
     )
     assert "modules: hlwasm hlwasm.testing hlwasm.testing.plugin\n" in done.stdout
     assert "hypothesis: False\n" in done.stdout
+
+
+@needs_hypervisor
+def test_options_of_another_type_are_told(run: Run) -> None:
+    result = run(
+        test_it=HEAD
+        + """
+@pytest.mark.component(limits=5)
+def test_limits(component):
+    pass
+
+@pytest.mark.component(recording=5)
+def test_recording(sandbox):
+    pass
+"""
+    )
+    result.assert_outcomes(errors=2)
+    result.stdout.fnmatch_lines(
+        ["@pytest.mark.component: limits: expected hlwasm.Limits, not int",
+         "@pytest.mark.component: recording: expected a path, not int"]
+    )  # fmt: skip

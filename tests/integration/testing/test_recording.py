@@ -328,8 +328,8 @@ Damage = Callable[[str], str]
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda text: "", "line 1: not JSON"),
-        (lambda text: "[1]\n", "line 1: not a JSON object"),
+        (lambda text: "", "line 1: this is no recording of hlwasm"),
+        (lambda text: "[1]\n", "line 1: this is no recording of hlwasm"),
         (lambda text: '{"a": 1}\n', "line 1: this is no recording of hlwasm"),
         (lambda text: text.replace('"format": 1', '"format": 9'), "line 1: a recording of format"),
         (lambda text: text[:-30], "line 5: not JSON"),
@@ -352,7 +352,7 @@ Damage = Callable[[str], str]
             lambda text: text.replace('{"call": "both", "args": ["1.0"]}', '{"drop": "thing-1"}'),
             "line 2: drop: the component gave no resource thing-1",
         ),
-        (lambda text: "[" * 100000 + "\n", "line 1: not JSON"),
+        (lambda text: "[" * 100000 + "\n", "line 1: this is no recording of hlwasm"),
     ],
 )  # fmt: skip
 def test_a_damaged_file_is_refused_with_the_line(path: Path, damage: Damage, message: str) -> None:

@@ -33,6 +33,14 @@ def test_records_are_dataclasses_with_slots() -> None:
     assert "record my-point { x: f32, from: u8, type: string }" in str(cls.__doc__)
 
 
+def test_a_variant_itself_is_no_value() -> None:
+    world = World()
+    shape = world.variant("shape", {"circle": "f32", "none": None})
+    cls = world.description().python_type(shape)
+    with pytest.raises(TypeError, match="Shape is a variant: make one of its cases"):
+        cls()
+
+
 def test_variants_match_case_by_case() -> None:
     world = World()
     shape = world.variant("shape", {"circle": "f32", "none": None, "HTTP3": "u8"})

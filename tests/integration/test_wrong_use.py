@@ -1,0 +1,86 @@
+"""What users get wrong from Python: each is refused by one line that says what is meant."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import hlwasm
+
+pytestmark = pytest.mark.hypervisor
+
+IMPORTS = {"log": lambda message: None}
+
+
+@pytest.fixture
+def component(component_path: Callable[[str], Path]) -> hlwasm.Component:
+    return hlwasm.load(component_path("calculator"))
+
+
+def test_what_never_changes_is_its_own_copy(component: hlwasm.Component) -> None:
+    with component.instantiate(IMPORTS) as sandbox:
+        snapshot = sandbox.snapshot()
+        for thing in (component, snapshot, component.artifact):
+            assert copy.copy(thing) is thing
+            assert copy.deepcopy([thing])[0] is thing
+            with pytest.raises(TypeError, match="cannot be pickled: "):
+                pickle.dumps(thing)
+        assert sandbox.exports.ops.add(2, 3) == 5
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_sandboxes_are_forked_not_copied(
+    component: hlwasm.Component, copied: Callable[[object], object]
+) -> None:
+    with component.instantiate(IMPORTS) as sandbox:
+        with pytest.raises(TypeError, match=r"neither copied nor pickled: fork\(\) makes"):
+            copied(sandbox)
+        assert sandbox.exports.ops.add(2, 3) == 5
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"limits": 5}, "limits: expected hlwasm.Limits, not int"),
+        ({"wasi": {"args": []}}, "wasi: expected hlwasm.Wasi, not dict"),
+    ],
+)
+def test_arguments_of_another_type(
+    component: hlwasm.Component, given: dict[str, Any], expected: str
+) -> None:
+    with pytest.raises(TypeError) as refused:
+        component.instantiate(IMPORTS, **given)
+    assert str(refused.value) == expected
+
+
+def test_restoring_to_what_is_no_snapshot(component: hlwasm.Component) -> None:
+    with component.instantiate(IMPORTS) as sandbox:
+        with pytest.raises(TypeError, match=r"expected a hlwasm\.Snapshot, not Component"):
+            sandbox.restore(component)  # type: ignore[arg-type]
+        assert sandbox.exports.ops.add(2, 3) == 5
+
+
+def test_a_world_of_no_wit(component_path: Callable[[str], Path]) -> None:
+    with pytest.raises(ValueError, match="world='calculator' says which world of wit="):
+        hlwasm.load(component_path("calculator"), world="calculator")
+
+
+def test_a_misspelt_import_and_a_class_in_place_of_its_object(component: hlwasm.Component) -> None:
+    with pytest.raises(hlwasm.LinkError) as refused:
+        component.instantiate({"logg": print})
+    assert refused.value.problems == (
+        "log: missing",
+        "logg: not an import; the component imports log; did you mean 'log'?",
+    )
+
+    class Host:
+        def log(self, message: str) -> None: ...
+
+    with pytest.raises(hlwasm.LinkError, match="give an object of the class, not the class"):
+        component.instantiate(Host)
+    component.instantiate(Host()).close()
