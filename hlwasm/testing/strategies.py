@@ -377,6 +377,7 @@ class _Builder:
         self._lent: set[Handle] = set()
         self._numbers: dict[str, int] = {}
         self._depth = 0
+        self._extreme = False
         self.steps: list[Step] = []
 
     def extra_step(self, functions: Sequence[Function]) -> None:
@@ -401,12 +402,16 @@ class _Builder:
         if self._depth > _DEEPEST_RECIPE:
             hypothesis.reject()
         self._depth += 1
+        outside = self._extreme
+        integers = [each for each in function.params if each.type in INTEGER_RANGE]
+        self._extreme = len(integers) > 1 and self._draw(st.booleans())
         arguments = tuple(
             [
                 to_data(self._description, each.type, self._draw(self._values.of(each.type)))
                 for each in function.params
             ]
         )
+        self._extreme = outside
         self._depth -= 1
         gives = []
         for resource in resources_in(self._description, function.result):
@@ -420,11 +425,17 @@ class _Builder:
         under a number or name is found again by it.
         """
         fresh = _primitive(name)
-        if name not in _IDENTIFYING:
+        if name not in _IDENTIFYING and name not in INTEGER_RANGE:
             return fresh
 
         @st.composite
         def pick(draw: DrawFn) -> Any:
+            # All integers of a call, or few meet: the lowest one divided by -1 overflows.
+            if self._extreme and name in INTEGER_RANGE:
+                low, high = INTEGER_RANGE[name]
+                return draw(st.sampled_from([0, 1, high] if low == 0 else [0, -1, low, high]))
+            if name not in _IDENTIFYING:
+                return draw(fresh)
             seen = self._seen.setdefault(name, [])
             if seen and draw(st.integers(0, 2)) == 2:
                 return draw(st.sampled_from(seen))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -109,6 +110,13 @@ def test_the_coverage_is_exact(component: hlwasm.Component) -> None:
     assert rows["add"].points == {}
     # A call that trapped is none that returned, but it did ask.
     assert 0 < rows["ask"].calls < rows["oracle"].calls
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_limits_of_integers_meet(component_path: Callable[[str], Path], seed: int) -> None:
+    report = fuzz(hlwasm.load(component_path("calculator")), "ops.divide", examples=200, seed=seed)
+    (divide,) = report.coverage.functions
+    assert divide.points["result: err(overflow)"], "-2**31 was never divided by -1"
 
 
 def test_the_same_seed_is_the_same_test(component: hlwasm.Component) -> None:
