@@ -153,6 +153,7 @@ def command(
         conforms = _conforms(component, wit, world, file, people)
         if conformance_only:
             return OK if conforms else FAILURE
+        click.echo(file=people)
     fuzzer = _fuzzer()
     from hlwasm.cli.test_report import report_lines
 
@@ -246,7 +247,7 @@ def _conforms(component: Component, wit: str, world: str | None, file: str, outp
     from hlwasm.testing.conforming import conformance
 
     report = conformance(component, wit, world)
-    click.echo(printable(f"{file}: {report}\n"), file=output)
+    click.echo(printable(f"{file}: {report}"), file=output)
     return report.conforms
 
 
