@@ -36,15 +36,15 @@ class Saving:
     def _restore(self, snapshot: Snapshot, lowers_elsewhere: bool = False) -> None:
         """See :meth:`Sandbox.restore`, and :meth:`CallLoop.restore` for the other argument."""
         try:
-            known = snapshot.component is self.component and snapshot.limits is self.limits
+            native, host = snapshot._native, snapshot._host
         except AttributeError:
             raise TypeError(f"expected a hlwasm.Snapshot, not {type(snapshot).__name__}") from None
-        if not known:
+        if snapshot.component is not self.component or snapshot.limits is not self.limits:
             self._check_compatible(snapshot)
         loop = self._loop
-        loop.restore(snapshot._native, lowers_elsewhere)
+        loop.restore(native, lowers_elsewhere)
         try:
-            (self._host_side or self._host()).restore(snapshot._host)
+            (self._host_side or self._host()).restore(host)
         except BaseException as error:
             loop.poison_restored(error)
             raise

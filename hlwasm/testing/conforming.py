@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from hlwasm.testing.described import description_of
 from hlwasm.wit.model import Description, Function
 from hlwasm.wit.names import parse_interface_name
 from hlwasm.wit.same_types import TypeComparison
@@ -106,7 +107,7 @@ def conformance(
     Raises:
         OSError, InvalidWit, UnsupportedItem: as for :func:`hlwasm.wit.sources.read_wit`.
     """
-    found = component if isinstance(component, Description) else component.description
+    found = description_of(component)
     if isinstance(wit, Description):
         wanted = wit
     else:

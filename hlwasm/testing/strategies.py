@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from hlwasm.codec.checks import INTEGER_RANGE
 from hlwasm.errors import Err
+from hlwasm.testing.described import description_of
 from hlwasm.testing.hypothesis_extra import hypothesis
 from hlwasm.testing.scripts.data import Handle, to_data
 from hlwasm.testing.scripts.running import run
@@ -72,11 +73,6 @@ _EDGE_BYTES = st.sampled_from([b"", bytes(range(256))])
 _EDGE_FLOATS = [0.0, -0.0, 1.0, -1.0, float("inf"), float("-inf"), float("nan")]
 _F32_EDGES = [2.0**-149, 2.0**-126, (2 - 2.0**-23) * 2.0**127, 16777217.0 - 1]
 _F64_EDGES = [5e-324, 2.2250738585072014e-308, 1.7976931348623157e308, 9007199254740992.0, 0.1]
-
-
-def description_of(source: Component | Description) -> Description:
-    """The description of what strategies are asked for."""
-    return source if isinstance(source, Description) else source.description
 
 
 def no_resources(resource: int, owned: bool) -> SearchStrategy[Any]:

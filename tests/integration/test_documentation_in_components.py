@@ -13,7 +13,8 @@ COMPONENT = """(component
   (core module $m (func (export "double") (param i32) (result i32)
     local.get 0 local.get 0 i32.add))
   (core instance $i (instantiate $m))
-  (func (export "double") (param "number" s32) (result s32) (canon lift (core func $i "double"))))"""
+  (func (export "double") (param "number" s32) (result s32)
+    (canon lift (core func $i "double"))))"""
 
 
 def with_section(name: bytes, content: bytes) -> bytes:

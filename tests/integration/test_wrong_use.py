@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import hlwasm
+from hlwasm.testing import Fakes, conformance, fuzz, strategies
 
 pytestmark = pytest.mark.hypervisor
 
@@ -60,8 +61,9 @@ def test_arguments_of_another_type(
 
 def test_restoring_to_what_is_no_snapshot(component: hlwasm.Component) -> None:
     with component.instantiate(IMPORTS) as sandbox:
-        with pytest.raises(TypeError, match=r"expected a hlwasm\.Snapshot, not Component"):
-            sandbox.restore(component)  # type: ignore[arg-type]
+        for wrong in (5, component, sandbox):
+            with pytest.raises(TypeError, match=r"expected a hlwasm\.Snapshot, not "):
+                sandbox.restore(wrong)  # type: ignore[arg-type]
         assert sandbox.exports.ops.add(2, 3) == 5
 
 
@@ -84,3 +86,17 @@ def test_a_misspelt_import_and_a_class_in_place_of_its_object(component: hlwasm.
     with pytest.raises(hlwasm.LinkError, match="give an object of the class, not the class"):
         component.instantiate(Host)
     component.instantiate(Host()).close()
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda path: Fakes(path),
+        lambda path: fuzz(path, examples=1),
+        lambda path: conformance(path, "no.wit"),
+        lambda path: strategies.calls(path),
+    ],
+)
+def test_a_path_in_place_of_a_component(use: Callable[[Any], object]) -> None:
+    with pytest.raises(TypeError, match=r"expected a hlwasm\.Component, .* not PosixPath"):
+        use(Path("plugin.wasm"))

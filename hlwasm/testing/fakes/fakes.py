@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hlwasm.errors import CheckFailed, MissingCall, UnexpectedCall
 from hlwasm.sandbox.imports import interface_keys
+from hlwasm.testing.described import description_of
 from hlwasm.testing.fakes.calls import Call
 from hlwasm.testing.fakes.function import FakeFunction, Journal
 from hlwasm.testing.fakes.interface import FakeInterface, unknown_name
@@ -76,7 +77,7 @@ class Fakes:
         strict: bool = False,
         wasi: Iterable[str] = (),
     ) -> None:
-        description = component if isinstance(component, Description) else component.description
+        description = description_of(component)
         self._journal = Journal(strict)
         self._values = Values(description, Numbers(self._new_resource))
         self._functions: list[FakeFunction] = []

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from hlwasm.testing.described import description_of
 from hlwasm.testing.differential.target import Target
 from hlwasm.testing.fuzzing.coverage import Coverage
 from hlwasm.testing.fuzzing.outcomes import Kind, classify
@@ -178,7 +179,7 @@ def fuzz(
         LookupError: there is no such function.
         LinkError, NoHypervisorFound, …: the component cannot be instantiated here.
     """
-    chosen = select(component.description, names)
+    chosen = select(description_of(component), names)
     found = report or new_report(component, seed, *names)
     started = time.monotonic()
     end = None if seconds is None else started + seconds
@@ -232,7 +233,7 @@ def new_report(component: Component, seed: int, *names: str) -> Report:
     Raises:
         LookupError: there is no such function, or none at all.
     """
-    functions = select(component.description, names)
+    functions = select(description_of(component), names)
     if not functions:
         raise LookupError(f"{component.name} exports no function")
     return Report(seed, [], Coverage(functions))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hlwasm.cli.text import printable
 from hlwasm.errors import Err, GuestDataError, HlwasmError, RecordingError, ReplayMismatch
+from hlwasm.testing.described import description_of
 from hlwasm.testing.recording.events import Event
 from hlwasm.testing.recording.outcomes import Raised, ReplayedException
 from hlwasm.testing.recording.recorder import full_name
@@ -60,7 +61,7 @@ class Player(Watcher):
         header: Mapping[str, Any],
         events: Sequence[Event],
     ) -> None:
-        description = component.description
+        description = description_of(component)
         super().__init__(description, _ReplayedNumbers(description))
         self._path = path
         self._events = events

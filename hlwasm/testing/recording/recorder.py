@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hlwasm.errors import ConversionError, Err
 from hlwasm.sandbox.limits import Limits
+from hlwasm.testing.described import description_of
 from hlwasm.testing.recording.events import MAX_BYTES, RecordingWriter, Written
 from hlwasm.testing.recording.outcomes import Raised
 from hlwasm.testing.recording.watched import ObjectNumbers, Outcome, WatchedSandbox, Watcher
@@ -52,7 +53,7 @@ def record(
         "sha256": component.artifact.metadata.source_sha256,
     }
     with RecordingWriter(path, header, max_bytes) as writer:
-        recorder = _Recorder(component.description, writer)
+        recorder = _Recorder(description_of(component), writer)
         with WatchedSandbox(component, imports, wasi, limits or Limits(), recorder) as sandbox:
             yield sandbox
 
