@@ -114,7 +114,7 @@ def _description(raw: Mapping[str, Any], number_lists: NumberLists) -> Descripti
     return Description(
         source_kind=_one_of(raw["source_kind"], ("component", "command", "reactor", "module")),
         wit=_text(raw.get("wit", "")),
-        world=_text(raw["world"]),
+        world=_name(raw["world"]),
         import_pages=_number(raw["transfer_pages"]["import"], _PAGES_MAX),
         export_pages=_number(raw["transfer_pages"]["export"], _PAGES_MAX),
         memories=tuple(
@@ -125,10 +125,10 @@ def _description(raw: Mapping[str, Any], number_lists: NumberLists) -> Descripti
         types=TypeTable(types),
         interfaces=tuple(
             Interface(
-                _text(each["name"]),
+                _name(each["name"]),
                 _one_of(each["direction"], ("import", "export")),
                 _named_types(each["types"], count),
-                _optional_text(each.get("docs")),
+                _docs(each.get("docs")),
             )
             for each in _list(raw["interfaces"])
         ),
@@ -155,7 +155,7 @@ def _function(raw: Mapping[str, Any], types: list[Any]) -> Function:
     get = raw.get
     count = len(types)
     params = tuple(
-        [Param(_text(each["name"]), _ref(each["type"], count)) for each in _list(raw["params"])]
+        [Param(_name(each["name"]), _ref(each["type"], count)) for each in _list(raw["params"])]
     )
     kind = _one_of(raw["kind"], ("function", "method", "static", "constructor"))
     resource = get("resource")
@@ -163,8 +163,8 @@ def _function(raw: Mapping[str, Any], types: list[Any]) -> Function:
         raise ValueError(f"{kind} with resource {resource!r}")
     return Function(
         _number(raw["index"]),
-        _optional_text(raw["interface"]),
-        _text(raw["name"]),
+        _optional_name(raw["interface"]),
+        _name(raw["name"]),
         kind,
         None if resource is None else _resource(resource, types),
         _optional_text(get("core_name")),
@@ -174,7 +174,7 @@ def _function(raw: Mapping[str, Any], types: list[Any]) -> Function:
         _number(raw["params_align"]),
         _number(get("result_offset") or 0),
         _number(get("end_offset") or 0),
-        _optional_text(get("docs")),
+        _docs(get("docs")),
     )
 
 
@@ -200,6 +200,29 @@ def _optional_text(value: Any) -> str | None:
     return None if value is None else _text(value)
 
 
+def _name(value: Any) -> str:
+    """A name as messages and help() show it; the bridge generator makes no others."""
+    name = _text(value)
+    if name.isprintable():
+        return name
+    raise ValueError(f"{name!r} is no name")
+
+
+def _optional_name(value: Any) -> str | None:
+    return None if value is None else _name(value)
+
+
+def _docs(value: Any) -> str | None:
+    """Documentation. A component's is its author's, and help() writes it to the terminal."""
+    docs = _optional_text(value)
+    if docs is None or docs.isprintable():
+        return docs
+    # Only here: most components have none.
+    from hlwasm.cli.text import printable
+
+    return printable(docs.replace("\r\n", "\n"))
+
+
 def _list(value: Any) -> list[Any]:
     if type(value) is list:
         return value
@@ -207,7 +230,7 @@ def _list(value: Any) -> list[Any]:
 
 
 def _named_types(raw: Any, count: int) -> dict[str, int]:
-    return {_text(name): _number(index, count - 1) for name, index in raw.items()}
+    return {_name(name): _number(index, count - 1) for name, index in raw.items()}
 
 
 def _resource(value: Any, types: list[Any]) -> int:
@@ -236,7 +259,7 @@ def _optional_ref(value: Any, limit: int) -> TypeRef | None:
 
 
 def _labels(raw: Sequence[Mapping[str, Any]]) -> tuple[Label, ...]:
-    return tuple([Label(_text(each["name"]), _optional_text(each.get("docs"))) for each in raw])
+    return tuple([Label(_name(each["name"]), _docs(each.get("docs"))) for each in raw])
 
 
 def _type(index: int, raw: Mapping[str, Any], types: list[Any]) -> AnyType:
@@ -245,13 +268,13 @@ def _type(index: int, raw: Mapping[str, Any], types: list[Any]) -> AnyType:
     count = index
     head = (
         index,
-        _optional_text(raw.get("name")),
-        _optional_text(raw.get("interface")),
-        _optional_text(raw.get("docs")),
+        _optional_name(raw.get("name")),
+        _optional_name(raw.get("interface")),
+        _docs(raw.get("docs")),
     )
     if kind == "record":
         fields = [
-            Field(_text(each["name"]), _ref(each["type"], count), _optional_text(each.get("docs")))
+            Field(_name(each["name"]), _ref(each["type"], count), _docs(each.get("docs")))
             for each in _list(raw["fields"])
         ]
         return Record(*head, tuple(fields))
@@ -266,9 +289,9 @@ def _type(index: int, raw: Mapping[str, Any], types: list[Any]) -> AnyType:
     if kind == "variant":
         cases = [
             Case(
-                _text(each["name"]),
+                _name(each["name"]),
                 _optional_ref(each["type"], count),
-                _optional_text(each.get("docs")),
+                _docs(each.get("docs")),
             )
             for each in _list(raw["cases"])
         ]

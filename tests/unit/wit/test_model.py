@@ -52,6 +52,16 @@ def test_a_wrong_description_is_refused(
         Description.from_json({**raw, **change})
 
 
+def test_nothing_of_a_description_acts_on_a_terminal(raw: dict[str, Any]) -> None:
+    function = raw["exports"][0]
+    function["docs"] = "Draws.\r\n\n\ta \x1b[31mred \u202eenil\x9b2J"
+    docs = Description.from_json(raw).exports[0].docs
+    assert docs == "Draws.\n\n\ta \ufffd[31mred \ufffdenil\ufffd2J"
+    function["name"] = "\x1b[31mred"
+    with pytest.raises(ArtifactError, match=r"'\\x1b\[31mred' is no name"):
+        Description.from_json(raw)
+
+
 @pytest.mark.parametrize("source", [b"", b"\xff", "{", "[]", "3"])
 def test_what_is_no_json_object_is_refused(source: str | bytes) -> None:
     with pytest.raises(ArtifactError):
