@@ -152,7 +152,8 @@ class RecordingWriter:
         # record at once.
         self._unfinished = self._path.with_name(f".{self._path.name}.{os.getpid()}-{id(self):x}")
         with named(self._path):
-            self._file = self._unfinished.open("w", encoding="utf-8", newline="\n")
+            # It does not follow a link that somebody has put there.
+            self._file = self._unfinished.open("x", encoding="utf-8", newline="\n")
         self._left = max_bytes
         self._lines = 0
         self.write({"hlwasm": "recording", "format": FORMAT, **header})
@@ -164,7 +165,7 @@ class RecordingWriter:
             RecordingError: the file gets too large.
             OSError: the disk is full, for example.
         """
-        text = json.dumps(line, ensure_ascii=False) + "\n"
+        text = _escaped(json.dumps(line, ensure_ascii=False)) + "\n"
         # No more than that many bytes, and counting them exactly would encode it twice.
         self._left -= len(text) if text.isascii() else len(text.encode())
         if self._left < 0:
@@ -190,6 +191,15 @@ class RecordingWriter:
                     self._unfinished.replace(self._path)
         finally:
             self._unfinished.unlink(missing_ok=True)
+
+
+def _escaped(text: str) -> str:
+    """JSON that can be shown on a terminal, and encoded: messages of exceptions may be any text,
+    with halves of surrogates where they name files.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
 
 
 def read_recording(

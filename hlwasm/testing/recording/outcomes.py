@@ -41,7 +41,11 @@ class Raised(Frozen):
             code = str(error.code)
         elif isinstance(error, LimitExceeded):
             code = error.limit
-        return cls(name, code, str(error)[:_LONGEST])
+        try:
+            message = str(error)[:_LONGEST]
+        except Exception:  # a class of the user's, whose mistake must not hide the exception
+            message = ""
+        return cls(name, code, message)
 
     def same(self, other: Raised) -> bool:
         """Whether two calls ended in the same way."""

@@ -374,6 +374,34 @@ def test_nothing_of_a_file_reaches_a_terminal_unescaped(path: Path) -> None:
         assert "\x1b" not in str(raised.value)
 
 
+class NoMessage(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no message")
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (FileNotFoundError("caf\udce9"), "caf\udce9"),
+        (ValueError("\x1b[2J\x9b2J\u202e"), "\x1b[2J\x9b2J\u202e"),
+        (NoMessage(), ""),
+    ],
+)
+def test_messages_of_exceptions_may_be_any_text(path: Path, error: Exception, message: str) -> None:
+    component = asking()
+
+    def ask(_: float) -> float:
+        raise error
+
+    with record(path, component, {"ask": ask}) as sandbox:
+        with pytest.raises(type(error)) as raised:
+            sandbox.exports.both(1)
+        assert raised.value is error
+    assert all(line.isprintable() for line in path.read_text("utf-8").split("\n"))
+    assert lines(path)[2]["raises"]["message"] == message
+    replay(path, component)
+
+
 def test_what_a_fake_refuses_is_recorded_like_any_exception(path: Path) -> None:
     component = asking()
     fakes = Fakes(component, strict=True)
