@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 # For importing wasmtime and compiling a component of some size.
 _START_SECONDS = 300.0
 _LIMITS = limits_of(1.0)
+# A guest that has broken out may write for as long as it is listened to.
+_LONGEST_MESSAGE = 1 << 28
 # What reading a value raises that is none.
 _NO_VALUE = (
     ConversionError, LookupError, TypeError, ValueError, AttributeError, StopIteration,
@@ -106,7 +108,10 @@ class WasmtimeProcess:
                 return [*seen, Seen(End.UNKNOWN, message="the process of wasmtime ended")]
             if "done" in message:
                 error = message.get("error")
-                return [*seen, Seen(End.UNKNOWN, message=error)] if error else seen
+                return [*seen, Seen(End.UNKNOWN, message=str(error))] if error else seen
+            if len(seen) == len(script.steps):
+                self.close()
+                return [*seen, Seen(End.UNKNOWN, message="the process of wasmtime wrote too much")]
             seen.append(self._seen(script.steps[len(seen)], message))
 
     def _step(self, step: Step) -> dict[str, Any]:
@@ -169,26 +174,29 @@ class _Pipe:
                 rest = rest[self._input.write(rest) :]
 
     def receive(self, seconds: float) -> Any:
-        """The next message; None where there will be no more.
+        """The next message; None where there will be no more, or what came is none.
 
         Raises:
             TimeoutError: there is none in time.
         """
         end = time.monotonic() + seconds
-        while b"\n" not in self._received:
+        received, searched = self._received, 0
+        while (length := received.find(b"\n", searched)) < 0:
+            searched = len(received)
             left = end - time.monotonic()
             if left < 0 or not select.select([self._output], [], [], left)[0]:
                 raise TimeoutError
             data = os.read(self._output, 1 << 16)
-            if not data:
+            if not data or searched > _LONGEST_MESSAGE:
                 return None
-            self._received += data
-        line, _, rest = self._received.partition(b"\n")
-        self._received = rest
+            received += data
+        line = received[:length]
+        del received[: length + 1]
         try:
-            return json.loads(line)
-        except ValueError:
+            message = json.loads(line)
+        except (ValueError, RecursionError):
             return None
+        return message if isinstance(message, dict) else None
 
     def close(self) -> None:
         """Ends the process."""

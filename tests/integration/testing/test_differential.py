@@ -14,6 +14,7 @@ from hlwasm.testing import compare
 from hlwasm.testing.differential.wasmtime_process import CannotCompare, WasmtimeProcess
 from hlwasm.testing.fuzzing.fuzzer import Failure, Report
 from hlwasm.testing.fuzzing.outcomes import Kind
+from hlwasm.testing.scripts.steps import Script
 from tests.integration.conftest import Load
 from tests.integration.testing.planted import planted
 from tests.integration.testing.test_fuzzing import lines
@@ -244,6 +245,25 @@ def test_what_the_child_says_is_not_believed(component: hlwasm.Component) -> Non
         assert target._seen(step, {"end": "flying", "calls": []}).end.name == "UNKNOWN"
         good = {"end": "returned", "value": {"case": ["ok", 3]}, "calls": []}
         assert target._seen(step, good).end.name == "RETURNED"
+    finally:
+        target.close()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"[" * 100_000, b"3", b'{"end": "skipped", "calls": []}\n' * 2, b'{"done": 1, "error": [3]}'],
+)
+def test_a_child_that_writes_nonsense_ends_the_comparison(
+    component: hlwasm.Component, answer: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = WasmtimeProcess(component, planted())
+    try:
+        pipe = target._pipe
+        assert pipe is not None
+        monkeypatch.setattr(pipe, "send", lambda line: None)
+        pipe._received += answer + b"\n"
+        script = Script((_step(component, "divide"),))
+        assert target.run(script, [])[-1].end.name == "UNKNOWN"
     finally:
         target.close()
 
