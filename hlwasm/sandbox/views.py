@@ -41,7 +41,8 @@ class View(AbstractContextManager[T_co], AbstractAsyncContextManager[T_co]):
         traceback: TracebackType | None,
     ) -> None:
         loan, self._loan = self._loan, None
-        assert loan is not None
+        if loan is None:
+            return  # entered twice: the second call has ended the first one's views
         try:
             loan.end()
         except ViewInUse:

@@ -102,6 +102,17 @@ def test_the_next_call_ends_views(echo: Any) -> None:
             assert bytes(data) == b"abc"
 
 
+def test_entered_twice_it_is_the_second_call_that_counts(echo: Any) -> None:
+    view = hlwasm.view(echo.echo_list_u8, b"abc")
+    with view as first:
+        with view as second:
+            assert not usable(first)
+            assert bytes(second) == b"abc"
+        assert not usable(second)
+    with view as again:
+        assert bytes(again) == b"abc"
+
+
 @pytest.mark.parametrize("use", ["restore", "snapshot", "fork", "close"])
 def test_other_uses_end_views(echo: Any, sandbox: hlwasm.Sandbox, host: Host, use: str) -> None:
     snapshot = sandbox.snapshot()
