@@ -57,6 +57,9 @@ Resources = Callable[[int, bool], "SearchStrategy[Any]"]
 
 _LONGEST_LIST = 6
 _LONGEST_STRING = 24
+# Hypothesis puts the cases of cases into one list, which doubles with each level of a type whose
+# cases share a type.
+_MOST_BRANCHES = 200
 # Where a script gets the resources that its calls need, one level inside of the other.
 _DEEPEST_RECIPE = 4
 _EXTRA_STEPS = 4
@@ -120,6 +123,8 @@ class _Values:
         self._resources = resources
         self._primitive = primitive or _primitive
         self._made: dict[TypeRef | None, SearchStrategy[Any]] = {None: st.none()}
+        # How many cases there are in types with cases, those of their payloads included.
+        self._branches: dict[TypeRef | None, int] = {}
 
     def of(self, ref: TypeRef | None) -> SearchStrategy[Any]:
         found = self._made.get(ref)
@@ -143,17 +148,31 @@ class _Values:
             some = self.of(type_.some)
             if python_types(self._description).is_option(type_.some):
                 some = some.map(Some)
-            return st.none() | some
+            return self._any_of(ref, [None, type_.some], [st.none(), some])
         if isinstance(type_, model.Result):
-            return self.of(type_.ok).map(Ok) | self.of(type_.err).map(Err)
+            arms = [self.of(type_.ok).map(Ok), self.of(type_.err).map(Err)]
+            return self._any_of(ref, [type_.ok, type_.err], arms)
         if isinstance(type_, model.Enum):
             return st.sampled_from(list(self._description.python_type(ref)))
         if isinstance(type_, model.Flags):
             return self._flags(type_)
         if isinstance(type_, model.Variant):
-            return st.one_of([self._case(type_, case.name, case.type) for case in type_.cases])
+            cases = [self._case(type_, case.name, case.type) for case in type_.cases]
+            return self._any_of(ref, [case.type for case in type_.cases], cases)
         assert isinstance(type_, (model.Own, model.Borrow))
         return self._resources(type_.resource, isinstance(type_, model.Own))
+
+    def _any_of(
+        self,
+        ref: TypeRef,
+        payloads: Sequence[TypeRef | None],
+        cases: Sequence[SearchStrategy[Any]],
+    ) -> SearchStrategy[Any]:
+        branches = sum(self._branches.get(payload, 1) for payload in payloads)
+        if branches <= _MOST_BRANCHES:
+            self._branches[ref] = branches
+            return st.one_of(cases)
+        return st.integers(0, len(cases) - 1).flatmap(cases.__getitem__)
 
     def _flags(self, type_: model.Flags) -> SearchStrategy[Any]:
         every = (1 << len(type_.flags)) - 1

@@ -13,10 +13,12 @@ import pytest
 from hypothesis import find, given, settings
 from hypothesis import strategies as st
 
+from hlwasm.errors import Err
 from hlwasm.testing import strategies
 from hlwasm.testing.scripts.data import Handle
 from hlwasm.testing.scripts.steps import Script, parse_script
 from hlwasm.wit.model import Description, Own
+from hlwasm.wit.values import Ok
 from tests.unit.codec.worlds import World
 
 # What is likely only would fail now and then.
@@ -49,6 +51,26 @@ def test_flags_shrink_to_one() -> None:
     values = strategies.values(description, flags)
     found = find(values, lambda value: value.value >= 4, settings=SAME_EACH_TIME)
     assert found.value == 4
+
+
+def test_cases_within_cases_are_not_all_written_out() -> None:
+    world = World()
+    kind: Any = "u8"
+    for _ in range(40):
+        kind = world.result(kind, kind)
+    description = world.description()
+    # Written out, there would be 2**40 cases.
+    values = strategies.values(description, kind)
+    values.validate()
+    seen = set()
+
+    @settings(max_examples=20, database=None)
+    @given(values)
+    def draw(value: Any) -> None:
+        seen.add(type(value))
+
+    draw()
+    assert seen == {Ok, Err}
 
 
 def test_nan_and_minus_zero_are_found() -> None:
