@@ -20,6 +20,7 @@ import hlwasm
 from hlwasm.artifact.files import memory_file
 from hlwasm.artifact.options import MIB, CompileLimits, CompileOptions, Phase
 from hlwasm.artifact.worker import Request
+from hlwasm.cli.text import printable
 from hlwasm.errors import ArtifactError, CompileError, InvalidWasm, LoadError, UnsupportedItem
 from hlwasm.native import _abi
 
@@ -228,7 +229,8 @@ def _result(
 
 
 def _error(error: dict[str, Any], limits: CompileLimits) -> Exception:
-    kind, message = str(error.get("kind")), str(error.get("message"))
+    # Names and text of the component are in the messages.
+    kind, message = str(error.get("kind")), printable(str(error.get("message")))
     if kind == "OutputError" and isinstance(error.get("errno"), int):
         code = int(error["errno"])
         if code == errno.EFBIG:
@@ -237,7 +239,7 @@ def _error(error: dict[str, Any], limits: CompileLimits) -> Exception:
     if kind == "MemoryError":
         return _out_of_memory(limits)
     if kind == UnsupportedItem.__name__:
-        return UnsupportedItem(message, str(error.get("item")))
+        return UnsupportedItem(message, printable(str(error.get("item"))))
     known: dict[str, type[LoadError]] = {
         each.__name__: each for each in (InvalidWasm, ArtifactError)
     }
