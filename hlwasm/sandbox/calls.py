@@ -203,14 +203,17 @@ class CallLoop:
         """
         if not isinstance(error, Trap):
             return
-        exports = self.description.exports
-        if index >= len(exports):
-            dropped = {drop.index: drop.resource for drop in self.description.resource_drops}
-            label = f"dropping a {self.resources.type_name(dropped[index])}"
+        description = self.description
+        function = description.exports_by_index.get(index)
+        if function is None:
+            resource = description.resources_by_drop.get(index)
+            if resource is None:
+                return  # the description is of another component's calls
+            label = f"dropping a {self.resources.type_name(resource)}"
         elif error.code in _BAD_VALUE:
             from hlwasm.codec.plain import label_of
 
-            label = label_of(exports[index])
+            label = label_of(function)
         else:
             return
         if error.code in _BAD_VALUE:

@@ -281,6 +281,11 @@ class Description(Frozen):
         return {function.index: function for function in self.imports}
 
     @cached_property
+    def exports_by_index(self) -> Mapping[int, Function]:
+        """The exported functions likewise."""
+        return {function.index: function for function in self.exports}
+
+    @cached_property
     def imports_by_interface(self) -> Mapping[str | None, Sequence[Function]]:
         """The imported functions by the WIT names of their interfaces, None for the world's."""
         return _by_interface(self.imports)
@@ -303,6 +308,11 @@ class Description(Frozen):
     def drops_by_resource(self) -> Mapping[int, int]:
         """Guest resource type → index of the call that drops a handle."""
         return {drop.resource: drop.index for drop in self.resource_drops}
+
+    @cached_property
+    def resources_by_drop(self) -> Mapping[int, int]:
+        """The same the other way round."""
+        return {drop.index: drop.resource for drop in self.resource_drops}
 
     @cached_property
     def destructors_by_number(self) -> Mapping[int, int]:

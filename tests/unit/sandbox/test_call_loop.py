@@ -185,6 +185,19 @@ def test_a_trap_has_code_and_backtrace(rig: Rig) -> None:
     assert rig.loop.guard.current() is Status.POISONED
 
 
+@pytest.mark.parametrize("index", [1, 2**31])
+def test_a_trap_of_a_call_that_the_description_does_not_know_poisons(rig: Rig, index: int) -> None:
+    """As it may be in a forged artifact."""
+    rig.script.done(_abi.STATUS_TRAP, _abi.TRAP_CANONICAL_ABI, "no value")
+    rig.loop.begin()
+    try:
+        with pytest.raises(Trap, match=r"^no value$"):
+            rig.loop.invoke(index)
+    finally:
+        rig.loop.end()
+    assert rig.loop.guard.current() is Status.POISONED
+
+
 def test_an_unknown_trap_code_is_other(rig: Rig) -> None:
     rig.script.done(_abi.STATUS_TRAP, 2**63, "odd")
     with pytest.raises(Trap) as caught:
