@@ -20,9 +20,9 @@ import hlwasm
 from hlwasm.artifact.files import memory_file
 from hlwasm.artifact.options import MIB, CompileLimits, CompileOptions, Phase
 from hlwasm.artifact.worker import Request
-from hlwasm.cli.text import printable
 from hlwasm.errors import ArtifactError, CompileError, InvalidWasm, LoadError, UnsupportedItem
 from hlwasm.native import _abi
+from hlwasm.text import printable
 
 # Between two looks at the worker, and so between two reports of progress.
 _TICK_SECONDS = 0.1

@@ -13,7 +13,7 @@ from hlwasm.cli.failures import WrongUse, say
 from hlwasm.cli.inputs import name_input, read_source
 from hlwasm.cli.options import quiet_option
 from hlwasm.cli.session import set_up_logging
-from hlwasm.cli.text import count_text, printable
+from hlwasm.text import count_text, printable
 
 if TYPE_CHECKING:
     from hlwasm.wit.model import Description

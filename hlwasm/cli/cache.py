@@ -11,7 +11,7 @@ import click
 
 from hlwasm.cli.exit_codes import FAILURE, OK
 from hlwasm.cli.options import json_option, parse_size
-from hlwasm.cli.text import count_text, printable, size_text
+from hlwasm.text import count_text, printable, size_text
 
 if TYPE_CHECKING:
     from hlwasm.artifact.cache import Entry

@@ -12,8 +12,8 @@ from hlwasm.cli.exit_codes import FAILURE, OK, help_text
 from hlwasm.cli.failures import say
 from hlwasm.cli.options import file_argument, sandbox_options
 from hlwasm.cli.session import RunOptions, load_timed, sandbox_of
-from hlwasm.cli.text import printable
 from hlwasm.cli.timings import Timings
+from hlwasm.text import printable
 
 if TYPE_CHECKING:
     from hlwasm import Err, Sandbox

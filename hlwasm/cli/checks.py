@@ -127,7 +127,7 @@ def _hypervisor() -> Check:
 
 def _cache() -> Check:
     from hlwasm.artifact import Cache
-    from hlwasm.cli.text import count_text, size_text
+    from hlwasm.text import count_text, size_text
 
     cache = Cache()
     if not cache.prepare():

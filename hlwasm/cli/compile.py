@@ -18,7 +18,7 @@ from hlwasm.cli.options import (
     transfer_memory_option,
 )
 from hlwasm.cli.session import load
-from hlwasm.cli.text import size_text
+from hlwasm.text import size_text
 from hlwasm.whole_files import whole_file
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import click
 
 from hlwasm.cli.exit_codes import FAILURE, NO_HYPERVISOR, OK
 from hlwasm.cli.options import json_option
-from hlwasm.cli.text import printable
+from hlwasm.text import printable
 
 _EPILOG = """
 \b

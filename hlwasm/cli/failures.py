@@ -8,7 +8,7 @@ import sys
 
 from hlwasm import errors
 from hlwasm.cli import exit_codes
-from hlwasm.cli.text import printable
+from hlwasm.text import printable
 
 
 class WrongUse(Exception):

@@ -15,7 +15,7 @@ from hlwasm.cli.inputs import display_name, name_input, read_source
 from hlwasm.cli.options import file_argument, json_option, quiet_option
 from hlwasm.cli.providers import UNSUPPORTED, USER, WASI, provider_of
 from hlwasm.cli.session import set_up_logging
-from hlwasm.cli.text import count_text, printable, size_text
+from hlwasm.text import count_text, printable, size_text
 
 if TYPE_CHECKING:
     from hlwasm.artifact import Outline

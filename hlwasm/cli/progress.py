@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from hlwasm.cli.text import size_text
+from hlwasm.text import size_text
 
 if TYPE_CHECKING:
     from hlwasm.artifact import Progress

@@ -11,7 +11,7 @@ import click
 from hlwasm.cli.exit_codes import OK, help_text
 from hlwasm.cli.options import file_argument, limit_options, no_cache_option, quiet_option
 from hlwasm.cli.session import RunOptions, load
-from hlwasm.cli.text import count_text
+from hlwasm.text import count_text
 
 if TYPE_CHECKING:
     from hlwasm import Component, Limits, Sandbox, Wasi

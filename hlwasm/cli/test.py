@@ -19,7 +19,7 @@ from hlwasm.cli.exit_codes import FAILURE, INTERRUPTED, OK, help_text
 from hlwasm.cli.failures import WrongUse
 from hlwasm.cli.options import file_argument, no_cache_option, quiet_option
 from hlwasm.cli.session import load
-from hlwasm.cli.text import printable
+from hlwasm.text import printable
 
 if TYPE_CHECKING:
     from hlwasm import Component

@@ -6,8 +6,8 @@ import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from hlwasm.cli.text import count_text
 from hlwasm.testing.fuzzing.outcomes import Kind
+from hlwasm.text import count_text
 
 if TYPE_CHECKING:
     from hlwasm.testing.fuzzing.coverage import Coverage, FunctionCoverage

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 from hlwasm.cli import STARTED
 from hlwasm.cli.failures import say
-from hlwasm.cli.text import milliseconds
 from hlwasm.stopwatch import Stopwatch
+from hlwasm.text import milliseconds
 
 if TYPE_CHECKING:
     from typing import TypeAlias

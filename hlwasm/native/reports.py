@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from hlwasm.errors import Frame, TrapCode
 from hlwasm.native import _abi
+from hlwasm.text import printable
 
 _SEPARATOR = "\x1f"
 _MESSAGE_LIMIT = 4000
@@ -24,9 +25,8 @@ TRAP_CODES: dict[int, TrapCode] = {getattr(_abi, f"TRAP_{code.name}"): code for 
 
 
 def _printable(text: str, limit: int) -> str:
-    """Without control characters: a guest must not write to the user's terminal."""
-    cut = text[:limit] + ("…" if len(text) > limit else "")
-    return "".join(c if c.isprintable() else "�" for c in cut)
+    """Cut, and without control characters: a guest must not write to the user's terminal."""
+    return printable(text[:limit] + ("…" if len(text) > limit else ""))
 
 
 def parse_frame(line: str) -> Frame | None:

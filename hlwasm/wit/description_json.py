@@ -218,7 +218,7 @@ def _docs(value: Any) -> str | None:
     if docs is None or docs.isprintable():
         return docs
     # Only here: most components have none.
-    from hlwasm.cli.text import printable
+    from hlwasm.text import printable
 
     return printable(docs.replace("\r\n", "\n"))
 

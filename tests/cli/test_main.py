@@ -11,7 +11,7 @@ import pytest
 from hlwasm import errors
 from hlwasm.cli import exit_codes
 from hlwasm.cli.failures import exit_code_of, message_of
-from hlwasm.cli.text import count_text, printable, size_text
+from hlwasm.text import count_text, printable, size_text
 
 from .running import CommandLine
 

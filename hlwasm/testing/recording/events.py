@@ -30,11 +30,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from hlwasm.cli.text import printable
 from hlwasm.errors import GuestDataError, RecordingError
 from hlwasm.frozen import Frozen
 from hlwasm.testing.recording.outcomes import Raised
 from hlwasm.testing.values import Values
+from hlwasm.text import printable
 from hlwasm.whole_files import named
 from hlwasm.wit.model import TypeRef
 from hlwasm.wit.wave.lexer import WaveError

@@ -6,13 +6,13 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hlwasm.cli.text import printable
 from hlwasm.errors import Err, GuestDataError, HlwasmError, RecordingError, ReplayMismatch
 from hlwasm.testing.described import description_of
 from hlwasm.testing.recording.events import Event
 from hlwasm.testing.recording.outcomes import Raised, ReplayedException
 from hlwasm.testing.recording.recorder import full_name
 from hlwasm.testing.recording.watched import ObjectNumbers, Outcome, WatchedSandbox, Watcher
+from hlwasm.text import printable
 from hlwasm.wit.model import Description, Resource
 
 if TYPE_CHECKING:
