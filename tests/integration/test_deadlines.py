@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,6 +70,53 @@ def ended(component: hlwasm.Component, name: str, work: Callable[[int], Any], *v
     # Nothing of it is left for what follows.
     for _ in range(1000):
         time.monotonic()
+
+
+# Calls end late in host functions, in a thread; then a function is traced, as by a debugger.
+TRACED_AFTERWARDS = """
+import sys, threading, time
+import hlwasm
+from tests.integration.test_deadlines import TEXT
+
+def work(value):
+    while value:
+        if value == 2:
+            time.sleep(0.3)
+            value = 0
+    return 0
+
+def late(value, abandon):
+    limits = hlwasm.Limits(deadline=0.1, abandon_host_calls=abandon)
+    with hlwasm.load(TEXT.encode()).instantiate({"work": work}, limits=limits) as sandbox:
+        try:
+            sandbox.exports.call(value)
+        except hlwasm.DeadlineExceeded:
+            print("late")
+
+def traced():
+    return "traced"
+
+for abandon in (False, True):
+    thread = threading.Thread(target=late, args=(2 if abandon else 1, abandon))
+    thread.start()
+    thread.join()
+sys.settrace(lambda *_: None)
+print(traced())
+"""
+
+
+def test_what_is_traced_afterwards_runs() -> None:
+    """CPython 3.11 would trace the same instruction for ever if an exception for a thread had
+    been withdrawn.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", TRACED_AFTERWARDS],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.stdout, done.stderr) == ("late\nlate\ntraced\n", "")
 
 
 def test_a_guest_that_spins(component: hlwasm.Component) -> None:
