@@ -6,7 +6,7 @@ their elements are not what lies in memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, get_args
 
 from hlwasm.codec.buffers import NUMBER_FORMAT
@@ -53,21 +53,6 @@ def copied(number_lists: NumberLists, element: str) -> Callable[[memoryview], An
         return made
 
     return flat
-
-
-def collected(number_lists: NumberLists, element: str, items: Sequence[Any]) -> Any:
-    """The same value of its elements, one by one."""
-    if number_lists == "numpy":
-        import numpy as np
-
-        return np.array(list(items), _dtype(element))
-    if element == "u8":
-        return bytes(items)
-    if number_lists == "array":
-        from array import array
-
-        return array(NUMBER_FORMAT[element], items)
-    return items
 
 
 def copying_template(source: Source, number_lists: NumberLists, element: str) -> str:

@@ -171,20 +171,18 @@ class ReferenceLift(ReferenceTypes):
         end = state.payload(pointer, count, size, align, path)
         if state.view is not None and element in NUMBER_FORMAT:
             return state.view(state.memory[pointer:end], NUMBER_FORMAT[str(element)])
-        items: Sequence[Any]
-        if element == "u8":
-            items = bytes(state.memory[pointer:end])
-        else:
-            items = [
-                self.lift(state, element, pointer + index * size, (path, index))
-                for index in range(count)
-            ]
         number_lists = self.description.number_lists
-        if number_lists == "list" or element not in NUMBER_FORMAT:
-            return items
-        from hlwasm.codec.number_lists import collected
+        if element == "u8" and number_lists != "numpy":
+            return bytes(state.memory[pointer:end])
+        if element in NUMBER_FORMAT and number_lists != "list":
+            from hlwasm.codec.number_lists import copied
 
-        return collected(number_lists, str(element), items)
+            # No element becomes a Python float meanwhile, which would quiet a NaN of f32.
+            return copied(number_lists, str(element))(state.memory[pointer:end])
+        return [
+            self.lift(state, element, pointer + index * size, (path, index))
+            for index in range(count)
+        ]
 
     def _lift_case(
         self, state: Lifting, type_: AnyType, ref: TypeRef, offset: int, path: Path

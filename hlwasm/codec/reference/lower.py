@@ -127,6 +127,8 @@ class ReferenceLower(ReferenceTypes):
         if name == "string":
             data = encode_string(value, path)
             pointer = state.allocate(len(data), 1, path)
+            # Allocating may have made it larger.
+            memory = state.memory
             memory[pointer : pointer + len(data)] = data
             struct.pack_into("<II", memory, offset, pointer, len(data))
         elif name == "bool":
