@@ -14,18 +14,28 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from hlwasm.codec.buffers import NUMBER_FORMAT
 from hlwasm.codec.checks import Path, bad_guest_data
-from hlwasm.codec.reference import Lifting, Lowering, Reference
-from hlwasm.errors import TransferLimitExceeded
+from hlwasm.codec.reference import Lifting
+from hlwasm.testing.number_lists import (
+    FlatLifting,
+    FlatReference,
+    GrowingLowering,
+    parse_numbers,
+    unpack_numbers,
+)
 from hlwasm.wit.model import AnyType, Borrow, Description, List, Own, TypeRef
 from hlwasm.wit.wave.parser import Parser
 from hlwasm.wit.wave.writer import Writer
 
-# Bytes that are no text are written as a list up to here.
+# Bytes that are no text are written as a list up to here; other numbers, where it is to be
+# compact, up to there.
 _MOST_LISTED = 16
-# Bytes that a value is lowered into at first, and at most.
+_MOST_NUMBERS = 1000
+# Bytes that a value is lowered into at first.
 _FIRST_SIZE = 512
-_LARGEST_SIZE = 1 << 28
+# Characters that a string shows as they are, or by two, and all that are not ASCII.
+_SHOWN = bytes([*b"\t\n\r", *range(32, 127), *range(128, 256)])
 
 
 class Numbers:
@@ -119,8 +129,9 @@ class Values:
     def __init__(self, description: Description, numbers: Numbers) -> None:
         self.description = description
         self.numbers = numbers
-        self._reference = Reference(description)
+        self._reference = FlatReference(description)
         self._writer = _TextWriter(description)
+        self._compact_writer = _TextWriter(description, _MOST_NUMBERS)
 
     def encode(self, ref: TypeRef, value: Any, path: Path) -> bytes:
         """The bytes of a value.
@@ -132,18 +143,10 @@ class Values:
 
     def _encode(self, ref: TypeRef, value: Any, path: Path, numbers: Numbers) -> bytes:
         shape = self._reference.layout.shape(ref)
-        size = max(_FIRST_SIZE, shape.size)
-        while True:
-            memory = memoryview(bytearray(size))
-            state = Lowering(memory, shape.size, numbers)
-            try:
-                self._reference.lower(state, ref, 0, value, path)
-            except TransferLimitExceeded:
-                if size >= _LARGEST_SIZE:
-                    raise
-                size *= 8
-            else:
-                return bytes(memory[: state.cursor])
+        memory = memoryview(bytearray(max(_FIRST_SIZE, shape.size)))
+        state = GrowingLowering(memory, shape.size, numbers)
+        self._reference.lower(state, ref, 0, value, path)
+        return bytes(state.memory[: state.cursor])
 
     def decode(self, ref: TypeRef, data: bytes, path: Path) -> Any:
         """The value of some bytes, which may be anybody's.
@@ -151,13 +154,22 @@ class Values:
         Raises:
             GuestDataError: they are none.
         """
-        return self._decode(ref, data, path, self.numbers)
+        state = Lifting(memoryview(data), len(data), self.numbers)
+        return self._lift(state, ref, path)
 
-    def _decode(self, ref: TypeRef, data: bytes, path: Path, numbers: Numbers) -> Any:
-        if len(data) < self._reference.layout.shape(ref).size:
-            raise bad_guest_data(path, f"{len(data)} bytes are too few")
-        memory = memoryview(data)
-        return self._reference.lift(Lifting(memory, len(data), numbers), ref, 0, path)
+    def passed(self, ref: TypeRef, data: bytes, path: Path) -> Any:
+        """The same value as codecs take it, bit for bit: lists of numbers are views of ``data``.
+
+        Raises:
+            GuestDataError: as :meth:`decode`.
+        """
+        state = FlatLifting(memoryview(data), len(data), self.numbers)
+        return self._lift(state, ref, path)
+
+    def _lift(self, state: Lifting, ref: TypeRef, path: Path) -> Any:
+        if len(state.memory) < self._reference.layout.shape(ref).size:
+            raise bad_guest_data(path, f"{len(state.memory)} bytes are too few")
+        return self._reference.lift(state, ref, 0, path)
 
     def zero(self, ref: TypeRef) -> Any:
         """The value whose bytes are all zero: 0, empty, none, ok, the first case; new resources."""
@@ -169,7 +181,19 @@ class Values:
         Raises:
             GuestDataError: they are none.
         """
-        return self._writer.text(ref, self._decode(ref, data, "a value", _BARE))
+        return self._text(self._writer, ref, data)
+
+    def compact(self, ref: TypeRef, data: bytes) -> str:
+        """The same, but long lists of numbers are in base64, too.
+
+        Raises:
+            GuestDataError: as :meth:`text`.
+        """
+        return self._text(self._compact_writer, ref, data)
+
+    def _text(self, writer: Writer, ref: TypeRef, data: bytes) -> str:
+        state = FlatLifting(memoryview(data), len(data), _BARE)
+        return writer.text(ref, self._lift(state, ref, "a value"))
 
     def parse(self, ref: TypeRef, text: str) -> bytes:
         """The bytes of a text, the same as of the value that it is of, but for the bits of NaN.
@@ -177,32 +201,60 @@ class Values:
         Raises:
             WaveError: it is none of the type.
         """
-        parser = _TextParser(self.description, text)
-        value = parser.value(ref)
-        parser.end()
+        value = self._parse_list(ref, text)
+        if value is None:
+            parser = _TextParser(self.description, text)
+            value = parser.value(ref)
+            parser.end()
         return self._encode(ref, value, "a value", _BARE)
+
+    def _parse_list(self, ref: TypeRef, text: str) -> Any:
+        type_ = self.description.types[ref] if isinstance(ref, int) else None
+        if isinstance(type_, List) and type_.element in NUMBER_FORMAT and text.startswith("["):
+            return parse_numbers(str(type_.element), text)
+        return None
 
 
 class _TextWriter(Writer):
     """Writes a resource as ``page-1``, and bytes as the text that they are in UTF-8, or else in
     base64: as a list of numbers they would take four times the room and be slow to read.
+
+    Args:
+        most_numbers: lists of more are written in base64, too; None writes all as lists.
     """
 
-    def __init__(self, description: Description) -> None:
+    def __init__(self, description: Description, most_numbers: int | None = None) -> None:
         super().__init__(description)
         self._types = description.types
+        self._most_numbers = most_numbers
 
     def text(self, ref: TypeRef, value: Any) -> str:
         type_ = self._types[ref] if isinstance(ref, int) else None
         if isinstance(type_, (Own, Borrow)):
             return f"{resource_name(self._types[type_.resource])}-{value}"
-        if isinstance(type_, List) and type_.element == "u8" and len(value):
-            data = bytes(value)
+        if isinstance(type_, List) and type_.element in NUMBER_FORMAT and len(value):
+            if type_.element == "u8":
+                text = self._bytes(bytes(value))
+            else:
+                text = self._numbers(str(type_.element), value)
+            if text is not None:
+                return text
+        return super().text(ref, value)
+
+    def _bytes(self, data: bytes) -> str | None:
+        many = len(data) > _MOST_LISTED
+        # Each of them takes five characters or more.
+        escapes = len(data.translate(None, _SHOWN))
+        if not many or 10 * escapes <= len(data):
             with suppress(UnicodeDecodeError):
                 return super().text("string", str(data, "utf-8"))
-            if len(data) > _MOST_LISTED:
-                return f'base64("{b64encode(data).decode()}")'
-        return super().text(ref, value)
+        return _base64(data) if many else None
+
+    def _numbers(self, element: str, value: memoryview) -> str | None:
+        if self._most_numbers is not None and len(value) > self._most_numbers:
+            return _base64(value.cast("B"))
+        # As WAVE writes them; only f32 is shorter there.
+        return None if element == "f32" else repr(value.tolist())
 
 
 class _TextParser(Parser):
@@ -214,23 +266,27 @@ class _TextParser(Parser):
         type_ = self._types[ref] if isinstance(ref, int) else None
         if isinstance(type_, (Own, Borrow)):
             return self._resource(resource_name(self._types[type_.resource]))
-        if isinstance(type_, List) and type_.element == "u8" and not self.at("["):
-            return self._bytes()
+        if isinstance(type_, List) and type_.element in NUMBER_FORMAT and not self.at("["):
+            return self._base64(str(type_.element))
         return super().value(ref)
 
-    def _bytes(self) -> bytes:
+    def _base64(self, element: str) -> Any:
         token = self.take()
-        if token.kind == "string":
+        if token.kind == "string" and element == "u8":
             return token.value.encode()
         if token.kind != "label" or token.value != "base64":
-            raise self.error(f"expected list<u8>, got {token}", token)
+            raise self.error(f"expected list<{element}>, got {token}", token)
         self.expect("(", "base64")
         text = self.take()
         self.expect(")", "base64")
         try:
-            return b64decode(text.value, validate=True)
+            data = b64decode(text.value, validate=True)
         except ValueError as error:
             raise self.error(f"this is not base64: {error}", text) from None
+        try:
+            return unpack_numbers(element, data)
+        except ValueError as error:
+            raise self.error(str(error), text) from None
 
     def _resource(self, name: str) -> int:
         token = self.take()
@@ -238,6 +294,10 @@ class _TextParser(Parser):
         if token.kind == "label" and label == name and number.isdecimal() and len(number) < 10:
             return int(number)
         raise self.error(f"expected a {name} such as {name}-1, got {token}", token)
+
+
+def _base64(data: bytes | memoryview) -> str:
+    return f'base64("{b64encode(data).decode()}")'
 
 
 def resource_name(type_: AnyType) -> str:

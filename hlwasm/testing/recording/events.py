@@ -2,7 +2,7 @@
 
 ::
 
-    {"hlwasm": "recording", "format": 1, "component": "calculator.wasm", "sha256": "b176…"}
+    {"hlwasm": "recording", "format": 2, "component": "calculator.wasm", "sha256": "b176…"}
     {"call": "demo:calculator/ops@1.0.0#total", "args": ["[5]"]}
     {"host": "log", "args": ["\\"0 + 5 = 5\\""], "returns": "()"}
     {"returns": "5"}
@@ -15,8 +15,9 @@ instantiated. ``drop`` is a call too: of the destructor of a resource of the com
 others.
 
 Resources are numbered in the order in which they came up: ``page-1``. Bytes that are UTF-8 are
-written as text, others as ``base64("…")`` where there are many. Where WAVE cannot tell two values
-apart, which are NaN with different bits, ``exact`` has the bytes of the value.
+written as text, others as ``base64("…")`` where there are many; so are, since format 2, more than
+a thousand other numbers, little-endian. Where WAVE cannot tell two values apart, which are NaN
+with different bits, ``exact`` has the bytes of the value.
 """
 
 from __future__ import annotations
@@ -39,11 +40,14 @@ from hlwasm.whole_files import named
 from hlwasm.wit.model import TypeRef
 from hlwasm.wit.wave.lexer import WaveError
 
-FORMAT = 1
+FORMAT = 2
+# Which are read; 1 is the same without lists of numbers in base64.
+_FORMATS = (1, 2)
 #: Most bytes of a recording, written or read, where nothing else is said.
 MAX_BYTES = 256 << 20
 
-_NAN = re.compile(r"\bnan\b")
+# The word, by a pattern that begins with letters, which are found fastest.
+_NAN = re.compile(r"nan(?<!\wnan)\b")
 
 # What kind of line it is → what else may be there.
 _KINDS: dict[str, set[str]] = {
@@ -106,7 +110,8 @@ class Event(Frozen):
             exact = self.exact.get(key)
             if exact is None:
                 return values.parse(ref, text)
-            if values.text(ref, exact) == text:
+            # The same but for NaN. Other versions may have written it in another way.
+            if values.text(ref, exact) == values.text(ref, values.parse(ref, text)):
                 return exact
         except (WaveError, GuestDataError) as error:
             raise self.wrong(f"{self.name} {key}: {error}") from None
@@ -126,7 +131,7 @@ class Written:
 
     def text(self, key: str, ref: TypeRef, data: bytes) -> str:
         """The text of a value, whose bytes are kept if need be."""
-        text = self._values.text(ref, data)
+        text = self._values.compact(ref, data)
         if _NAN.search(text) and self._values.parse(ref, text) != data:
             self.exact[key] = b64encode(data).decode()
         return text
@@ -218,9 +223,10 @@ def read_recording(
     lines = data.split(b"\n")
     try:
         header = _header(lines[0])
-        if header.get("format") != FORMAT:
+        if header.get("format") not in _FORMATS:
+            known = " and ".join(map(str, _FORMATS))
             raise RecordingError(
-                f"a recording of format {header.get('format')!r}; this version reads {FORMAT}", 1
+                f"a recording of format {header.get('format')!r}; this version reads {known}", 1
             )
         return header, _events(lines, str(path))
     except RecordingError as error:

@@ -107,7 +107,7 @@ def _decode(text: str, source: str, offset: int) -> str:
         return chr(code)
 
     decoded = _ESCAPED.sub(replace, source) if "\\" in source else source
-    surrogate = _SURROGATE.search(decoded)
+    surrogate = None if decoded.isascii() else _SURROGATE.search(decoded)
     if surrogate is not None:
         place = offset + surrogate.start()
         raise WaveError(text, place, "surrogates are no Unicode scalar values")

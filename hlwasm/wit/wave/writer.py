@@ -24,6 +24,9 @@ from hlwasm.wit.python_types import python_types
 from hlwasm.wit.type_text import type_text
 from hlwasm.wit.wave.lexer import KEYWORDS
 
+# Of f32; below, numbers are as precise as they are large.
+_SMALLEST_NORMAL = 2.0**-126
+
 _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 
 
@@ -122,9 +125,10 @@ def _float(name: str, value: float) -> str:
         return "inf" if value > 0 else "-inf"
     if name == "f64":
         return repr(value)
-    # The shortest text that reads back as the same 32 bits.
+    # The shortest text that reads back as the same 32 bits. Where six digits do, and the value
+    # is no subnormal, they end in zeros as soon as fewer do, and `repr` leaves those out.
     wanted = struct.pack("<f", value)
-    for digits in range(1, 10):
+    for digits in range(6 if abs(value) > _SMALLEST_NORMAL else 1, 10):
         text = f"{value:.{digits}g}"
         if _packs_to(float(text), wanted):
             return repr(float(text))
