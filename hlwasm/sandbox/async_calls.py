@@ -94,9 +94,7 @@ class AsyncCalls:
             # What was lent to a call that was not made: another value did not fit.
             self.resources.end_call()
             while garbage:
-                index = self._core.prepare_drop(garbage.pop())
-                if index is not None:
-                    await self.invoke(index)
+                await self._drop_now(garbage.pop())
         except BaseException:
             self.end()
             raise
@@ -127,7 +125,8 @@ class AsyncCalls:
             self.end()
 
     async def _drop_guest(self, number: int) -> None:
-        self.resources.garbage.append(number)
+        # The last to be dropped, as in a synchronous sandbox.
+        self.resources.garbage.insert(0, number)
         if self._core.guard.loan is not None:
             return  # finalisers do not end views of a result: dropped before the next call
         try:
@@ -135,6 +134,11 @@ class AsyncCalls:
         except SandboxStateError:
             return  # poisoned or closed: it is gone; busy: dropped before the next call
         self.end()
+
+    async def _drop_now(self, number: int) -> None:
+        index = self._core.prepare_drop(number)
+        if index is not None:
+            await self.invoke(index)
 
     # Exits ------------------------------------------------------------------------
 

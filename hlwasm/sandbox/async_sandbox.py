@@ -91,6 +91,9 @@ class AsyncSandbox(SandboxBase):
         41
     """
 
+    # What its calls are awaited by.
+    calls_class = AsyncCalls
+
     def __init__(
         self,
         component: Component,
@@ -134,7 +137,7 @@ class AsyncSandbox(SandboxBase):
         description = self.component.description
         functions = description.imports_by_index
         awaited = self._awaited()
-        self._calls = calls = AsyncCalls(
+        self._calls = calls = self.calls_class(
             self._loop, self._native, self._workers, self.cancel, awaited, self.limits.deadline
         )
         self._loop.bind_import = {

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     )
     from hlwasm.testing.fuzzing.fuzzer import fuzz
     from hlwasm.testing.recording import Replayed, record, replay, replaying
+    from hlwasm.testing.recording.asynchronous import record_async, replay_async, replaying_async
 
 # Public name → its module. A module must not have the name of something public: importing it
 # would put the module in that place.
@@ -56,8 +57,11 @@ _MODULES = {
     "conformance": "hlwasm.testing.conforming",
     "fuzz": "hlwasm.testing.fuzzing.fuzzer",
     "record": "hlwasm.testing.recording",
+    "record_async": "hlwasm.testing.recording.asynchronous",
     "replay": "hlwasm.testing.recording",
+    "replay_async": "hlwasm.testing.recording.asynchronous",
     "replaying": "hlwasm.testing.recording",
+    "replaying_async": "hlwasm.testing.recording.asynchronous",
 }
 
 __all__ = [
@@ -80,8 +84,11 @@ __all__ = [
     "conformance",
     "fuzz",
     "record",
+    "record_async",
     "replay",
+    "replay_async",
     "replaying",
+    "replaying_async",
 ]
 
 

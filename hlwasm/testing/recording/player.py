@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hlwasm.errors import Err, GuestDataError, HlwasmError, RecordingError, ReplayMismatch
+from hlwasm.frozen import Frozen
 from hlwasm.testing.described import description_of
 from hlwasm.testing.recording.events import Event
 from hlwasm.testing.recording.outcomes import Raised, ReplayedException
 from hlwasm.testing.recording.recorder import full_name
-from hlwasm.testing.recording.watched import ObjectNumbers, Outcome, WatchedSandbox, Watcher
+from hlwasm.testing.recording.watched import Watched
+from hlwasm.testing.recording.watcher import ObjectNumbers, Outcome, Watcher
 from hlwasm.text import printable
 from hlwasm.wit.model import Description, Resource
 
@@ -45,6 +49,18 @@ class _ReplayedNumbers(ObjectNumbers):
         return super().find(type_index, number)
 
 
+class Replayed(Frozen):
+    """What a replay did.
+
+    Attributes:
+        calls: guest calls that were made, drops included.
+        host_calls: host calls that were served.
+    """
+
+    calls: int
+    host_calls: int
+
+
 class Player(Watcher):
     """Serves imports from a recording, and compares what happens with it.
 
@@ -71,18 +87,29 @@ class Player(Watcher):
         self._component = component.name
         # Resources of the component's may be in them, which live until the recording drops them.
         self._results: list[Any] = []
+        # The event whose arguments were read last, and they.
+        self._read: tuple[Event, tuple[bytes, ...]] | None = None
         self._exports = {full_name(f): f for f in description.exports}
 
-    def play(self, sandbox: WatchedSandbox) -> None:
-        """Makes all guest calls of the recording."""
+    def calls(self, sandbox: Watched) -> Iterator[Callable[[], Any]]:
+        """All guest calls of the recording, each to be made before the next one is asked for."""
         while self._next < len(self._events):
             event = self._events[self._next]
             if event.kind == "call":
-                self._call(event, sandbox)
+                yield self._call(event, sandbox)
             elif event.kind == "drop":
-                self._drop(event)
+                yield self._drop(event)
             else:
                 raise self._mismatch("nothing: the component has done all that it was asked")
+
+    def keep(self, result: Any) -> None:
+        """Keeps what a call returned."""
+        self._results.append(result)
+
+    def replayed(self) -> Replayed:
+        """What the recording has, all of which was done."""
+        kinds = [event.kind for event in self._events]
+        return Replayed(kinds.count("call") + kinds.count("drop"), kinds.count("host"))
 
     def finish(self) -> None:
         """The calls were made by somebody else, and there are no more.
@@ -93,7 +120,7 @@ class Player(Watcher):
         if self._next < len(self._events):
             raise self._mismatch("the end")
 
-    def _call(self, event: Event, sandbox: WatchedSandbox) -> None:
+    def _call(self, event: Event, sandbox: Watched) -> Callable[[], Any]:
         function = self._exports.get(event.name)
         if function is None:
             raise self._mismatch(f"{self._component} exports no {event.name}")
@@ -101,28 +128,18 @@ class Player(Watcher):
         types = signature.plain.types
         if len(types) != len(event.arguments):
             raise self._mismatch(f"{event.name} takes {len(types)} arguments")
-        arguments = [
-            self._value(event, ref, event.argument(self.values, index, ref))
-            for index, ref in enumerate(types)
-        ]
-        self._run(lambda: sandbox.bind_export(function)(*arguments))
+        data = self._recorded(event, signature)
+        arguments = [self._value(event, *each) for each in zip(types, data, strict=True)]
+        return partial(sandbox.bind_export(function), *arguments)
 
-    def _drop(self, event: Event) -> None:
+    def _drop(self, event: Event) -> Callable[[], Any]:
         number = event.name.rpartition("-")[2]
         known = number.isdecimal() and len(number) < 10
         held = self.numbers.guest(int(number)) if known else None
         if held is None:
             raise event.wrong(f"drop: the component gave no resource {event.name}")
-        self._run(held.drop)
-
-    def _run(self, call: Callable[[], Any]) -> None:
-        """Makes a call; how it ends has been compared already."""
-        try:
-            self._results.append(call())
-        except (ReplayMismatch, RecordingError):
-            raise
-        except (HlwasmError, ReplayedException):
-            pass
+        drop: Callable[[], Any] = held.drop
+        return drop
 
     # What the sandbox does.
 
@@ -136,15 +153,15 @@ class Player(Watcher):
         self._take_drop("dropped", resource)
 
     def done(self, signature: Signature | None, outcome: Outcome) -> None:
-        shown = self._shown(signature, outcome)
-        event = self._peek("done", shown)
+        event = self._peek("done", lambda: self._shown(signature, outcome))
+        ref = None if signature is None else signature.function.result
+        recorded: Outcome = event.raises or event.result(self.values, ref)
         if isinstance(outcome, Raised):
-            same = event.raises is not None and event.raises.same(outcome)
+            same = isinstance(recorded, Raised) and recorded.same(outcome)
         else:
-            ref = None if signature is None else signature.function.result
-            same = event.raises is None and event.result(self.values, ref) == outcome
+            same = recorded == outcome
         if not same:
-            raise self._mismatch(shown)
+            raise self._mismatch(self._shown(signature, outcome), self._shown(signature, recorded))
         self._next += 1
 
     def serve(self, signature: Signature, resolve: Resolver) -> Implementation:
@@ -164,33 +181,44 @@ class Player(Watcher):
 
     # The recording.
 
-    def _peek(self, kind: str, shown: str) -> Event:
+    def _peek(self, kind: str, shown: Callable[[], str]) -> Event:
+        """The next event, which must be of this kind; ``shown`` tells what happens instead."""
         if self._next >= len(self._events) or self._events[self._next].kind != kind:
-            raise self._mismatch(shown)
+            raise self._mismatch(shown())
         return self._events[self._next]
 
     def _take(self, kind: str, signature: Signature, data: tuple[bytes, ...]) -> Event:
         """The next event, which must be this call."""
-        shown = _shown_call(kind, full_name(signature.function), self._texts(signature, data))
+
+        def shown(arguments: tuple[bytes, ...] = data) -> str:
+            refs = signature.plain.types
+            texts = [self.values.text(*each) for each in zip(refs, arguments, strict=True)]
+            return _shown_call(kind, full_name(signature.function), texts)
+
         event = self._peek(kind, shown)
-        types = signature.plain.types
-        if event.name != full_name(signature.function) or len(event.arguments) != len(types):
-            raise self._mismatch(shown)
-        recorded = tuple(event.argument(self.values, index, ref) for index, ref in enumerate(types))
+        count = len(signature.plain.types)
+        if event.name != full_name(signature.function) or len(event.arguments) != count:
+            raise self._mismatch(shown())
+        recorded = self._recorded(event, signature)
         if recorded != data:
-            raise self._mismatch(shown)
+            raise self._mismatch(shown(), shown(recorded))
         self._next += 1
         return event
 
     def _take_drop(self, kind: str, resource: str) -> None:
         shown = f"{_WORDS[kind]} {resource}"
-        if self._peek(kind, shown).name != resource:
+        if self._peek(kind, lambda: shown).name != resource:
             raise self._mismatch(shown)
         self._next += 1
 
-    def _texts(self, signature: Signature, data: tuple[bytes, ...]) -> list[str]:
-        refs = signature.plain.types
-        return [self.values.text(ref, each) for ref, each in zip(refs, data, strict=True)]
+    def _recorded(self, event: Event, signature: Signature) -> tuple[bytes, ...]:
+        """The bytes of a recorded call's arguments."""
+        # A guest call is read when it is to be made, and compared when it is.
+        if self._read is None or self._read[0] is not event:
+            refs = enumerate(signature.plain.types)
+            found = tuple(event.argument(self.values, index, ref) for index, ref in refs)
+            self._read = event, found
+        return self._read[1]
 
     def _shown(self, signature: Signature | None, outcome: Outcome) -> str:
         if isinstance(outcome, Raised):
@@ -201,15 +229,20 @@ class Player(Watcher):
 
     def _value(self, event: Event, ref: Any, data: bytes) -> Any:
         try:
-            return self.values.decode(ref, data, event.name)
+            return self.values.passed(ref, data, event.name)
         except GuestDataError as error:
             raise event.wrong(str(error)) from None
 
-    def _mismatch(self, now: str) -> ReplayMismatch:
-        """The difference between the next event and what happens now."""
+    def _mismatch(self, now: str, recorded: str = "") -> ReplayMismatch:
+        """The difference between the next event and what happens now.
+
+        Args:
+            now: what happens, as text.
+            recorded: the event, as text; by default as it is in the file.
+        """
         if self._next < len(self._events):
             event = self._events[self._next]
-            line, recorded = event.line, _shown_event(event)
+            line, recorded = event.line, recorded or _shown_event(event)
         else:
             line = self._events[-1].line + 1 if self._events else 2
             recorded = "the end"
@@ -221,6 +254,17 @@ class Player(Watcher):
             f"{self._path}, line {line}: the replay goes another way than the recording\n"
             f"  recorded: {recorded}\n  now:      {now}{build if self._other_build else ''}"
         )
+
+
+@contextmanager
+def compared() -> Iterator[None]:
+    """A ``with`` block around a guest call: how it ends has been compared already."""
+    try:
+        yield
+    except (ReplayMismatch, RecordingError):
+        raise
+    except (HlwasmError, ReplayedException):
+        pass
 
 
 _WORDS = {

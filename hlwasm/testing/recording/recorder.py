@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from hlwasm.errors import ConversionError, Err
 from hlwasm.sandbox.limits import Limits
+from hlwasm.sandbox.providers import Suspended
 from hlwasm.testing.described import description_of
 from hlwasm.testing.recording.events import MAX_BYTES, RecordingWriter, Written
 from hlwasm.testing.recording.outcomes import Raised
-from hlwasm.testing.recording.watched import ObjectNumbers, Outcome, WatchedSandbox, Watcher
+from hlwasm.testing.recording.watched import WatchedSandbox
+from hlwasm.testing.recording.watcher import ObjectNumbers, Outcome, Watcher
 
 if TYPE_CHECKING:
     from hlwasm.component import Component
@@ -48,21 +51,48 @@ def record(
         RecordingError: it gets too large.
         HlwasmError: as for :meth:`hlwasm.Component.instantiate`.
     """
+    with (
+        recorder_of(path, component, max_bytes) as recorder,
+        WatchedSandbox(component, imports, wasi, limits or Limits(), recorder) as sandbox,
+    ):
+        yield sandbox
+
+
+@contextmanager
+def recorder_of(
+    path: str | os.PathLike[str],
+    component: Component,
+    max_bytes: int,
+    is_awaitable: Callable[[Any], bool] | None = None,
+) -> Iterator[Recorder]:
+    """What writes a recording, which is there when the ``with`` block ends without an exception.
+
+    Args:
+        path, component, max_bytes: as for :func:`record`.
+        is_awaitable: whether the host functions of an asynchronous sandbox returned something
+            to await.
+    """
     header = {
         "component": component.name,
         "sha256": component.artifact.metadata.source_sha256,
     }
     with RecordingWriter(path, header, max_bytes) as writer:
-        recorder = _Recorder(description_of(component), writer)
-        with WatchedSandbox(component, imports, wasi, limits or Limits(), recorder) as sandbox:
-            yield sandbox
+        yield Recorder(description_of(component), writer, is_awaitable)
 
 
-class _Recorder(Watcher):
-    def __init__(self, description: Description, writer: RecordingWriter) -> None:
+class Recorder(Watcher):
+    """Writes down what happens; see :func:`recorder_of`."""
+
+    def __init__(
+        self,
+        description: Description,
+        writer: RecordingWriter,
+        is_awaitable: Callable[[Any], bool] | None,
+    ) -> None:
         # Values are only written, so no object is ever made.
         super().__init__(description, ObjectNumbers(lambda _: None))
         self._writer = writer
+        self._is_awaitable = is_awaitable
         # The line of a call that has begun, until something happens in it.
         self._begun: Mapping[str, Any] | None = None
         self._dropping = False
@@ -88,7 +118,7 @@ class _Recorder(Watcher):
             self._dropping = False
 
     def serve(self, signature: Signature, resolve: Resolver) -> Implementation:
-        implementation = resolve()
+        implementation, is_awaitable = resolve(), self._is_awaitable
 
         def recorded(*arguments: Any) -> Any:
             # Before the function runs, which may change what it was given.
@@ -99,16 +129,16 @@ class _Recorder(Watcher):
                 rest = self._outcome(written, signature, outcome)
                 self._write({**_line("host", signature, texts, written), **rest})
 
-            try:
-                value = implementation(*arguments)
-            except Err as error:
-                write(_result(signature, error))
-                raise
-            except BaseException as error:
-                write(Raised.of(error))
-                raise
-            write(_result(signature, value))
-            return value
+            async def awaited(value: Any) -> Any:
+                with _HostCall(signature, write) as call:
+                    call.value = await value
+                return call.value
+
+            with _HostCall(signature, write) as call:
+                call.value = implementation(*arguments)
+                if is_awaitable is not None and is_awaitable(call.value):
+                    call.ended = False
+            return call.value if call.ended else awaited(call.value)
 
         return recorded
 
@@ -134,6 +164,39 @@ class _Recorder(Watcher):
             self._writer.write(self._begun)
             self._begun = None
         self._writer.write(line)
+
+
+class _HostCall:
+    """Has written down how a host function ends.
+
+    Attributes:
+        value: what it returned.
+        ended: False where that is to be awaited.
+    """
+
+    value: Any = None
+    ended = True
+
+    def __init__(self, signature: Signature, write: Callable[[Outcome], None]) -> None:
+        self._signature = signature
+        self._write = write
+
+    def __enter__(self) -> _HostCall:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is None:
+            if self.ended:
+                self._write(_result(self._signature, self.value))
+        elif isinstance(error, Err):
+            self._write(_result(self._signature, error))
+        elif not isinstance(error, Suspended):  # which will be called again
+            self._write(Raised.of(error))
 
 
 def _line(

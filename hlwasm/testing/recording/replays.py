@@ -7,28 +7,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from hlwasm.frozen import Frozen
 from hlwasm.sandbox.limits import Limits
 from hlwasm.testing.recording.events import MAX_BYTES, read_recording
-from hlwasm.testing.recording.player import Player
-from hlwasm.testing.recording.watched import WatchedSandbox
+from hlwasm.testing.recording.player import Player, Replayed, compared
+from hlwasm.testing.recording.watched import Watched, WatchedSandbox
 
 if TYPE_CHECKING:
     from hlwasm.component import Component
     from hlwasm.sandbox.imports import Linker, Resolver
     from hlwasm.sandbox.sandbox import Sandbox
-
-
-class Replayed(Frozen):
-    """What a replay did.
-
-    Attributes:
-        calls: guest calls that were made, drops included.
-        host_calls: host calls that were served.
-    """
-
-    calls: int
-    host_calls: int
 
 
 def replay(
@@ -55,15 +42,13 @@ def replay(
         OSError, RecordingError: the file cannot be read, or is damaged.
         HlwasmError: as for :meth:`hlwasm.Component.instantiate`.
     """
-    header, events = read_recording(path, max_bytes)
-    player = Player(component, path, header, events)
+    player = player_of(path, component, max_bytes)
     sandbox = _ReplayedSandbox(component, None, None, limits or Limits(), player)
     with sandbox:
-        player.play(sandbox)
-    return Replayed(
-        sum(event.kind in ("call", "drop") for event in events),
-        sum(event.kind == "host" for event in events),
-    )
+        for call in player.calls(sandbox):
+            with compared():
+                player.keep(call())
+    return player.replayed()
 
 
 @contextmanager
@@ -80,14 +65,25 @@ def replaying(
     :func:`replay`. A test can so run without what its component needs: it records once, and
     replays from then on.
     """
-    header, events = read_recording(path, max_bytes)
-    player = Player(component, path, header, events)
+    player = player_of(path, component, max_bytes)
     with _ReplayedSandbox(component, None, None, limits or Limits(), player) as sandbox:
         yield sandbox
         player.finish()
 
 
-class _ReplayedSandbox(WatchedSandbox):
+def player_of(path: str | os.PathLike[str], component: Component, max_bytes: int) -> Player:
+    """What serves imports from a recording.
+
+    Raises:
+        OSError, RecordingError: it cannot be read, or is damaged.
+    """
+    header, events = read_recording(path, max_bytes)
+    return Player(component, path, header, events)
+
+
+class Unlinked(Watched):
+    """A sandbox whose imports are served by its watcher alone."""
+
     def _link(self, linker: Linker) -> Mapping[int, Resolver]:
         # Nothing is given, so there is nothing to link.
         watcher = self._watcher
@@ -102,6 +98,10 @@ class _ReplayedSandbox(WatchedSandbox):
     def _fits(self, type_index: int, value: Any) -> bool:
         # Its methods are served from the recording, too.
         return True
+
+
+class _ReplayedSandbox(Unlinked, WatchedSandbox):
+    pass
 
 
 def _nobody(*_: Any) -> None:

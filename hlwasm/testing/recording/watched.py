@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
-from functools import partial, wraps
-from typing import TYPE_CHECKING, Any, TypeAlias
-from weakref import WeakValueDictionary
+from typing import TYPE_CHECKING, Any
 
-from hlwasm.errors import ConversionError, Err, RecordingError, ReplayMismatch
+from hlwasm.errors import RecordingError
 from hlwasm.sandbox.calls import CallLoop
 from hlwasm.sandbox.guest_resources import HeldResource
-from hlwasm.sandbox.imports import Implementation, Linker, Resolver
-from hlwasm.sandbox.sandbox import Sandbox
-from hlwasm.testing.recording.outcomes import Raised
-from hlwasm.testing.signature import Signature
-from hlwasm.testing.values import Numbers, Values, resource_name
-from hlwasm.wit.model import Description, Function
+from hlwasm.sandbox.imports import Linker, Resolver
+from hlwasm.sandbox.sandbox import Sandbox, SandboxBase
+from hlwasm.testing.recording.watcher import Watcher
+from hlwasm.wit.model import Function
 
 if TYPE_CHECKING:
     from hlwasm.component import Component
@@ -26,128 +21,6 @@ if TYPE_CHECKING:
     from hlwasm.sandbox.snapshot import Snapshot
     from hlwasm.wasi import Wasi
 
-#: How a call ended: bytes of its result (None where it has none), or an exception.
-Outcome: TypeAlias = "bytes | Raised | None"
-
-
-class ObjectNumbers(Numbers):
-    """Numbers of the resources of both sides.
-
-    Does not keep the component's own alive: when Python drops one is part of what happens.
-    """
-
-    def __init__(self, make: Callable[[int], Any]) -> None:
-        super().__init__(make)
-        self._guests: WeakValueDictionary[int, HeldResource] = WeakValueDictionary()
-
-    def key(self, value: Any) -> object:
-        return ("guest", value._number) if isinstance(value, HeldResource) else id(value)
-
-    def put(self, number: int, value: Any) -> None:
-        if isinstance(value, HeldResource):
-            self._number_of[self.key(value)] = number
-            self._guests[number] = value
-        else:
-            super().put(number, value)
-
-    def guest(self, number: int) -> Any:
-        """The resource of the component's with a number, None where there is none."""
-        return self._guests.get(number)
-
-    def of_guest(self, held: int) -> int:
-        """The number of a resource of the component's, by its number in the sandbox's table."""
-        return self._number_of.setdefault(("guest", held), len(self._number_of) + 1)
-
-    def find(self, type_index: int, number: int) -> Any:
-        found = self._guests.get(number)
-        return super().find(type_index, number) if found is None else found
-
-
-class Watcher:
-    """Sees each call with its values as bytes; base of recorder and player."""
-
-    def __init__(self, description: Description, numbers: ObjectNumbers) -> None:
-        self.numbers = numbers
-        self.values = Values(description, numbers)
-        self._signatures: dict[tuple[str, int], Signature] = {}
-
-    # What recorder and player say to it.
-
-    def called(self, signature: Signature, data: tuple[bytes, ...]) -> None:
-        """A guest call begins."""
-        raise NotImplementedError
-
-    def dropping(self, resource: str) -> None:
-        """A guest call begins that drops a resource of the component's: ``thing-1``."""
-        raise NotImplementedError
-
-    def done(self, signature: Signature | None, outcome: Outcome) -> None:
-        """The guest call that began last has ended; of a drop, without a signature."""
-        raise NotImplementedError
-
-    def serve(self, signature: Signature, resolve: Resolver) -> Implementation:
-        """What implements an import."""
-        raise NotImplementedError
-
-    def dropped(self, resource: str) -> None:
-        """The component has dropped a resource of the host's: ``page-1``."""
-        raise NotImplementedError
-
-    # What the sandbox says to it.
-
-    def signature(self, function: Function, direction: str) -> Signature:
-        """The signature of a function, always the same object."""
-        key = direction, function.index
-        found = self._signatures.get(key)
-        if found is None:
-            found = self._signatures[key] = Signature(function, self.values)
-        return found
-
-    def guest(self, function: Function, call: Callable[..., Any]) -> Callable[..., Any]:
-        """An exported function that is watched."""
-        signature = self.signature(function, "export")
-
-        @wraps(call)
-        def watched(*arguments: Any, **named: Any) -> Any:
-            data = None
-            with suppress(ConversionError):
-                bound = signature.bind(arguments, named)
-                data = signature.encode(bound)
-            if data is None:
-                # It says what is wrong, and no call is made.
-                return call(*arguments, **named)
-            self.called(signature, data)
-            value = self._watch(signature, partial(call, *bound))
-            self.done(signature, signature.encode_result(value))
-            return value
-
-        # For hlwasm.view, which would call the function past the watcher.
-        vars(watched).pop("__hlwasm_export__", None)
-        return watched
-
-    def label(self, type_index: int, number: int) -> str:
-        """A resource as values show it: ``page-1``."""
-        return f"{resource_name(self.values.description.types[type_index])}-{number}"
-
-    def drop(self, type_index: int, number: int, drop: Callable[[], None]) -> None:
-        """Drops a resource of the component's, by its number in the sandbox's table."""
-        self.dropping(self.label(type_index, self.numbers.of_guest(number)))
-        self._watch(None, drop)
-        self.done(None, None)
-
-    def _watch(self, signature: Signature | None, call: Callable[[], Any]) -> Any:
-        try:
-            return call()
-        except (ReplayMismatch, RecordingError):
-            # How the call would have ended is not known.
-            raise
-        except BaseException as error:
-            if signature is not None and signature.plain.fallible and isinstance(error, Err):
-                self.done(signature, signature.encode_result(error))
-            else:
-                self.done(signature, Raised.of(error))
-            raise
-
 
 class _WatchedLoop(CallLoop):
     watcher: Watcher
@@ -155,9 +28,8 @@ class _WatchedLoop(CallLoop):
     def _drop_now(self, number: int) -> None:
         index = self.prepare_drop(number)
         if index is not None:
-            drops = self.description.resource_drops
-            type_index = next(each.resource for each in drops if each.index == index)
-            self.watcher.drop(type_index, number, partial(self.invoke, index))
+            with self.watcher.drop(self.description.resources_by_drop[index], number):
+                self.invoke(index)
 
     def _bind_destructor(self, number: int) -> Callable[[int], int]:
         destroy = super()._bind_destructor(number)
@@ -173,8 +45,8 @@ class _WatchedLoop(CallLoop):
         return watched
 
 
-class WatchedSandbox(Sandbox):
-    """A sandbox whose calls are watched. It always starts by instantiating the component."""
+class Watched(SandboxBase):
+    """What watched sandboxes have in common. They always start by instantiating the component."""
 
     loop_class = _WatchedLoop
 
@@ -200,23 +72,37 @@ class WatchedSandbox(Sandbox):
         self._loop.watcher = self._watcher
         return native
 
-    def _keep_start(self) -> None:
-        pass
-
     def _export(self, bind: Bind, base: type[HeldResource]) -> None:
         def watched(function: Function) -> Callable[..., Any]:
-            return self._watcher.guest(function, bind(function))
+            return self._watch_export(function, bind(function))
 
         self.bind_export = watched
         super()._export(watched, base)
 
+    def _watch_export(self, function: Function, call: Callable[..., Any]) -> Callable[..., Any]:
+        raise NotImplementedError
+
+    def _cannot_restore(self) -> RecordingError:
+        # A recording goes from the beginning to the end.
+        return RecordingError("a sandbox that is recorded or replayed cannot be restored")
+
+
+class WatchedSandbox(Watched, Sandbox):
+    """A sandbox whose calls are watched."""
+
+    def _keep_start(self) -> None:
+        pass
+
+    def _watch_export(self, function: Function, call: Callable[..., Any]) -> Callable[..., Any]:
+        return self._watcher.guest(function, call)
+
     def restore(self, snapshot: Snapshot) -> None:
-        """Not possible: a recording goes from the beginning to the end.
+        """Not possible.
 
         Raises:
             RecordingError: always.
         """
-        raise RecordingError("a sandbox that is recorded or replayed cannot be restored")
+        raise self._cannot_restore()
 
 
 class _WatchedLinks(Mapping[int, Resolver]):

@@ -1,0 +1,66 @@
+"""The same for asyncio: a sandbox whose calls are watched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from hlwasm.sandbox.async_calls import AsyncCalls
+from hlwasm.sandbox.async_sandbox import AsyncSandbox
+from hlwasm.testing.recording.watched import Watched
+
+if TYPE_CHECKING:
+    from hlwasm.sandbox.exports import Bind
+    from hlwasm.sandbox.guest_resources import HeldResource
+    from hlwasm.sandbox.snapshot import Snapshot
+    from hlwasm.sandbox.starts import Starts
+    from hlwasm.testing.recording.watcher import Watcher
+    from hlwasm.wit.model import Function
+
+
+class _WatchedCalls(AsyncCalls):
+    watcher: Watcher
+
+    async def _drop_now(self, number: int) -> None:
+        index = self._core.prepare_drop(number)
+        if index is not None:
+            with self.watcher.drop(self._core.description.resources_by_drop[index], number):
+                await self.invoke(index)
+
+
+class WatchedAsyncSandbox(Watched, AsyncSandbox):
+    """An asynchronous sandbox whose calls are watched."""
+
+    calls_class = _WatchedCalls
+
+    def _keep(self, starts: Starts) -> bool:
+        return True
+
+    def _export(self, bind: Bind, base: type[HeldResource]) -> None:
+        # From here on there may be resources to drop.
+        assert isinstance(self._calls, _WatchedCalls)
+        self._calls.watcher = self._watcher
+        super()._export(bind, base)
+
+    def _watch_export(self, function: Function, call: Callable[..., Any]) -> Callable[..., Any]:
+        return self._watcher.async_guest(function, call)
+
+    def _bind_destructor(self, type_index: int) -> Any:
+        # Of the user's resources; those of WASI are dropped by the loop.
+        destroy, watcher = super()._bind_destructor(type_index), self._watcher
+
+        async def watched(rep: int) -> int:
+            value = self._loop.resources.lift_borrow(type_index, rep)
+            result: int = await destroy(rep)
+            watcher.dropped(watcher.label(type_index, watcher.numbers.number(value)))
+            return result
+
+        return watched
+
+    async def restore(self, snapshot: Snapshot) -> None:
+        """Not possible.
+
+        Raises:
+            RecordingError: always.
+        """
+        raise self._cannot_restore()
