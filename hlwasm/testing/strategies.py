@@ -249,7 +249,9 @@ class GeneratedCall(Call):
     """A call with its arguments, shown as WAVE; with a sandbox it makes itself."""
 
     def __call__(self, sandbox: Sandbox) -> Any:
-        """Calls the function in a sandbox; what it returns and raises is the call's."""
+        """Calls the function in a sandbox; what it returns and raises is the call's: something to
+        await in an asynchronous one.
+        """
         interface = self.function.interface
         owner = sandbox.exports if interface is None else sandbox.exports[interface]
         return owner[self.function.name](*self.arguments)

@@ -68,7 +68,9 @@ class Behaviour:
         return self.does(fail)
 
     def does(self: Self, function: Callable[..., Any]) -> Self:
-        """Has a function answer; what it returns is checked when it does."""
+        """Has a function answer; what it returns is checked when it does. In an asynchronous
+        sandbox it may be a coroutine function.
+        """
         self._action = function
         return self
 
@@ -78,7 +80,7 @@ class Behaviour:
             result = self._signature.function.result
             return None if result is None else self._signature.values.zero(result)
         value = self._action(*arguments)
-        # What is awaited is checked by the sandbox alone.
+        # What is awaited is checked then.
         if not hasattr(value, "__await__"):
             self._signature.encode_result(value)
         return value

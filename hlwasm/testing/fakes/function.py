@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from hlwasm.errors import CheckFailed, ConversionError, MissingCall, UnexpectedCall
@@ -99,8 +101,21 @@ class FakeFunction(Behaviour):
         # At once, because it numbers resources in the order in which they are seen.
         data = self._signature.encode(arguments)
         self._journal.calls.append(call := Call(self._signature, arguments, data))
+        with self._failures_kept():
+            answer = self._chosen(call, data)._answer(arguments)
+        return self._awaited(answer) if hasattr(answer, "__await__") else answer
+
+    async def _awaited(self, answer: Any) -> Any:
+        """The answer of a coroutine function, for an asynchronous sandbox."""
+        with self._failures_kept():
+            value = await answer
+            self._signature.encode_result(value)
+        return value
+
+    @contextmanager
+    def _failures_kept(self) -> Iterator[None]:
         try:
-            return self._chosen(call, data)._answer(arguments)
+            yield
         except (CheckFailed, ConversionError, AssertionError) as error:
             self._journal.failures.append(error)
             raise

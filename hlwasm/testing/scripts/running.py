@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hlwasm.errors import Err
 from hlwasm.sandbox.guest_resources import GuestResource
+from hlwasm.sandbox.sandbox import Sandbox
 from hlwasm.testing.scripts.data import Data, Handle, from_data, is_fallible, to_data
 from hlwasm.testing.scripts.steps import Script, Step, fake_handle, is_fake
 from hlwasm.wit.model import Description, Function
@@ -15,7 +16,6 @@ from hlwasm.wit.values import Ok
 
 if TYPE_CHECKING:
     from hlwasm.sandbox.exports import Exports
-    from hlwasm.sandbox.sandbox import Sandbox
 
 
 class ScriptRun:
@@ -97,6 +97,11 @@ def run(script: Script, sandbox: Sandbox) -> list[Any]:
 
     Raises:
         HlwasmError: a call did not return.
+        TypeError: its calls would have to be awaited.
     """
+    if not isinstance(sandbox, Sandbox):
+        raise TypeError(
+            f"run: expected a hlwasm.Sandbox, not {type(sandbox).__name__}: use instantiate()"
+        )
     running = ScriptRun(sandbox.component.description, sandbox.exports, lambda _: object())
     return [None if running.lacks(step) else running.step(step)[0] for step in script.steps]

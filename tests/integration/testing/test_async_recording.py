@@ -13,6 +13,7 @@ import pytest
 
 import hlwasm
 from hlwasm.testing import (
+    Fakes,
     RecordingError,
     Replayed,
     ReplayMismatch,
@@ -21,6 +22,7 @@ from hlwasm.testing import (
     replay,
     replay_async,
     replaying_async,
+    strategies,
 )
 from tests.integration.async_sandbox.guests import ENTERED, HOST_CALLS, SLEEPER, within
 from tests.integration.async_sandbox.test_resources import RESOURCES, Files
@@ -340,3 +342,14 @@ def test_what_is_recorded_is_instantiated(path: Path) -> None:
     # One is kept now, which a recording does not start from.
     record_with(path, starting, None, use)
     assert replay_both(path, starting) == Replayed(calls=1, host_calls=1)
+
+
+def test_a_script_says_which_sandbox_it_takes(component: hlwasm.Component) -> None:
+    from hlwasm.testing.scripts.steps import Script
+
+    async def main() -> None:
+        async with component.instantiate_async(Fakes(component)) as sandbox:
+            with pytest.raises(TypeError, match=r"expected a hlwasm.Sandbox, not AsyncSandbox"):
+                strategies.run(Script(()), sandbox)  # type: ignore[arg-type]
+
+    asyncio.run(main())

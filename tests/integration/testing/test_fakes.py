@@ -17,6 +17,7 @@ from hlwasm.testing import (
     MissingCall,
     UnexpectedCall,
 )
+from tests.integration.async_sandbox.guests import HOST_CALLS
 from tests.integration.conftest import Load, Start
 
 needs_hypervisor = pytest.mark.hypervisor
@@ -378,3 +379,28 @@ def test_wasi_is_real_unless_it_is_faked(load: Load) -> None:
     fakes.verify()
     with pytest.raises(ValueError, match="does not import wasi:clocks/sundial; it imports wasi:"):
         Fakes(program, wasi=["wasi:clocks/sundial"])
+
+
+def test_what_a_coroutine_answers_is_checked() -> None:
+    component = hlwasm.load(HOST_CALLS, cache=False)
+    fakes = Fakes(component)
+
+    async def wrong(key: int) -> str:
+        await asyncio.sleep(0)
+        return "text"
+
+    async def refuse(key: int) -> int:
+        raise AssertionError("not this one")
+
+    async def main() -> None:
+        for answer, error in ((wrong, hlwasm.WitTypeError), (refuse, AssertionError)):
+            fakes.fetch.does(answer)
+            async with component.instantiate_async(fakes) as sandbox:
+                with pytest.raises(error):
+                    await sandbox.exports.next(1)
+
+    asyncio.run(main())
+    # The first one, though the test has swallowed it.
+    with pytest.raises(hlwasm.WitTypeError, match="expected u32, got str 'text'"):
+        fakes.verify()
+    assert len(fakes._journal.failures) == 2
