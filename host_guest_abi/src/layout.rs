@@ -34,6 +34,9 @@ constants! {
 
     /// First byte of the supervisor-only area.
     SYSTEM = 0x20_0000;
+    /// Top of the stack that exceptions are taken on (IST 1): the area's first page. Nothing
+    /// changes in the pages behind it.
+    EXCEPTION_STACK_TOP = 0x20_1000;
     /// Global descriptor table.
     GDT = 0x20_1000;
     /// Task state segment with its I/O permission bitmap.
@@ -42,10 +45,8 @@ constants! {
     IDT = 0x20_3000;
     /// Exception stubs, 16 bytes each, and their common tail.
     EXCEPTION_STUBS = 0x20_4000;
-    /// Top of the stack that exceptions are taken on (IST 1).
-    EXCEPTION_STACK_TOP = 0x20_7000;
     /// First page table (PML4); the others follow.
-    PAGE_TABLES = 0x21_0000;
+    PAGE_TABLES = 0x20_5000;
     /// End of the supervisor-only area and limit of the page tables.
     SYSTEM_END = 0x40_0000;
 

@@ -7,9 +7,11 @@
 use std::fs::File;
 use std::io;
 use std::ops::Range;
+use std::sync::Arc;
 
 use host_guest_abi::layout::ARTIFACT_MAX_BYTES;
 
+use super::large_copy::LargeCopy;
 use super::units::{is_page_aligned, round_to_page};
 use crate::elf::{Elf, ElfError, SHF_EXECINSTR, SHT_NOBITS};
 
@@ -52,6 +54,7 @@ pub struct Artifact {
     bytes: u64,
     page_bytes: u64,
     code: Range<u64>,
+    large_copy: LargeCopy,
 }
 
 impl Artifact {
@@ -72,12 +75,23 @@ impl Artifact {
             bytes,
             page_bytes,
             code,
+            large_copy: LargeCopy::default(),
         })
     }
 
     /// The file.
     pub const fn file(&self) -> &File {
         &self.file
+    }
+
+    /// The same in large pages, where that was wanted and possible.
+    pub fn large_copy(&self) -> Option<Arc<File>> {
+        self.large_copy.file()
+    }
+
+    /// Makes a copy in large pages for sandboxes to come, if there is none yet.
+    pub fn copy_to_large_pages(&self) {
+        self.large_copy.make(&self.file, self.page_bytes);
     }
 
     /// Bytes of the file that count.

@@ -5,6 +5,7 @@ mod careful_copies;
 mod content;
 mod guest_memory;
 mod hot_pages;
+mod large_copy;
 mod plan;
 mod private_pages;
 mod ranges;

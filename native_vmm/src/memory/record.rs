@@ -52,7 +52,13 @@ impl MemorySnapshot {
         mut copy: impl FnMut(&File, u64, u64) -> io::Result<u64>,
     ) -> io::Result<MemoryRecord> {
         let mut extents = Vec::with_capacity(self.content.extents().len());
-        for extent in self.content.extents() {
+        // Whoever loads it makes the system's own pages anew.
+        for extent in self
+            .content
+            .extents()
+            .iter()
+            .filter(|e| e.physical >= IMAGE)
+        {
             let position = copy(self.content.file(), extent.bytes, extent.position)?;
             extents.push((extent.physical, extent.bytes, position));
         }

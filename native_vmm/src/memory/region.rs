@@ -57,34 +57,29 @@ impl Region {
     /// # Errors
     /// The errno of `mmap`.
     pub fn reserve(bytes: u64) -> io::Result<Self> {
-        let padded = bytes
-            .checked_add(LARGE_PAGE_BYTES)
-            .ok_or(io::ErrorKind::OutOfMemory)?;
-        // SAFETY: a new mapping at an address of the kernel's choice touches nothing of ours.
-        let start = unsafe {
-            libc::mmap(
-                ptr::null_mut(),
-                host_size(padded),
-                libc::PROT_NONE,
-                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
-                -1,
-                0,
-            )
+        let unaligned = || io::Error::from(io::ErrorKind::OutOfMemory);
+        let whole = bytes.checked_next_multiple_of(LARGE_PAGE_BYTES);
+        let whole = whole.ok_or_else(unaligned)?;
+        let start = reserve(whole)?;
+        // Linux aligns a mapping of large pages by itself since 6.7.
+        let base = if start.addr().is_multiple_of(host_size(LARGE_PAGE_BYTES)) {
+            start
+        } else {
+            // SAFETY: just made, and unused.
+            unsafe { unmap(start, host_size(whole)) };
+            let padded = whole.checked_add(LARGE_PAGE_BYTES).ok_or_else(unaligned)?;
+            let start = reserve(padded)?;
+            let head = start.align_offset(host_size(LARGE_PAGE_BYTES));
+            let tail = host_size(LARGE_PAGE_BYTES) - head;
+            // SAFETY: `head` is less than the padding, so all parts lie in the new mapping.
+            unsafe {
+                let base = start.add(head);
+                unmap(start, head);
+                unmap(base.add(host_size(whole)), tail);
+                base
+            }
         };
-        if start == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        let start = start.cast::<u8>();
-        let head = start.align_offset(host_size(LARGE_PAGE_BYTES));
-        let tail = host_size(LARGE_PAGE_BYTES) - head;
-        // SAFETY: `head` is less than the padding, so all three parts lie in the new mapping.
-        let base = unsafe {
-            let base = start.add(head);
-            unmap(start, head);
-            unmap(base.add(host_size(bytes)), tail);
-            base
-        };
-        let base = NonNull::new(base).ok_or(io::ErrorKind::OutOfMemory)?;
+        let base = NonNull::new(base).ok_or_else(unaligned)?;
         Ok(Self {
             base,
             bytes,
@@ -213,6 +208,19 @@ impl Region {
         unsafe { libc::madvise(address.cast(), host_size(bytes), libc::MADV_HUGEPAGE) };
     }
 
+    /// Puts the large pages of a range into large pages of memory now, whatever the kernel's
+    /// settings for its own choice are.
+    ///
+    /// # Errors
+    /// The errno of `madvise`: `EINVAL` before Linux 6.1, and where it is not possible there.
+    pub fn collapse(&self, offset: u64, bytes: u64) -> io::Result<()> {
+        let address = self.address(offset, bytes);
+        // SAFETY: inside the mapping; what it holds stays the same.
+        let result =
+            unsafe { libc::madvise(address.cast(), host_size(bytes), libc::MADV_COLLAPSE) };
+        checked(result)
+    }
+
     /// Gives accessible pages back to the kernel: what was mapped there shows again, or zeros.
     /// Only a range that is none of ours could make it fail.
     pub fn discard(&self, offset: u64, bytes: u64) {
@@ -273,9 +281,29 @@ fn large_pages_always() -> bool {
 
 impl Drop for Region {
     fn drop(&mut self) {
+        let whole = self.bytes.next_multiple_of(LARGE_PAGE_BYTES);
         // SAFETY: the mapping is ours and nothing borrowed from it outlives `self`.
-        unsafe { unmap(self.base.as_ptr(), host_size(self.bytes)) }
+        unsafe { unmap(self.base.as_ptr(), host_size(whole)) }
     }
+}
+
+/// Address space without access, at an address of the kernel's choice.
+fn reserve(bytes: u64) -> io::Result<*mut u8> {
+    // SAFETY: a new mapping touches nothing of ours.
+    let start = unsafe {
+        libc::mmap(
+            ptr::null_mut(),
+            host_size(bytes),
+            libc::PROT_NONE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
+            -1,
+            0,
+        )
+    };
+    if start == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(start.cast())
 }
 
 /// Unmaps, if there is anything to unmap.

@@ -15,7 +15,8 @@ use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
 use host_guest_abi::layout::{
-    EXCEPTION_STACK_TOP, IMAGE, MAILBOX, PAGE_BYTES, SYSTEM, SYSTEM_END, TEXT, TEXT_BYTES,
+    EXCEPTION_STACK_TOP, GDT, IMAGE, MAILBOX, PAGE_BYTES, PAGE_TABLES, SYSTEM, SYSTEM_END, TEXT,
+    TEXT_BYTES,
 };
 use host_guest_abi::transfer;
 
@@ -74,11 +75,17 @@ impl MemorySnapshot {
         accessible.push(IMAGE..plan.ram_bytes);
 
         let mut copies = Vec::new();
-        scan(region, MAILBOX..IMAGE, &mut |run| {
+        scan(region, MAILBOX..EXCEPTION_STACK_TOP, &mut |run| {
             let used = without_zeros(region, &run);
             let pages = used.into_iter().flat_map(pages_of);
             copies.extend(pages.map(|page| copy(region, page, PAGE_BYTES)));
         })?;
+        // Tables and stubs stay as they are, so that all sandboxes can have the same pages.
+        let mut fixed = Vec::new();
+        scan(region, EXCEPTION_STACK_TOP..SYSTEM_END, &mut |run| {
+            fixed.extend(without_zeros(region, &run));
+        })?;
+        fixed.extend(base.into_iter().flat_map(MemorySnapshot::fixed_extents));
         // Between calls nothing in a transfer memory counts but the words before its data.
         for window in plan.windows.iter().take(TRANSFER_WINDOWS) {
             if window.capacity > 0 {
@@ -97,7 +104,8 @@ impl MemorySnapshot {
             let clip = |r: &Range<u64>| r.start.max(range.start)..r.end.min(range.end);
             pages.extend(file_backed.iter().map(clip).filter(|run| !run.is_empty()));
         }
-        let (file, extents) = write_pages(region, coalesce(pages))?;
+        let ranges = [joined(fixed, 0), coalesce(pages)].concat();
+        let (file, extents) = write_pages(region, ranges)?;
         Ok(Self {
             plan: plan.clone(),
             artifact: memory.artifact.clone(),
@@ -117,6 +125,14 @@ impl MemorySnapshot {
         self.content.bytes()
     }
 
+    /// The mapped pages that neither guest nor host can change.
+    fn fixed_extents(&self) -> impl Iterator<Item = Range<u64>> {
+        let extents = self.content.extents().iter();
+        extents
+            .map(|extent| extent.physical..extent.physical + extent.bytes)
+            .take_while(|range| range.end <= IMAGE)
+    }
+
     /// Whether memory with this plan can be put back to the snapshot without making the
     /// machine anew: its page tables are the same.
     pub fn fits(&self, memory: &GuestMemory) -> bool {
@@ -129,20 +145,28 @@ impl MemorySnapshot {
 
     /// Fills a region, in which nothing is accessible, and says which pages are its own then.
     fn fill(&self, region: &Region) -> io::Result<HotPages> {
-        region.protect(0, self.plan.ram_bytes, Access::ReadWrite)?;
+        self.windows.open(&self.plan, region)?;
         if let Some(artifact) = &self.artifact {
             let (start, bytes) = (self.plan.arena_end, artifact.page_bytes());
-            region.overlay(start, bytes, Access::Read, (artifact.file(), 0))?;
+            if let Some(copy) = artifact.large_copy() {
+                region.overlay(start, bytes, Access::Read, (&copy, 0))?;
+                region.prefer_large_pages(start, bytes);
+            } else {
+                region.overlay(start, bytes, Access::Read, (artifact.file(), 0))?;
+            }
         }
-        self.windows.open(&self.plan, region)?;
+        // One call of the kernel for each run, and not a fault for each page.
+        let copied = runs(self.content.copies().iter().map(|copy| copy.0));
+        for run in &copied {
+            region.populate(run.start, run.end - run.start);
+        }
         self.content.place(region, 0, self.plan.arena_end)?;
         let working_set = self.working_set.pages();
         for run in runs(working_set.iter().map(|page| page.physical)) {
             region.populate(run.start, run.end - run.start);
         }
         let mut hot = HotPages::new(working_set.to_vec());
-        let copied = self.content.copies().iter().map(|copy| copy.0);
-        let mut own: Vec<_> = runs(copied).into_iter().flat_map(dynamic).collect();
+        let mut own: Vec<_> = copied.into_iter().flat_map(dynamic).collect();
         own.extend(runs(working_set.iter().map(|page| page.physical)));
         own.sort_unstable_by_key(|run| run.start);
         hot.update(region, &self.content, &own, &mut Restored::default())?;
@@ -283,7 +307,10 @@ impl GuestMemory {
                 pages.extend(expected.take(room));
             })?;
         }
-        snapshot.working_set.learn_from_freed(pages);
+        let is_habit = snapshot.working_set.learn_from_freed(pages);
+        if let Some(artifact) = snapshot.artifact.as_ref().filter(|_| is_habit) {
+            artifact.copy_to_large_pages();
+        }
         Ok(())
     }
 
@@ -313,10 +340,11 @@ pub fn dynamic(run: Range<u64>) -> impl Iterator<Item = Range<u64>> {
     const PARTS: [Range<u64>; 4] = [
         MAILBOX..MAILBOX + PAGE_BYTES,
         TEXT..TEXT + TEXT_BYTES,
-        EXCEPTION_STACK_TOP - PAGE_BYTES..EXCEPTION_STACK_TOP,
+        SYSTEM..EXCEPTION_STACK_TOP,
         SYSTEM_END..u64::MAX,
     ];
     const { assert!(MAILBOX < TEXT && TEXT + TEXT_BYTES <= SYSTEM && SYSTEM_END == IMAGE) };
+    const { assert!(EXCEPTION_STACK_TOP == GDT && GDT < PAGE_TABLES && PAGE_TABLES < IMAGE) };
     let inside = run.clone();
     PARTS
         .into_iter()

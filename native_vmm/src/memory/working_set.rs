@@ -39,8 +39,9 @@ impl WorkingSet {
         *fork::lock(&self.pages) = pages.collect();
     }
 
-    /// Takes note of the pages, ascending, of a sandbox that is freed.
-    pub fn learn_from_freed(&self, pages: Vec<u64>) {
+    /// Takes note of the pages, ascending, of a sandbox that is freed. Returns whether it is not
+    /// the first one.
+    pub fn learn_from_freed(&self, pages: Vec<u64>) -> bool {
         let mut freed = fork::lock(&self.freed);
         let common = |page: &&u64| {
             let before = freed.as_ref();
@@ -51,7 +52,7 @@ impl WorkingSet {
         if expected.len() <= HOT_PAGES_MAX {
             self.set(expected.into_iter().map(HotPage::expected));
         }
-        *freed = Some(pages);
+        freed.replace(pages).is_some()
     }
 }
 

@@ -254,7 +254,6 @@ mod tests {
             0xf_f000,
             0x11_0000,
             PAGE_TABLES,
-            EXCEPTION_STACK_TOP,
             EXCEPTION_STACK_TOP - 2 * PAGE_BYTES,
             STACK - 1,
             plan.ram_bytes,

@@ -1,11 +1,12 @@
 //! Windows of a snapshot: opened in a copy, put back by a restore, written to a file.
 
-use std::io;
 use std::ops::Range;
+use std::{io, iter};
 
 use host_guest_abi::layout::LARGE_PAGE_BYTES;
 use serde::{Deserialize, Serialize};
 
+use super::super::ranges::joined;
 use super::{
     Access, Change, IMAGES_MAX, Plan, Region, State, Windows, is_page_aligned, round_to_large_page,
 };
@@ -81,15 +82,22 @@ impl Windows {
         Some(windows.of_snapshot())
     }
 
-    /// Opens the windows of a fresh region as far as they were accessible at the snapshot.
+    /// Opens a fresh region: RAM, and windows as far as they were accessible at the snapshot.
     ///
     /// # Errors
     /// The errno of `mprotect`.
     pub fn open(&self, plan: &Plan, region: &Region) -> io::Result<()> {
-        for (window, state) in plan.windows.iter().zip(&self.states) {
-            if state.accessible > 0 {
-                region.protect(window.physical, state.accessible, Access::ReadWrite)?;
-            }
+        let windows = plan.windows.iter().zip(&self.states);
+        let accessible = windows
+            .clone()
+            .map(|(window, state)| window.physical..window.physical + state.accessible)
+            .filter(|range| !range.is_empty());
+        let ram = iter::once(0..plan.ram_bytes);
+        // Most of them have no gap between them: one system call.
+        for range in joined(ram.chain(accessible).collect(), 0) {
+            region.protect(range.start, range.end - range.start, Access::ReadWrite)?;
+        }
+        for (window, state) in windows {
             state.advise(region, window, 0, window.capacity);
         }
         Ok(())
