@@ -52,6 +52,8 @@ constants! {
 
     /// Link address of the guest image.
     IMAGE = 0x40_0000;
+    /// The code that every call runs comes first in the image, in so many bytes.
+    HOT_CODE_BYTES = 0x8000;
     /// Limit of the guest image, and start of the stack guard.
     IMAGE_END = 0x80_0000;
     /// Lowest byte of the guest's stack.

@@ -18,7 +18,7 @@ use super::region::{Access, Region};
 use super::snapshot::{MemorySnapshot, TRANSFER_WINDOWS, dynamic};
 use super::units::{host_size, is_page_aligned};
 use super::windows::{WindowRecord, Windows};
-use super::working_set::WorkingSet;
+use super::working_set::{WorkingSet, always};
 use crate::loader::GuestImage;
 use crate::sandbox::{FileError, damaged};
 
@@ -121,12 +121,13 @@ impl MemorySnapshot {
         let extents = check_extents(&plan, &windows, &part, &record.extents)?;
         let mut copies = system_pages(&plan, artifact.as_deref(), image)?;
         read_copies(&plan, &file, &part, &record.copies, &mut copies)?;
-        let mut snapshot = Self {
+        let working_set = WorkingSet::new(always(&extents, plan.ram_bytes));
+        let snapshot = Self {
             plan,
             artifact,
             content: Content::new(file, false, extents, copies),
             windows,
-            working_set: WorkingSet::default(),
+            working_set,
         };
         snapshot.expect_pages(record.working_set.iter().copied().take(WORKING_SET_MAX));
         Ok(snapshot)

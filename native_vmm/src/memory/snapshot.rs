@@ -23,7 +23,7 @@ use host_guest_abi::transfer;
 use super::artifact::Artifact;
 use super::content::{Content, Extent, Page};
 use super::guest_memory::{GuestMemory, MemoryError};
-use super::hot_pages::{HOT_PAGES_MAX, HotPages, Restored};
+use super::hot_pages::{HOT_PAGES_MAX, HotPage, HotPages, Restored};
 use super::plan::Plan;
 use super::private_pages::private_pages;
 use super::ranges::{coalesce, joined, pages_of, runs, without};
@@ -31,7 +31,7 @@ use super::region::{Access, Region};
 use super::sealed_file::{memory_file, seal};
 use super::units::host_size;
 use super::windows::Windows;
-use super::working_set::WorkingSet;
+use super::working_set::{WorkingSet, always};
 
 /// Windows of the bridges' memories, the first ones.
 pub const TRANSFER_WINDOWS: usize = 2;
@@ -106,12 +106,13 @@ impl MemorySnapshot {
         }
         let ranges = [joined(fixed, 0), coalesce(pages)].concat();
         let (file, extents) = write_pages(region, ranges)?;
+        let working_set = WorkingSet::new(always(&extents, plan.ram_bytes));
         Ok(Self {
             plan: plan.clone(),
             artifact: memory.artifact.clone(),
             content: Content::new(file, true, extents, copies),
             windows: memory.windows.of_snapshot(),
-            working_set: WorkingSet::default(),
+            working_set,
         })
     }
 
@@ -174,7 +175,7 @@ impl MemorySnapshot {
     }
 
     /// Sandboxes to come start with these pages, as far as they are the guest's own.
-    pub(super) fn expect_pages(&mut self, pages: impl Iterator<Item = u64>) {
+    pub(super) fn expect_pages(&self, pages: impl Iterator<Item = u64>) {
         let mut accessible = self.windows.accessible_ranges(&self.plan);
         accessible.push(IMAGE..self.plan.ram_bytes);
         let mut pages: Vec<_> = pages
@@ -183,7 +184,8 @@ impl MemorySnapshot {
             .collect();
         pages.sort_unstable();
         pages.dedup();
-        self.working_set = WorkingSet::of_addresses(pages.into_iter());
+        self.working_set
+            .set(pages.into_iter().map(HotPage::expected));
     }
 
     /// Whether sandboxes to come should start with this page, if it is written to: not if it

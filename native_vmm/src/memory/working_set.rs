@@ -6,27 +6,61 @@
 //! been used in another way than most, so that what counts is what two in a row have written
 //! to. A guest can make a sandbox to come start with pages that it does not need, up to
 //! [`HOT_PAGES_MAX`]; nothing else depends on what it does here.
+//!
+//! Some pages need not be learned: see [`always`].
 
 use std::sync::{Arc, Mutex};
 
+use host_guest_abi::layout::{HOT_CODE_BYTES, IMAGE, PAGE_BYTES};
+
+use super::content::Extent;
 use super::hot_pages::{HOT_PAGES_MAX, HotPage};
+use super::ranges::pages_of;
 use crate::fork;
+
+/// The runtime's stack and heap are taken as a whole up to this size.
+const SMALL_BYTES: u64 = 32 * PAGE_BYTES;
+
+/// Pages that each sandbox starts with, ascending: those that every call touches, be it only to
+/// read. Where all eight pages around a fault are the sandbox's own, KVM maps them at once; a
+/// page of the snapshot's file, which it could only map for reading, costs a fault each time.
+///
+/// That is the runtime's hot code, and what it has on stack and heap where that is little.
+pub fn always(extents: &[Extent], ram_bytes: u64) -> Vec<u64> {
+    let code = IMAGE..IMAGE + HOT_CODE_BYTES;
+    let ranges = extents.iter().map(|e| e.physical..e.physical + e.bytes);
+    let mut pages = Vec::new();
+    if ranges
+        .clone()
+        .any(|own| own.start <= code.start && code.end <= own.end)
+    {
+        pages.extend(pages_of(code.clone()));
+    }
+    let data = ranges.filter(|own| own.start >= code.end && own.end <= ram_bytes);
+    if data.clone().map(|own| own.end - own.start).sum::<u64>() <= SMALL_BYTES {
+        pages.extend(data.flat_map(pages_of));
+    }
+    pages
+}
 
 /// What is known of one snapshot. Any thread may use it.
 #[derive(Default)]
 pub struct WorkingSet {
+    always: Vec<u64>,
     pages: Mutex<Arc<[HotPage]>>,
     /// What the last sandbox that was freed had written to, where there was one.
     freed: Mutex<Option<Vec<u64>>>,
 }
 
 impl WorkingSet {
-    /// Of which only addresses are known.
-    pub fn of_addresses(pages: impl Iterator<Item = u64>) -> Self {
-        Self {
-            pages: Mutex::new(pages.map(HotPage::expected).collect()),
-            freed: Mutex::new(None),
-        }
+    /// Of pages that are in it in any case, ascending; others are learned.
+    pub fn new(always: Vec<u64>) -> Self {
+        let set = Self {
+            always,
+            ..Self::default()
+        };
+        set.set(std::iter::empty());
+        set
     }
 
     /// The pages, ascending.
@@ -34,9 +68,19 @@ impl WorkingSet {
         Arc::clone(&fork::lock(&self.pages))
     }
 
-    /// Replaces them by those of a sandbox that was put back.
-    pub fn set(&self, pages: impl Iterator<Item = HotPage>) {
-        *fork::lock(&self.pages) = pages.collect();
+    /// Replaces those that were learned, by others that ascend.
+    pub fn set(&self, learned: impl Iterator<Item = HotPage>) {
+        let mut learned = learned.peekable();
+        let mut pages = Vec::new();
+        for &physical in &self.always {
+            while let Some(page) = learned.next_if(|page| page.physical < physical) {
+                pages.push(page);
+            }
+            let known = learned.next_if(|page| page.physical == physical);
+            pages.push(known.unwrap_or_else(|| HotPage::expected(physical)));
+        }
+        pages.extend(learned);
+        *fork::lock(&self.pages) = pages.into();
     }
 
     /// Takes note of the pages, ascending, of a sandbox that is freed. Returns whether it is not
@@ -76,8 +120,37 @@ mod tests {
     }
 
     #[test]
+    fn some_are_always_in_it() {
+        let set = WorkingSet::new(vec![2, 5]);
+        assert_eq!(addresses(&set), [2, 5]);
+        set.set([1, 5, 7].into_iter().map(HotPage::expected));
+        assert_eq!(addresses(&set), [1, 2, 5, 7]);
+        set.learn_from_freed(vec![3]);
+        assert_eq!(addresses(&set), [2, 3, 5]);
+    }
+
+    #[test]
+    fn hot_code_and_small_heaps_need_not_be_learned() {
+        let ram = IMAGE + (1 << 20);
+        let extent = |physical, pages| Extent {
+            physical,
+            bytes: pages * PAGE_BYTES,
+            position: 0,
+        };
+        let code = HOT_CODE_BYTES / PAGE_BYTES;
+        let (image, heap) = (extent(IMAGE, 100), IMAGE + 200 * PAGE_BYTES);
+        let small = always(&[image, extent(heap, 20), extent(ram, 3)], ram);
+        assert_eq!(small.len() as u64, code + 20);
+        assert_eq!(small[small.len() - 1], heap + 19 * PAGE_BYTES);
+        let large = always(&[image, extent(heap, 33), extent(ram, 3)], ram);
+        assert_eq!(large.len() as u64, code);
+        assert!(always(&[extent(IMAGE, code - 1)], ram).is_empty());
+    }
+
+    #[test]
     fn a_sandbox_that_wrote_everywhere_teaches_nothing() {
-        let set = WorkingSet::of_addresses([7].into_iter());
+        let set = WorkingSet::default();
+        set.set([7].into_iter().map(HotPage::expected));
         let many: Vec<u64> = (0..=HOT_PAGES_MAX as u64).collect();
         set.learn_from_freed(many);
         assert_eq!(addresses(&set), [7]);
