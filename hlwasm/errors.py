@@ -5,7 +5,7 @@
     HlwasmError
     ├── LoadError                 the input cannot become a sandbox
     │   ├── InvalidWasm           not WebAssembly, truncated, malformed, wrong version
-    │   ├── InvalidWit            WIT text: not well formed, or its names do not resolve
+    │   ├── InvalidWit            WIT: not well formed, or its names do not resolve
     │   ├── UnsupportedItem       a WIT item or wasm feature that hlwasm does not run
     │   ├── CompileError          the compiler refused, crashed or hit its limits
     │   ├── ArtifactError         a compiled artifact is damaged or of another version
@@ -88,7 +88,7 @@ class InvalidWasm(LoadError):
 
 
 class InvalidWit(LoadError):
-    """WIT text is not well formed, uses what does not exist, or lacks the wanted world.
+    """WIT is not well formed, uses what does not exist, or lacks the wanted world.
 
     Its text says where, shows the line and marks the place in it.
 

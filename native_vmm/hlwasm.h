@@ -187,9 +187,11 @@ int32_t hlw_script_step(hlw_sandbox *sandbox, uint32_t kind, uint32_t code);
  * description in JSON. options is JSON; see component_bridge. */
 int32_t hlw_bridge(const uint8_t *input, size_t length, const char *options,
                    hlw_buffer *component, hlw_buffer *description);
-/* The description that a component of a world has, from WIT text. sources is JSON:
- * {"main": [{"path", "text"}, ...], "dependencies": [[...], ...], "world": name or null}.
- * HLW_ERROR_INPUT: the message is JSON, too: {"message"} and, where the error is in one place,
- * "path", "line" and "column" (from 1), "width" (both in characters) and "source", the line. */
+/* The description that a component of a world has, from WIT. sources is JSON:
+ * {"main": package, "dependencies": [package, ...], "world": name or null}, where a package is
+ * text, [{"path", "text"}, ...], or in binary form, {"path", "wasm": hexadecimal digits}.
+ * HLW_ERROR_INPUT: the message is JSON, too: {"message"} and, where the error is in one file,
+ * "path"; where it is in one place, "line" and "column" (from 1), "width" (both in characters)
+ * and "source", the line. */
 int32_t hlw_describe_wit(const uint8_t *sources, size_t length, hlw_buffer *description);
 void hlw_buffer_free(hlw_buffer buffer);

@@ -18,11 +18,15 @@ from hlwasm.text import count_text, printable
 if TYPE_CHECKING:
     from hlwasm.wit.model import Description
 
+# What the native half calls a WIT package where a component is expected.
+_WIT_PACKAGE = "a WIT package"
+
 _EPILOG = """
 \b
 Examples:
   hlwasm bindgen calculator.wasm -o calculator
   hlwasm bindgen wit/ --world plugin -o plugin
+  hlwasm bindgen package.wasm --world plugin -o plugin
   hlwasm bindgen wit/ --world plugin -o plugin --check
 
 \b
@@ -73,7 +77,8 @@ def command(
 ) -> int:
     """Write a typed Python package for the world of FILE.
 
-    FILE is a component (or core module, WAT text, artifact), a WIT file, or a folder of WIT.
+    FILE is a component (or core module, WAT text, artifact), a WIT file or WIT package in binary
+    form, or a folder of WIT.
     """
     from hlwasm.bindgen.files import NotGenerated, differences, write
     from hlwasm.bindgen.package import generate
@@ -105,20 +110,34 @@ def _check_package_name(folder: Path) -> None:
 
 
 def _description(file: str, world: str | None) -> Description:
-    from hlwasm.errors import LoadError
+    from hlwasm.errors import LoadError, UnsupportedItem
 
     if file != "-" and (Path(file).is_dir() or file.endswith(".wit")):
         from hlwasm.wit.sources import read_wit
 
         return read_wit(file, world)
-    if world is not None:
-        raise WrongUse("--world is for WIT; a component has one world")
     from hlwasm.artifact import Cache, describe
     from hlwasm.wit.model import Description
 
+    source = read_source(file)
     try:
-        outline = describe(read_source(file), cache=Cache())
-        return Description.from_json(outline.description)
+        outline = describe(source, cache=Cache())
+    except UnsupportedItem as error:
+        if error.item == _WIT_PACKAGE:
+            return _description_of_package(source, world)
+        name_input(error, file)
+        raise
     except LoadError as error:
         name_input(error, file)
         raise
+    if world is not None:
+        raise WrongUse("--world is for WIT; a component has one world")
+    return Description.from_json(outline.description)
+
+
+def _description_of_package(source: str | bytes, world: str | None) -> Description:
+    from hlwasm.wit.sources import parse_wit, read_wit
+
+    if isinstance(source, str):
+        return read_wit(source, world)
+    return parse_wit(source, world)

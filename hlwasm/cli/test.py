@@ -52,7 +52,11 @@ the command that shows it again.
 
 @click.command(epilog=_EPILOG)
 @file_argument
-@click.option("--wit", metavar="PATH", help="First compare FILE with a world of this WIT.")
+@click.option(
+    "--wit",
+    metavar="PATH",
+    help="First compare FILE with a world of this WIT (text, folder or package in binary form).",
+)
 @click.option("--world", metavar="NAME", help="The world, where the WIT has several.")
 @click.option("--conformance-only", is_flag=True, help="Compare with --wit, and run nothing.")
 @click.option(

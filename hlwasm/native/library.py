@@ -18,6 +18,9 @@ LIBRARY_PATH = f"{__file__.rpartition('/')[0]}/{LIBRARY}"
 Ffi = Any
 Lib = Any
 
+#: Path and text of each file of a package, or path and contents of one in binary form.
+WitPackage = list[tuple[str, str]] | tuple[str, bytes]
+
 
 @lru_cache(maxsize=1)
 def load_library() -> tuple[Ffi, Lib]:
@@ -79,10 +82,7 @@ def bridge(source: bytes, transfer_bytes: int) -> tuple[bytes, str]:
 
 
 def describe_wit(
-    name: str,
-    main: Iterable[tuple[str, str]],
-    dependencies: Iterable[Iterable[tuple[str, str]]],
-    world: str | None,
+    name: str, main: WitPackage, dependencies: Iterable[WitPackage], world: str | None
 ) -> str:
     """Describes a component of a world that is given as WIT text.
 
@@ -96,15 +96,17 @@ def describe_wit(
         The description in JSON.
 
     Raises:
-        InvalidWit: the text is not WIT, or its names do not resolve.
+        InvalidWit: it is not WIT, or its names do not resolve.
         UnsupportedItem: the world has an item that cannot be bridged.
     """
     ffi, lib = load_library()
 
-    def package(files: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
-        return [{"path": path, "text": text} for path, text in files]
+    def package(given: WitPackage) -> Any:
+        if isinstance(given, tuple):
+            return {"path": given[0], "wasm": given[1].hex()}
+        return [{"path": path, "text": text} for path, text in given]
 
-    packages = [package(files) for files in dependencies]
+    packages = [package(each) for each in dependencies]
     request = {"main": package(main), "dependencies": packages, "world": world}
     # Lone surrogates, as in a path that is not UTF-8, have no place in JSON.
     sources = json.dumps(request, ensure_ascii=False).encode("utf-8", "replace")
@@ -126,8 +128,8 @@ def describe_wit(
 def _invalid_wit(name: str, report: dict[str, Any]) -> InvalidWit:
     from hlwasm.wit.excerpt import excerpt
 
-    if "path" not in report:
-        return InvalidWit(report["message"], name)
+    if "line" not in report:
+        return InvalidWit(report["message"], report.get("path", name))
     line, column = report["line"], report["column"]
     shown = excerpt(report["source"], column, report["width"])
     return InvalidWit(report["message"], report["path"], line, column, shown)

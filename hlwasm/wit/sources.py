@@ -1,4 +1,4 @@
-"""WIT text as an input: files of a package become the description of one of its worlds.
+"""WIT as an input: files of a package become the description of one of its worlds.
 
 The description is what a component of the world has that uses all of it; it has no
 memories, and cannot be instantiated.
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hlwasm.errors import InvalidWit, UnsupportedItem
-from hlwasm.native.library import describe_wit
+from hlwasm.native.library import WitPackage, describe_wit
 from hlwasm.wit.clashes import name_clashes
 from hlwasm.wit.model import Description
 
@@ -28,43 +28,43 @@ def read_wit(path: str | os.PathLike[str], world: str | None = None) -> Descript
     """Reads WIT files and describes a world.
 
     Args:
-        path: a file that is a whole package; or a folder whose ``*.wit`` files are one, with
-            the packages that it uses in its folder ``deps``: each a file, or a folder of
-            files.
+        path: a file that is a whole package, as text or in binary form (``.wasm``, as
+            ``wasm-tools component wit --wasm`` and ``wkg`` make it, or ``.wat``); or a folder
+            whose ``*.wit`` files are one, with the packages that it uses in its folder
+            ``deps``: each a file of either form, or a folder of ``*.wit`` files.
         world: its name, or with its package: ``wasi:cli/command@0.2.0``. It may be left out
             where the package has one world. A package that has interfaces but no world gets
             a world ``interfaces`` that exports them all.
 
     Raises:
         OSError: a file cannot be read.
-        InvalidWit: the text is not WIT, uses what does not exist, or has no such world.
+        InvalidWit: it is not WIT, uses what does not exist, or has no such world.
         UnsupportedItem: the world has an item that hlwasm does not run, or names that
             become one in Python.
     """
     root = Path(path)
-    if root.is_dir():
-        main, dependencies = _folder(root), list(_dependencies(root / "deps"))
-        if not main:
-            raise InvalidWit("there is no .wit file in this folder", str(root))
-    else:
-        main, dependencies = [root], []
-    count = len(main) + sum(map(len, dependencies))
+    if not root.is_dir():
+        return _describe(str(root), _file(root), [], world)
+    main, dependencies = _folder(root), list(_dependencies(root / "deps"))
+    if not main:
+        raise InvalidWit("there is no .wit file in this folder", str(root))
+    count = len(main) + sum(len(files) for files in dependencies)
     if count > _FILES_MAX:
         raise InvalidWit(f"there are {count} files, and the limit is {_FILES_MAX}", str(root))
-    return _describe(
-        str(root),
-        [(str(each), _read(each)) for each in main],
-        [[(str(each), _read(each)) for each in files] for files in dependencies],
-        world,
-    )
+    packages = [
+        # Only a package of one file can be in binary form.
+        _file(files[0]) if len(files) == 1 else _text(files)
+        for files in dependencies
+    ]
+    return _describe(str(root), _text(main), packages, world)
 
 
-def parse_wit(text: str, world: str | None = None) -> Description:
-    """Describes a world of a package whose text is given.
+def parse_wit(text: str | bytes, world: str | None = None) -> Description:
+    """Describes a world of a package that is given.
 
     Args:
         text: all of the package. Other packages that it uses can be written in it, as
-            ``package a:b { … }``.
+            ``package a:b { … }``. Bytes are a package in binary form.
         world: see :func:`read_wit`.
 
     Raises:
@@ -77,14 +77,13 @@ def parse_wit(text: str, world: str | None = None) -> Description:
         >>> description.world
         'demo:ops/calculator'
     """
+    if isinstance(text, bytes):
+        return _describe("<bytes>", ("<bytes>", text), [], world)
     return _describe("<text>", [("<text>", text)], [], world)
 
 
 def _describe(
-    name: str,
-    main: list[tuple[str, str]],
-    dependencies: list[list[tuple[str, str]]],
-    world: str | None,
+    name: str, main: WitPackage, dependencies: list[WitPackage], world: str | None
 ) -> Description:
     description = Description.from_json(describe_wit(name, main, dependencies, world))
     if clashes := name_clashes(description):
@@ -105,11 +104,23 @@ def _dependencies(path: Path) -> Iterator[list[Path]]:
             if files := _folder(each):
                 yield files
         elif each.suffix in (".wit", *_BINARY_NAMES):
-            # Binary packages too: reading them says what to do.
             yield [each]
 
 
-def _read(path: Path) -> str:
+def _file(path: Path) -> WitPackage:
+    """A package that is one file, in either form."""
+    data = _read(path)
+    if data.startswith(_BINARY) or path.suffix in _BINARY_NAMES:
+        return str(path), data
+    return [(str(path), _decode(path, data))]
+
+
+def _text(paths: list[Path]) -> WitPackage:
+    """A package that is text, in several files."""
+    return [(str(path), _decode(path, _read(path))) for path in paths]
+
+
+def _read(path: Path) -> bytes:
     # A pipe without a writer would block the opening.
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     with os.fdopen(fd, "rb") as file:
@@ -118,10 +129,14 @@ def _read(path: Path) -> str:
         data = file.read(_FILE_BYTES_MAX + 1)
     if len(data) > _FILE_BYTES_MAX:
         raise InvalidWit(f"the file has more than {_FILE_BYTES_MAX} bytes", str(path))
-    if data.startswith(_BINARY) or path.suffix in _BINARY_NAMES:
+    return data
+
+
+def _decode(path: Path, data: bytes) -> str:
+    if data.startswith(_BINARY):
         raise InvalidWit(
-            "this is WebAssembly, and not WIT text: make text of it with `hlwasm inspect --wit` "
-            "if it is a component, or with `wasm-tools component wit` if it is a WIT package",
+            "this is WebAssembly, and the other files of the package are text: a package in "
+            "binary form is one file",
             str(path),
         )
     try:

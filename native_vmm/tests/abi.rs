@@ -432,8 +432,18 @@ fn describing_wit() -> TestResult {
     let place = ["path", "line", "column", "source"].map(|key| report[key].to_string());
     assert_eq!(place, ["\"a.wit\"", "2", "11", "\"world w { x }\""]);
 
+    let binary = r#"{"main": {"path": "a.wasm", "wasm": "0061736d01000000"}}"#;
+    assert_eq!(describe(binary).0, Status::Input as i32);
+    let report: serde_json::Value = serde_json::from_str(&last_error())?;
+    assert_eq!(report["path"], "a.wasm");
+    assert_eq!(report["line"], serde_json::Value::Null);
+
     assert_eq!(describe("7").0, Status::Argument as i32);
     assert_eq!(describe(r#"{"unknown": 1}"#).0, Status::Argument as i32);
+    for digits in ["0", "0g", "é0"] {
+        let sources = format!(r#"{{"main": {{"path": "a.wasm", "wasm": "{digits}"}}}}"#);
+        assert_eq!(describe(&sources).0, Status::Argument as i32);
+    }
     let stream = r#"{"main": [{"path": "a.wit",
         "text": "package a:b; world w { export f: func() -> stream<u8>; }"}]}"#;
     assert_eq!(describe(stream).0, Status::Unsupported as i32);

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from hlwasm.cli import exit_codes
+from tests.wit_packages import TEXT, package
 
 from .programs import save
 from .running import CommandLine
@@ -77,6 +78,30 @@ def test_other_sources(hlwasm: CommandLine, wit: Path, tmp_path: Path, source: s
         text = b'(module (func (export "f") (param i32)))'
         done = hlwasm("bindgen", "-", "-o", target, stdin=text)
     assert done.code == 0, done.stderr
+
+
+def test_a_package_in_binary_form(hlwasm: CommandLine, tmp_path: Path) -> None:
+    path = tmp_path / "tools.wasm"
+    path.write_bytes(package())
+    text = tmp_path / "tools.wit"
+    text.write_text(TEXT)
+    sources: list[str | Path] = [path, text, "-"]
+    for number, source in enumerate(sources):
+        stdin = package() if source == "-" else None
+        target = tmp_path / str(number) / "tool"
+        done = hlwasm("bindgen", source, "--world", "tool", "-o", target, stdin=stdin)
+        assert done.code == 0, done.stderr
+    made = [{f.name: f.read_text() for f in (tmp_path / n / "tool").iterdir()} for n in "012"]
+    assert made[0] == made[1] == made[2]
+    assert "Adds both." in made[0]["ops.py"]
+
+    done = hlwasm("bindgen", path, "-o", tmp_path / "x")
+    assert done.code == exit_codes.LOAD
+    assert "choose one with --world: `tool`, `empty`" in done.error
+    path.write_bytes(package()[:-1])
+    done = hlwasm("bindgen", path, "-o", tmp_path / "x")
+    assert done.code == exit_codes.LOAD
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_check(hlwasm: CommandLine, wit: Path, tmp_path: Path) -> None:

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from hlwasm.cli import exit_codes
 from tests.integration.testing.planted import planted
+from tests.wit_packages import package
 
 from .running import CommandLine
 
@@ -43,6 +45,31 @@ def test_a_failure_is_told_with_a_command_that_shows_it_again(
     command = shlex.split(again)[2:]
     assert command == ["hlwasm", "call", str(bugs), "over(1001)"]
     assert hlwasm(*command[1:]).code == 134
+
+
+def test_constants_of_the_code_are_among_the_arguments(hlwasm: CommandLine, tmp_path: Path) -> None:
+    path = tmp_path / "locked.wat"
+    path.write_text("""(module (func (export "open") (param i32)
+      (if (i32.eq (local.get 0) (i32.const 0x12345678)) (then unreachable))))""")
+    ended = hlwasm("test", path)
+    assert ended.code == 1
+    assert "  call       open(305419896)" in ended.stdout.splitlines()
+
+
+def test_the_wit_may_be_in_binary_form(
+    hlwasm: CommandLine, component_path: Callable[[str], Path], tmp_path: Path
+) -> None:
+    wit = tmp_path / "tools.wasm"
+    wit.write_bytes(package())
+    arguments = ("test", component_path("calculator"), "--wit", wit, "--conformance-only")
+    ended = hlwasm(*arguments, "--world", "tool")
+    assert ended.code == 1
+    assert "  missing export demo:tools/ops@1.0.0" in ended.stdout
+    assert hlwasm(*arguments, "--world", "other").code == exit_codes.LOAD
+    wit.write_bytes(package()[:100])
+    ended = hlwasm(*arguments)
+    assert len(ended.stderr.splitlines()) == 1
+    assert ended.stderr.startswith(f"hlwasm: {wit}: ")
 
 
 @pytest.mark.parametrize("name", ["ask", "[method]counter.plus", "roll", "count"])

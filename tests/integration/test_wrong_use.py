@@ -12,6 +12,7 @@ import pytest
 
 import hlwasm
 from hlwasm.testing import Fakes, conformance, fuzz, strategies
+from tests.wit_packages import package
 
 pytestmark = pytest.mark.hypervisor
 
@@ -65,6 +66,12 @@ def test_restoring_to_what_is_no_snapshot(component: hlwasm.Component) -> None:
             with pytest.raises(TypeError, match=r"expected a hlwasm\.Snapshot, not "):
                 sandbox.restore(wrong)  # type: ignore[arg-type]
         assert sandbox.exports.ops.add(2, 3) == 5
+
+
+def test_a_wit_package_is_no_component() -> None:
+    with pytest.raises(hlwasm.UnsupportedItem, match="this is a WIT package, which has no") as no:
+        hlwasm.load(package())
+    assert no.value.item == "a WIT package"
 
 
 def test_a_world_of_no_wit(component_path: Callable[[str], Path]) -> None:

@@ -22,7 +22,8 @@
 //! | `import_bridge`, `export_bridge`, `host_handles` | the bridges |
 //! | `compose` | the three components together |
 //! | `memories`, `description` | what the host must know |
-//! | `wit_source` | the description of a world that is WIT text alone |
+//! | `wit_source` | the description of a world that is WIT alone |
+//! | `constants` | what the code of a component compares with, for its tests |
 //! | `error`, `guard` | how it fails |
 
 mod canonical;
@@ -57,7 +58,9 @@ use host_handles::HostHandles;
 pub use options::Options;
 use plan::Plan;
 use source::Source;
-pub use wit_source::{Place, WitError, WitFile, WitSources, describe_wit};
+pub use wit_source::{
+    BinaryPackage, Place, WitError, WitFile, WitPackage, WitSources, describe_wit,
+};
 use world::World;
 
 /// What comes out.

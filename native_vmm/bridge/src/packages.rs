@@ -48,6 +48,51 @@ pub(crate) fn check(component: &Valid<'_>) -> Result<()> {
     graph.check()
 }
 
+/// Whether this is a WIT package in binary form: it has types of components, and nothing else.
+pub(crate) fn is_wit(component: &Valid<'_>) -> bool {
+    component.imports.is_empty()
+        && !component.exports.is_empty()
+        && component
+            .exports
+            .iter()
+            .all(|export| outer_type(component, &export.name).is_some())
+}
+
+/// Checks how the worlds and interfaces of a WIT package use each other's types.
+pub(crate) fn check_wit(component: &Valid<'_>) -> Result<()> {
+    let types = &component.types;
+    let mut graph = PackageGraph::default();
+    for export in &component.exports {
+        // In it is a world or an interface; or all of them, as older tools encoded packages.
+        let Some(outer) = outer_type(component, &export.name) else {
+            continue;
+        };
+        let items = outer.imports.iter().chain(&outer.exports);
+        let items = items.map(|(name, item)| (name.as_str(), item));
+        let first = outer.exports.keys().next();
+        let package = first.and_then(|name| package_of(name));
+        graph.add_items(types, &package.unwrap_or_default(), items);
+        for (name, item) in &outer.exports {
+            if let ComponentEntityType::Component(world) = item.ty {
+                graph.add_world(types, name, &types[world]);
+            }
+        }
+    }
+    graph.check()
+}
+
+/// The type of a component that is exported as such.
+fn outer_type<'a>(component: &'a Valid<'_>, export: &str) -> Option<&'a ComponentType> {
+    let types = component.types.as_ref();
+    match types.component_item_for_export(export)?.ty {
+        ComponentEntityType::Type {
+            created: ComponentAnyTypeId::Component(id),
+            ..
+        } => Some(&component.types[id]),
+        _ => None,
+    }
+}
+
 impl PackageGraph {
     /// Adds a world that was encoded as a type.
     pub(crate) fn add_world(&mut self, types: &Types, name: &str, world: &ComponentType) {

@@ -6,10 +6,26 @@ use wasmparser::ComponentExternalKind;
 use wit_parser::{Function, Resolve, Type, TypeDefKind, TypeId, WorldId, WorldItem, WorldKey};
 
 use crate::error::{BridgeError, Result};
-use crate::validation::Extern;
+use crate::packages;
+use crate::validation::{Extern, Valid};
 
 /// The component model's limit; WIT itself has none.
 const FLAGS_MAX: usize = 32;
+
+/// The item that is refused where a WIT package is given for a component.
+const WIT_PACKAGE: &str = "a WIT package";
+
+/// Refuses what has no code in it.
+pub(crate) fn refuse_package(component: &Valid<'_>) -> Result<()> {
+    if packages::is_wit(component) {
+        return Err(BridgeError::unsupported(
+            WIT_PACKAGE,
+            "this is a WIT package, which has no code in it: give the component that was made \
+             for it; `hlwasm bindgen` makes bindings from it",
+        ));
+    }
+    Ok(())
+}
 
 /// Refuses top-level items that are not part of a world: modules, components, values, types.
 pub(crate) fn refuse_externs(imports: &[Extern], exports: &[Extern]) -> Result<()> {

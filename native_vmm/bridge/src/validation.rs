@@ -62,6 +62,7 @@ pub(crate) fn component(bytes: &[u8], bodies: Bodies) -> Result<Valid<'_>> {
         let Ok(valid) = validate(bytes, WasmFeatures::all(), Bodies::Check) else {
             return Err(lacking.into());
         };
+        unsupported::refuse_package(&valid)?;
         unsupported::refuse_externs(&valid.imports, &valid.exports)?;
         packages::check(&valid)?;
         let decoded = world::decode(bytes)?;

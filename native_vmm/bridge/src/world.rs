@@ -79,6 +79,7 @@ impl World {
     /// # Errors
     /// `Unsupported` with the first item that cannot be bridged.
     pub(crate) fn of(component: &Valid<'_>) -> Result<Self> {
+        unsupported::refuse_package(component)?;
         unsupported::refuse_externs(&component.imports, &component.exports)?;
         packages::check(component)?;
         let Decoded { resolve, world } = decode(component.bytes)?;

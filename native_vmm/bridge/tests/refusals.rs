@@ -142,7 +142,7 @@ fn wit_packages_are_not_components() {
             (export "a:b/w" (component))))
         (export "w" (type 0))"#,
     ));
-    assert_eq!(item, "w", "{message}");
+    assert_eq!(item, "a WIT package", "{message}");
 }
 
 #[test]

@@ -6,7 +6,9 @@ mod common;
 use std::fmt::Write;
 
 use common::{describe as describe_component, dummy_component};
-use component_bridge::{BridgeError, Place, WitError, WitFile, WitSources, describe_wit};
+use component_bridge::{
+    BridgeError, Place, WitError, WitFile, WitPackage, WitSources, describe_wit,
+};
 use serde_json::{Value, json};
 
 fn file(path: &str, text: &str) -> WitFile {
@@ -18,7 +20,7 @@ fn file(path: &str, text: &str) -> WitFile {
 
 fn sources(text: &str) -> WitSources {
     WitSources {
-        main: vec![file("a.wit", text)],
+        main: WitPackage::Text(vec![file("a.wit", text)]),
         ..WitSources::default()
     }
 }
@@ -31,7 +33,7 @@ fn described(sources: &WitSources) -> Value {
 fn refusal(sources: &WitSources) -> (String, Option<Place>) {
     match describe_wit(sources).expect_err("it is described") {
         WitError::Source { message, place } => (message, place),
-        WitError::World(error) => panic!("{error}"),
+        error => panic!("{error}"),
     }
 }
 
@@ -131,17 +133,17 @@ fn documentation_comes_from_the_text() {
 #[test]
 fn several_files_and_packages_are_one_description() {
     let sources = WitSources {
-        main: vec![
+        main: WitPackage::Text(vec![
             file(
                 "b.wit",
                 "interface ops { use units:si/length.{metre}; f: func() -> metre; }",
             ),
             file("a.wit", "package a:b; world w { export ops; }"),
-        ],
-        dependencies: vec![vec![file(
+        ]),
+        dependencies: vec![WitPackage::Text(vec![file(
             "d.wit",
             "package units:si; interface length { type metre = f64; }",
-        )]],
+        )])],
         world: None,
     };
     let description = described(&sources);
@@ -258,10 +260,10 @@ fn errors_say_where() {
 #[test]
 fn errors_in_a_dependency_name_its_file() {
     let mut sources = sources("package a:b; world w { import c:d/e; }");
-    sources.dependencies = vec![vec![file(
+    sources.dependencies = vec![WitPackage::Text(vec![file(
         "c.wit",
         "package c:d;\ninterface e { f: func() -> nil; }",
-    )]];
+    )])];
     let (_, place) = refusal(&sources);
     let place = place.unwrap();
     assert_eq!(

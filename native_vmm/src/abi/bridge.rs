@@ -68,7 +68,7 @@ pub unsafe extern "C" fn hlw_bridge(
     })
 }
 
-/// Describes a component of a world that is given as WIT text. `sources` is JSON, see
+/// Describes a component of a world that is given as WIT. `sources` is JSON, see
 /// `component_bridge::WitSources`.
 ///
 /// # Safety
@@ -130,6 +130,9 @@ impl From<WitError> for AbiError {
     fn from(error: WitError) -> Self {
         match error {
             WitError::World(error) => error.into(),
+            WitError::File { message, path } => {
+                Self::Input(json!({ "message": message, "path": path }).to_string())
+            }
             WitError::Source { message, place } => {
                 let mut report = json!({ "message": message });
                 if let Some(place) = place {

@@ -15,6 +15,7 @@ from tests.integration.kitchen_sink_host import Host
 from tests.integration.resources_host import Store
 from tests.integration.wit_features.components import FALLIBLE, WORLD_ITEMS, strings
 from tests.integration.wit_features.page import first_cell, rows
+from tests.wit_packages import TEXT, package
 
 Check = Callable[[Start], None]
 CHECKS: dict[str, Check] = {}
@@ -124,6 +125,13 @@ def versions(start: Start) -> None:
 def nested_packages(start: Start) -> None:
     text = "package other:one { interface i { f: func(); } } world w { export other:one/i; }"
     assert exported(text) == ["other:one/i#f"]
+
+
+@checks("packages in binary form")
+def packages_in_binary_form(start: Start) -> None:
+    described = parse_wit(package(), "tool")
+    assert described.exports == parse_wit(TEXT, "tool").exports
+    assert [each.name for each in described.exports] == ["add"]
 
 
 @checks("resources of the host")

@@ -8,7 +8,8 @@ import pytest
 
 from hlwasm.testing.conforming import conformance
 from hlwasm.wit.model import Description
-from hlwasm.wit.sources import read_wit
+from hlwasm.wit.sources import parse_wit, read_wit
+from tests.wit_packages import TEXT, package
 
 TYPES = """
   enum level { low, high }
@@ -36,6 +37,16 @@ def test_a_component_conforms_to_its_own_world(tmp_path: Path) -> None:
     report = conformance(description, description)
     assert report.conforms
     assert str(report) == "conforms to a:b/w@1.2.0"
+
+
+def test_the_world_may_be_in_binary_form(tmp_path: Path) -> None:
+    file = tmp_path / "tools.wasm"
+    file.write_bytes(package())
+    found = parse_wit(TEXT, "tool")
+    assert conformance(found, file, "tool").conforms
+    other = parse_wit(TEXT.replace("add: func(of: pair)", "add: func(of: s32)"), "tool")
+    (finding,) = conformance(other, file, "tool").problems
+    assert finding.name == "demo:tools/ops@1.0.0#add"
 
 
 @pytest.mark.parametrize(

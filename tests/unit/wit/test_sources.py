@@ -11,6 +11,7 @@ from hlwasm.errors import InvalidWit, LoadError, UnsupportedItem
 from hlwasm.wit.excerpt import excerpt
 from hlwasm.wit.model import Record
 from hlwasm.wit.sources import parse_wit, read_wit
+from tests.wit_packages import TEXT, package
 
 
 def write(folder: Path, files: dict[str, str]) -> Path:
@@ -119,7 +120,9 @@ def test_items_that_are_not_run_are_refused_by_name() -> None:
     [
         (b"", "no `package`|package"),
         (b"package a:b;\n\xff", "line 2 is not UTF-8"),
-        (b"\0asm\r\0\1\0", "this is WebAssembly"),
+        (b"\0asm\r\0\1\0", "this is a component, and not a WIT package"),
+        (b"\0asm\1\0\0\0", "this is a core module, and not a WIT package"),
+        (b"\0asm\r\0\1\0\x07\xff", "at offset 0x"),
         (b"package a:b;\nworld w { \0 }", "Control"),
         (b"package a:b; // " + b"x" * (5 << 20), "more than"),
         (b"package a:b; interface i { type t = " + b"list<" * 10000, "nest"),
@@ -144,9 +147,58 @@ def test_folders_and_files_that_cannot_be_read(tmp_path: Path) -> None:
         read_wit(tmp_path / "pipe.wit")
 
 
-def test_a_binary_dependency_is_refused(tmp_path: Path) -> None:
-    write(tmp_path, {"a.wit": "package a:b; world w {}", "deps/c.wasm": "\0asm"})
-    assert refusal(tmp_path).path == str(tmp_path / "deps" / "c.wasm")
+def test_a_package_in_binary_form_is_one_file(tmp_path: Path) -> None:
+    path = tmp_path / "tools.wasm"
+    path.write_bytes(package())
+    expected = parse_wit(TEXT, "tool")
+    for description in (read_wit(path, "tool"), parse_wit(package(), "tool")):
+        assert description.wit == expected.wit
+        assert description.exports == expected.exports
+        assert list(description.types) == list(expected.types)
+        assert description.exports[0].docs == "Adds both."
+        assert description.types[0].docs == "A pair."
+        assert description.interfaces[0].docs == "Works on numbers."
+    # The name does not matter where the contents speak.
+    assert read_wit(path.rename(tmp_path / "tools.wit"), "tool").world == "demo:tools/tool@1.0.0"
+    assert "choose one: `tool`, `empty`" in refusal(tmp_path / "tools.wit").problem
+
+
+def test_dependencies_may_be_in_binary_form(tmp_path: Path) -> None:
+    world = "package a:b; world w { import demo:tools/ops@1.0.0; export f: func(); }"
+    write(tmp_path, {"a.wit": world, "deps/other.wit": "package x:y; interface i {}"})
+    (tmp_path / "deps" / "tools.wasm").write_bytes(package())
+    description = read_wit(tmp_path)
+    assert description.imports[0].docs == "Adds both."
+    assert description.world == "a:b/w"
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (b"\0asm", "at offset 0x4"),
+        (b"\0asm\1\0\0\0", "this is a core module, and not a WIT package"),
+        (b"garbage", "neither|expected"),
+        (package()[:190], "at offset 0x"),
+        (package()[:-1], "at offset 0x"),
+        (package() + package()[8:], "at offset 0x|damaged"),
+    ],
+)
+def test_a_bad_dependency_is_named(tmp_path: Path, data: bytes, problem: str) -> None:
+    write(tmp_path, {"a.wit": "package a:b; world w {}", "deps/none.txt": ""})
+    path = tmp_path / "deps" / "c.wasm"
+    path.write_bytes(data)
+    error = refusal(tmp_path)
+    assert error.path == str(path)
+    assert str(error).startswith(f"{path}: ")
+    assert len(str(error).splitlines()) == 1
+    with pytest.raises(InvalidWit, match=problem):
+        raise error
+
+
+def test_binary_form_among_files_of_text_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, {"a.wit": "package a:b; world w {}"})
+    (tmp_path / "b.wit").write_bytes(package())
+    assert "a package in binary form is one file" in refusal(tmp_path).problem
 
 
 def test_an_excerpt_shows_part_of_a_long_line_and_nothing_that_acts_on_a_terminal() -> None:

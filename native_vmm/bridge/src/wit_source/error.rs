@@ -15,6 +15,14 @@ pub enum WitError {
         /// Where, as far as it is in one place.
         place: Option<Place>,
     },
+    /// A file as a whole is not what it has to be.
+    #[error("{message}")]
+    File {
+        /// What is wrong.
+        message: String,
+        /// Of the file, as it was given.
+        path: String,
+    },
     /// It is WIT, but its world has an item that cannot be bridged.
     #[error(transparent)]
     World(#[from] BridgeError),
@@ -40,6 +48,13 @@ impl WitError {
         Self::Source {
             message: message.into(),
             place: None,
+        }
+    }
+
+    pub(super) fn in_file(path: &str, message: impl Into<String>) -> Self {
+        Self::File {
+            message: message.into(),
+            path: path.to_owned(),
         }
     }
 
@@ -109,8 +124,7 @@ fn with_hint(message: String) -> String {
 
 fn place(sources: &super::WitSources, map: &SourceMap, span: Span) -> Option<Place> {
     let found = map.resolve_span(span)?;
-    let files = sources.main.iter();
-    let mut files = files.chain(sources.dependencies.iter().flatten());
+    let mut files = sources.packages().flat_map(super::WitPackage::files);
     let text = &files.find(|file| file.path == found.path)?.text;
     let before = text.get(..found.range.start)?;
     let start = before.rfind('\n').map_or(0, |newline| newline + 1);

@@ -7,10 +7,10 @@ use std::collections::HashMap;
 
 use wit_parser::{Handle, Resolve, Type, TypeDefKind, TypeId, UnresolvedPackage};
 
-use super::{WitError, WitSources};
+use super::{WitError, WitPackage, WitSources};
 
 /// All sources together. Those of WASI are half a megabyte.
-const TEXT_BYTES_MAX: usize = 4 << 20;
+const BYTES_MAX: usize = 4 << 20;
 /// Interfaces, worlds and types together.
 const ITEMS_MAX: usize = 20_000;
 /// As wasmparser allows for binary components.
@@ -20,13 +20,11 @@ const TYPE_DEPTH_MAX: usize = 100;
 pub(super) const STACK_BYTES: usize = 256 << 20;
 
 /// Refuses sources that are too long.
-pub(super) fn text(sources: &WitSources) -> Result<(), WitError> {
-    let files = sources.main.iter();
-    let files = files.chain(sources.dependencies.iter().flatten());
-    let bytes: usize = files.map(|file| file.text.len()).sum();
-    if bytes > TEXT_BYTES_MAX {
+pub(super) fn bytes(sources: &WitSources) -> Result<(), WitError> {
+    let bytes: usize = sources.packages().map(WitPackage::bytes).sum();
+    if bytes > BYTES_MAX {
         return Err(WitError::anywhere(format!(
-            "the sources have {bytes} bytes, more than {TEXT_BYTES_MAX}"
+            "the sources have {bytes} bytes, more than {BYTES_MAX}"
         )));
     }
     Ok(())

@@ -1,22 +1,25 @@
-//! The description of a world that exists as WIT text alone, without a component of it.
+//! The description of a world that exists as WIT alone, without a component of it.
 //!
 //! | module | subject |
 //! |---|---|
-//! | `read` | sources become a `Resolve` |
+//! | `sources` | what is given |
+//! | `binary`, `agreement` | packages in binary form become text |
+//! | `read` | text becomes a `Resolve` |
 //! | `choose` | which of its worlds is meant, or one that is made up |
 //! | `names` | names that no component can have |
 //! | `limits` | what is refused because it would take too much of the host |
 //! | `error` | how it fails |
 
+mod agreement;
+mod binary;
 mod choose;
 mod error;
 mod limits;
 mod names;
 mod read;
+mod sources;
 
 use std::thread;
-
-use serde::Deserialize;
 
 use crate::error::Result as BridgeResult;
 use crate::options::Options;
@@ -25,30 +28,7 @@ use crate::source::Source;
 use crate::world::World;
 use crate::{description, guard};
 pub use error::{Place, WitError};
-
-/// One package as text, with the packages that it may use.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct WitSources {
-    /// The files of the package itself.
-    pub main: Vec<WitFile>,
-    /// The files of each other package.
-    #[serde(default)]
-    pub dependencies: Vec<Vec<WitFile>>,
-    /// Name of the world, with or without its package; none where there is only one.
-    #[serde(default)]
-    pub world: Option<String>,
-}
-
-/// One file. It is not read: `path` is for messages.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct WitFile {
-    /// Unlike that of any other file.
-    pub path: String,
-    /// What is in it.
-    pub text: String,
-}
+pub use sources::{BinaryPackage, WitFile, WitPackage, WitSources};
 
 /// Describes a component of a world, as [`crate::bridge`] would. It has no memories.
 ///
@@ -57,7 +37,7 @@ pub struct WitFile {
 /// # Errors
 /// See [`WitError`].
 pub fn describe_wit(sources: &WitSources) -> Result<String, WitError> {
-    limits::text(sources)?;
+    limits::bytes(sources)?;
     // Interfaces and worlds that use each other make the parser call itself once for each.
     thread::scope(|scope| {
         let parser = thread::Builder::new().stack_size(limits::STACK_BYTES);
@@ -71,7 +51,8 @@ pub fn describe_wit(sources: &WitSources) -> Result<String, WitError> {
 }
 
 fn describe_guarded(sources: &WitSources) -> Result<String, WitError> {
-    let (resolve, world) = guard::third_party("the sources", || Ok(read::read(sources)))??;
+    let text = guard::third_party("the package", || Ok(binary::to_text(sources)))??;
+    let (resolve, world) = guard::third_party("the sources", || Ok(read::read(&text)))??;
     Ok(guard::whole(|| describe(resolve, world))?)
 }
 

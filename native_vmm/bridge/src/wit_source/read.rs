@@ -1,4 +1,4 @@
-//! Sources become a `Resolve` with a chosen world.
+//! Text becomes a `Resolve` with a chosen world.
 
 use wit_parser::{PackageId, Resolve, SourceMap, UnresolvedPackageGroup, WorldId};
 
@@ -21,10 +21,10 @@ fn resolve(
     sources: &WitSources,
     made_up: Option<&WitFile>,
 ) -> Result<(Resolve, PackageId), WitError> {
-    let main = parse(sources, sources.main.iter().chain(made_up))?;
+    let main = parse(sources, sources.main.files().iter().chain(made_up))?;
     let dependencies = sources.dependencies.iter();
     let dependencies: Vec<UnresolvedPackageGroup> = dependencies
-        .map(|files| parse(sources, files.iter()))
+        .map(|package| parse(sources, package.files().iter()))
         .collect::<Result<_, _>>()?;
     let groups = dependencies.iter().chain([&main]);
     limits::items(groups.flat_map(|group| group.nested.iter().chain([&group.main])))?;
@@ -37,7 +37,8 @@ fn resolve(
     Ok((resolve, package))
 }
 
-fn parse<'a>(
+/// Parses all files of a package.
+pub(super) fn parse<'a>(
     sources: &WitSources,
     files: impl Iterator<Item = &'a WitFile>,
 ) -> Result<UnresolvedPackageGroup, WitError> {
