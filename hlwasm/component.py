@@ -88,8 +88,10 @@ def load(
 
         check_number_lists(number_lists)
     if isinstance(source, (bytes, bytearray, memoryview)):
-        name, source = "<bytes>", bytes(source)
+        name, path, source = "<bytes>", None, bytes(source)
     else:
+        # Not by pathlib, which a start from the cache does without.
+        path = os.path.abspath(source)  # noqa: PTH100
         name = os.fspath(source).rstrip("/").rpartition("/")[2]
     documentation = None
     if world is not None and wit is None:
@@ -111,7 +113,12 @@ def load(
             error.args = (f"{name}: {error.args[0]}", *error.args[1:])
         raise
     component = Component(
-        artifact, name, reuse=reuse, number_lists=number_lists, documentation=documentation
+        artifact,
+        name,
+        reuse=reuse,
+        number_lists=number_lists,
+        documentation=documentation,
+        path=path,
     )
     if documentation is not None:
         _check_concern(component, documentation)
@@ -168,11 +175,14 @@ class Component(Shared):
         reuse: bool = True,
         number_lists: NumberLists = "list",
         documentation: Description | None = None,
+        path: str | None = None,
     ) -> None:
         self.artifact = artifact
         self.name = name
         self._number_lists: NumberLists = number_lists
         self._documentation = documentation
+        # Where it was loaded from; for tests, which look for constants in the code.
+        self._path = path
         self._starts = Starts() if reuse else None
         self._configured: tuple[Limits | None, Configuration | None] = None, None
 

@@ -194,4 +194,7 @@ int32_t hlw_bridge(const uint8_t *input, size_t length, const char *options,
  * "path"; where it is in one place, "line" and "column" (from 1), "width" (both in characters)
  * and "source", the line. */
 int32_t hlw_describe_wit(const uint8_t *sources, size_t length, hlw_buffer *description);
+/* What the code of a component, core module or WAT text may compare its arguments with, as JSON:
+ * {"compared": integers, "integers": others, "floats": numbers, "texts": strings}. */
+int32_t hlw_constants(const uint8_t *input, size_t length, hlw_buffer *found);
 void hlw_buffer_free(hlw_buffer buffer);

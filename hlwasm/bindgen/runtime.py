@@ -146,6 +146,7 @@ class Component(PlainComponent, Generic[I, E]):
             plain.name,
             reuse=plain._starts is not None,
             documentation=plain._documentation,
+            path=plain._path,
         )
         self.world = world
         world.bind(self.description, plain.name)

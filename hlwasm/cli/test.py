@@ -41,10 +41,10 @@ Examples:
   hlwasm test plugin.wasm --against reference:Plugin
   hlwasm test plugin.wasm --time 60 --json report.json
 
-Each example is a sequence of calls in a fresh sandbox. Imports are answered with generated
-values of their types; WASI's clocks and random bytes are the same in each run, and others in
-one more run, whose results must be the same. What fails is shown as small as it can be, with
-the command that shows it again.
+Each example is a sequence of calls in a fresh sandbox. Some arguments are constants of FILE's
+own code. Imports are answered with generated values of their types; WASI's clocks and random
+bytes are the same in each run, and others in one more run, whose results must be the same. What
+fails is shown as small as it can be, with the command that shows it again.
 
 {help_text()}
 """

@@ -84,12 +84,12 @@ def bridge(source: bytes, transfer_bytes: int) -> tuple[bytes, str]:
 def describe_wit(
     name: str, main: WitPackage, dependencies: Iterable[WitPackage], world: str | None
 ) -> str:
-    """Describes a component of a world that is given as WIT text.
+    """Describes a component of a world that is given as WIT.
 
     Args:
         name: what to call the sources where no single file is to blame.
-        main: path and text of each file of the package.
-        dependencies: likewise of each other package.
+        main: the package.
+        dependencies: other packages.
         world: its name; None where there is only one.
 
     Returns:
@@ -123,6 +123,30 @@ def describe_wit(
         return bytes(ffi.buffer(description.data, description.length)).decode()
     finally:
         lib.hlw_buffer_free(description[0])
+
+
+def find_constants(source: bytes) -> dict[str, list[Any]]:
+    """What the code of a component, core module or WAT text may compare its arguments with.
+
+    Returns:
+        ``compared`` and ``integers``, signed ones of their width; ``floats``; ``texts``. There
+        are no more than 2,000 of each.
+
+    Raises:
+        InvalidWasm: it cannot be read.
+    """
+    ffi, lib = load_library()
+    found = ffi.new("hlw_buffer *")
+    status = lib.hlw_constants(ffi.from_buffer(source), len(source), found)
+    if status == lib.HLW_ERROR_INPUT:
+        raise InvalidWasm(last_error(ffi, lib))
+    if status < 0:
+        raise_status(ffi, lib, status)
+    try:
+        constants: dict[str, list[Any]] = json.loads(bytes(ffi.buffer(found.data, found.length)))
+    finally:
+        lib.hlw_buffer_free(found[0])
+    return constants
 
 
 def _invalid_wit(name: str, report: dict[str, Any]) -> InvalidWit:

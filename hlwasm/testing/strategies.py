@@ -17,13 +17,14 @@ strings, characters of all planes, ``none`` at each level, every case.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hlwasm.codec.checks import INTEGER_RANGE
 from hlwasm.errors import Err
 from hlwasm.testing.described import description_of
 from hlwasm.testing.hypothesis_extra import hypothesis
+from hlwasm.testing.primitives import Primitives, check_type
 from hlwasm.testing.scripts.data import Handle, to_data
 from hlwasm.testing.scripts.running import run
 from hlwasm.testing.scripts.steps import (
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 
     from hlwasm.component import Component
     from hlwasm.sandbox.sandbox import Sandbox
+    from hlwasm.testing.constants import Constants
 
 __all__ = ["GeneratedCall", "calls", "run", "scripts", "values"]
 
@@ -56,7 +58,6 @@ st = hypothesis.strategies
 Resources = Callable[[int, bool], "SearchStrategy[Any]"]
 
 _LONGEST_LIST = 6
-_LONGEST_STRING = 24
 # Hypothesis puts the cases of cases into one list, which doubles with each level of a type whose
 # cases share a type.
 _MOST_BRANCHES = 200
@@ -64,18 +65,8 @@ _MOST_BRANCHES = 200
 _DEEPEST_RECIPE = 4
 _EXTRA_STEPS = 4
 _MOST_SEEN = 20
+_PLAIN = Primitives()
 _IDENTIFYING = frozenset(["u8", "u16", "u32", "u64", "s16", "s32", "s64", "string"])
-
-# No surrogates: they are no Unicode scalar values.
-_CHARACTERS = st.characters(exclude_categories=["Cs"])
-_EDGE_CHARACTERS = st.sampled_from(
-    "\0\n\"\\'\x7f\x80ßЖ\u0301\u202e\ud7ff\ue000\ufeff\uffff😀\U0010ffff"
-)
-# Several, as Hypothesis takes what it needs not choose for simpler than all else.
-_EDGE_BYTES = st.sampled_from([b"", bytes(range(256))])
-_EDGE_FLOATS = [0.0, -0.0, 1.0, -1.0, float("inf"), float("-inf"), float("nan")]
-_F32_EDGES = [2.0**-149, 2.0**-126, (2 - 2.0**-23) * 2.0**127, 16777217.0 - 1]
-_F64_EDGES = [5e-324, 2.2250738585072014e-308, 1.7976931348623157e308, 9007199254740992.0, 0.1]
 
 
 def no_resources(resource: int, owned: bool) -> SearchStrategy[Any]:
@@ -92,6 +83,7 @@ def values(
     *,
     resources: Resources = no_resources,
     allow_nan: bool = True,
+    constants: Constants | None = None,
 ) -> SearchStrategy[Any]:
     """Values of a type, as functions of the component take and return them.
 
@@ -102,12 +94,24 @@ def values(
         resources: gives the strategy for a resource type, by its index, and whether the value
             is owned.
         allow_nan: whether floats may be NaN, which is not equal to itself.
+        constants: what is likely, too, such as ``constants_of(component)`` of
+            :mod:`hlwasm.testing.constants`.
 
     Raises:
-        TypeError: the type has resources, and nothing is given for them.
+        TypeError: the type has resources, and nothing is given for them; or ``type_`` is
+            neither a name nor an index.
+        ValueError: there is no such type.
     """
-    primitive = _primitive if allow_nan else _primitive_without_nan
-    return _Values(description_of(source), resources, primitive).of(type_)
+    description = description_of(source)
+    check_type(description, type_)
+    return values_of(description, type_, resources, Primitives(constants, allow_nan))
+
+
+def values_of(
+    description: Description, type_: TypeRef, resources: Resources, primitives: Primitives
+) -> SearchStrategy[Any]:
+    """As :func:`values`, with strategies of primitive types that are there already."""
+    return _Values(description, resources, primitives).of(type_)
 
 
 class _Values:
@@ -117,11 +121,13 @@ class _Values:
         self,
         description: Description,
         resources: Resources,
+        primitives: Primitives,
         primitive: Callable[[str], SearchStrategy[Any]] | None = None,
     ) -> None:
         self._description = description
         self._resources = resources
-        self._primitive = primitive or _primitive
+        self._primitives = primitives
+        self._primitive = primitive or primitives.of
         self._made: dict[TypeRef | None, SearchStrategy[Any]] = {None: st.none()}
         # How many cases there are in types with cases, those of their payloads included.
         self._branches: dict[TypeRef | None, int] = {}
@@ -142,7 +148,7 @@ class _Values:
             return st.tuples(*[self.of(each) for each in type_.types])
         if isinstance(type_, model.List):
             if type_.element == "u8":
-                return st.binary(max_size=_LONGEST_STRING) | _EDGE_BYTES
+                return self._primitives.of("bytes")
             return st.lists(self.of(type_.element), max_size=_LONGEST_LIST)
         if isinstance(type_, model.Option):
             some = self.of(type_.some)
@@ -187,35 +193,11 @@ class _Values:
         return st.builds(cls) if payload is None else self.of(payload).map(cls)
 
 
-def _primitive_without_nan(name: str) -> SearchStrategy[Any]:
-    strategy = _primitive(name)
-    return strategy.filter(lambda value: value == value) if name in ("f32", "f64") else strategy
-
-
-@cache
-def _primitive(name: str) -> SearchStrategy[Any]:
-    if name == "bool":
-        return st.booleans()
-    if name == "char":
-        return _CHARACTERS | _EDGE_CHARACTERS
-    if name == "string":
-        text = st.text(_CHARACTERS | _EDGE_CHARACTERS, max_size=_LONGEST_STRING)
-        # Longer than buffers that were thought to be large enough.
-        return text | st.sampled_from(["", " ", "\0", "0", "-1", "a" * 256, "😀" * 1025])
-    if name == "f32":
-        return st.floats(width=32) | st.sampled_from(_EDGE_FLOATS + _F32_EDGES)
-    if name == "f64":
-        return st.floats() | st.sampled_from(_EDGE_FLOATS + _F64_EDGES)
-    low, high = INTEGER_RANGE[name]
-    edges = {low, low + 1, -1, 0, 1, 2, 10, high - 1, high}
-    for bits in (7, 8, 15, 16, 31, 32, 63):
-        edges |= {(1 << bits) - 1, 1 << bits}
-    fitting = sorted((each for each in edges if low <= each <= high), key=abs)
-    return st.integers(low, high) | st.sampled_from(fitting)
-
-
 def calls(
-    source: Component | Description, *names: str, resources: Resources = no_resources
+    source: Component | Description,
+    *names: str,
+    resources: Resources = no_resources,
+    constants: Constants | None = None,
 ) -> SearchStrategy[GeneratedCall]:
     """Calls of exported functions with arguments; ``call(sandbox)`` makes one.
 
@@ -224,13 +206,14 @@ def calls(
         names: functions (``"ops.add"``) and interfaces (``"ops"``); all exports by default.
         resources: as for :func:`values`. Without it functions that take resources of the
             component are left out, and refused if they are named.
+        constants: as for :func:`values`.
 
     Raises:
         LookupError: there is no such function.
         TypeError: a named function takes resources.
     """
     description = description_of(source)
-    values = _Values(description, resources)
+    values = _Values(description, resources, Primitives(constants))
     strategies = []
     for function in select(description, names):
         try:
@@ -293,7 +276,10 @@ def _is_interface(interface: str | None, name: str) -> bool:
 
 
 def scripts(
-    source: Component | Description, *names: str, extra_steps: int = _EXTRA_STEPS
+    source: Component | Description,
+    *names: str,
+    extra_steps: int = _EXTRA_STEPS,
+    constants: Constants | None = None,
 ) -> SearchStrategy[Script]:
     """Sequences of calls in one sandbox, in which later calls use the resources of earlier ones.
 
@@ -305,6 +291,7 @@ def scripts(
         source: the component or its description.
         names: which functions the last call is of, as for :func:`calls`.
         extra_steps: how many calls there may be that the last one does not need.
+        constants: as for :func:`values`.
 
     Raises:
         LookupError: there is no such function, or none that can be called.
@@ -315,11 +302,14 @@ def scripts(
     targets = [each for each in chosen if each in callable_]
     if not targets:
         raise LookupError("nothing that the component exports can be called from outside")
-    return scripts_for(targets, callable_, extra_steps)
+    return scripts_for(targets, callable_, extra_steps, Primitives(constants))
 
 
 def scripts_for(
-    targets: Sequence[Function], others: Sequence[Function], extra_steps: int = _EXTRA_STEPS
+    targets: Sequence[Function],
+    others: Sequence[Function],
+    extra_steps: int = _EXTRA_STEPS,
+    primitives: Primitives = _PLAIN,
 ) -> SearchStrategy[Script]:
     """As :func:`scripts`.
 
@@ -327,12 +317,13 @@ def scripts_for(
         targets: one of them is called last; all are callable.
         others: what may be called before although the last call does not need it.
         extra_steps: how often.
+        primitives: strategies of primitive types.
     """
     description = targets[0].description
 
     @st.composite
     def build(draw: DrawFn) -> Script:
-        builder = _Builder(description, draw)
+        builder = _Builder(description, draw, primitives)
         for _ in range(draw(st.integers(0, extra_steps if others else 0))):
             builder.extra_step(others)
         builder.call(draw(st.sampled_from(targets)))
@@ -353,7 +344,8 @@ def _find_callable(description: Description) -> list[Function]:
     obtainable: set[int] = set()
     found: dict[int, Function] = {}
     while True:
-        values = _Values(description, lambda resource, _: _there(description, resource, obtainable))
+        there = partial(_there, description, obtainable)
+        values = _Values(description, there, _PLAIN)
         before = len(found)
         for function in description.exports:
             if not any(values.of(param.type).is_empty for param in function.params):
@@ -363,7 +355,9 @@ def _find_callable(description: Description) -> list[Function]:
             return [each for each in description.exports if each.index in found]
 
 
-def _there(description: Description, resource: int, obtainable: set[int]) -> SearchStrategy[Handle]:
+def _there(
+    description: Description, obtainable: set[int], resource: int, _: bool
+) -> SearchStrategy[Handle]:
     if is_host_side(description, resource):
         return st.just(fake_handle(description, resource))
     return st.just(Handle("")) if resource in obtainable else st.nothing()
@@ -383,10 +377,11 @@ def _givers(description: Description) -> Mapping[int, list[Function]]:
 class _Builder:
     """Adds steps to a script, those first that give the resources that a step needs."""
 
-    def __init__(self, description: Description, draw: DrawFn) -> None:
+    def __init__(self, description: Description, draw: DrawFn, primitives: Primitives) -> None:
         self._description = description
         self._draw = draw
-        self._values = _Values(description, self._resource, self._primitive)
+        self._primitives = primitives
+        self._values = _Values(description, self._resource, primitives, self._primitive)
         self._seen: dict[str, list[Any]] = {}
         self._givers = _givers(description)
         self._live: dict[int, list[Handle]] = {}
@@ -441,7 +436,7 @@ class _Builder:
         """Values of a primitive type, some of which an earlier argument has, too: what was added
         under a number or name is found again by it.
         """
-        fresh = _primitive(name)
+        fresh = self._primitives.of(name)
         if name not in _IDENTIFYING and name not in INTEGER_RANGE:
             return fresh
 

@@ -13,9 +13,9 @@ use host_guest_abi::mailbox::{DONE_SEQUENCE, DONE_VALUES, REQUEST_ARGUMENTS};
 use native_vmm::abi::{
     HlwBuffer, HlwConfig, HlwCounters, HlwExit, HlwHypervisorInfo, HlwSandbox, Status,
     hlw_abi_constants, hlw_answer, hlw_bridge, hlw_buffer_free, hlw_call, hlw_command,
-    hlw_counters_read, hlw_describe_wit, hlw_hypervisor_query, hlw_kick, hlw_kick_signal,
-    hlw_last_error, hlw_last_exit, hlw_resume, hlw_sandbox_free, hlw_sandbox_new, hlw_script_step,
-    hlw_script_write, hlw_text, hlw_version, hlw_window,
+    hlw_constants, hlw_counters_read, hlw_describe_wit, hlw_hypervisor_query, hlw_kick,
+    hlw_kick_signal, hlw_last_error, hlw_last_exit, hlw_resume, hlw_sandbox_free, hlw_sandbox_new,
+    hlw_script_step, hlw_script_write, hlw_text, hlw_version, hlw_window,
 };
 
 const SCRIPTED: u32 = 2;
@@ -291,6 +291,7 @@ fn null_is_refused_everywhere() {
             argument
         );
         assert_eq!(hlw_describe_wit(input, 0, ptr::null_mut()), argument);
+        assert_eq!(hlw_constants(input, 0, ptr::null_mut()), argument);
         hlw_buffer_free(HlwBuffer {
             data: ptr::null_mut(),
             length: 0,
@@ -448,5 +449,36 @@ fn describing_wit() -> TestResult {
         "text": "package a:b; world w { export f: func() -> stream<u8>; }"}]}"#;
     assert_eq!(describe(stream).0, Status::Unsupported as i32);
     assert!(last_error().contains('\u{1f}'), "{}", last_error());
+    Ok(())
+}
+
+#[test]
+fn finding_constants() -> TestResult {
+    let find = |input: &[u8]| {
+        let mut buffer = HlwBuffer {
+            data: ptr::null_mut(),
+            length: 0,
+        };
+        // SAFETY: all pointers are valid; the buffer is freed once.
+        unsafe {
+            let status = hlw_constants(input.as_ptr(), input.len(), &raw mut buffer);
+            let text = (buffer.length > 0)
+                .then(|| slice::from_raw_parts(buffer.data, buffer.length).to_vec());
+            hlw_buffer_free(buffer);
+            (status, text.unwrap_or_default())
+        }
+    };
+    let (status, text) = find(
+        br#"(module (func (param i32 f32)
+            (drop (i32.eq (local.get 0) (i32.const 77)))
+            (drop (f32.const 0.5))))"#,
+    );
+    assert_eq!(status, 0, "{}", last_error());
+    let found: serde_json::Value = serde_json::from_slice(&text)?;
+    let expected = serde_json::json!(
+        {"compared": [77], "integers": [], "floats": [0.5], "texts": []}
+    );
+    assert_eq!(found, expected);
+    assert_eq!(find(b"(module").0, Status::Input as i32);
     Ok(())
 }

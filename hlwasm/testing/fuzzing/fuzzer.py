@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from hlwasm.testing.constants import Constants, constants_of
 from hlwasm.testing.described import description_of
 from hlwasm.testing.differential.target import Target
 from hlwasm.testing.fuzzing.coverage import Coverage
@@ -25,9 +26,10 @@ from hlwasm.testing.fuzzing.shrinking import Answers, shrink
 from hlwasm.testing.fuzzing.typed_fakes import Answer, HostCall
 from hlwasm.testing.fuzzing.verdicts import Examined, Judge, Verdict, in_words
 from hlwasm.testing.hypothesis_extra import hypothesis
+from hlwasm.testing.primitives import Primitives
 from hlwasm.testing.scripts.data import Data, to_data
 from hlwasm.testing.scripts.steps import Script, callee_text, fake_handle
-from hlwasm.testing.strategies import callable_functions, scripts_for, select, values
+from hlwasm.testing.strategies import callable_functions, scripts_for, select, values_of
 from hlwasm.wit.model import Function
 
 if TYPE_CHECKING:
@@ -153,6 +155,7 @@ def fuzz(
     against: Target | None = None,
     progress: Callable[[Progress], object] | None = None,
     report: Report | None = None,
+    constants: Constants | None = None,
 ) -> Report:
     """Calls exported functions with generated arguments, each example in a fresh sandbox.
 
@@ -174,6 +177,8 @@ def fuzz(
             :mod:`hlwasm.testing.differential`. It stays open.
         progress: told what happens.
         report: written to while it happens, for who wants to see it after an interrupt.
+        constants: are likely among the values; by default those of the component's own code,
+            if it was loaded from a file.
 
     Raises:
         LookupError: there is no such function.
@@ -186,7 +191,8 @@ def fuzz(
     try:
         with closing(Runner(component, limits or limits_of(deadline))) as runner:
             judge = Judge(runner, frozenset(chance), stateless, against)
-            Fuzzer(judge, found, progress, end).run(chosen, examples)
+            likely = constants_of(component) if constants is None else constants
+            Fuzzer(judge, found, progress, end, likely).run(chosen, examples)
     except InstantiationFailed as error:
         found.failures.append(_of_instantiation(error))
     except _OutOfTime:
@@ -254,6 +260,7 @@ class Fuzzer:
         report: what is found is written to it at once.
         progress: told before each example.
         end: when to stop, by ``time.monotonic()``.
+        constants: are likely among the values.
     """
 
     def __init__(
@@ -262,8 +269,10 @@ class Fuzzer:
         report: Report,
         progress: Callable[[Progress], object] | None = None,
         end: float | None = None,
+        constants: Constants | None = None,
     ) -> None:
         self._judge = judge
+        self._primitives = Primitives(constants)
         self._report = report
         self._progress = progress
         self._end = end
@@ -349,11 +358,13 @@ class Fuzzer:
         # Generation must not change while Hypothesis is at it.
         others = [each for each in self._targets if each not in self._failing]
 
+        generated = scripts_for([function], others, primitives=self._primitives)
+
         @hypothesis.seed(own_seed)
         @settings
-        @hypothesis.given(scripts_for([function], others), st.data())
+        @hypothesis.given(generated, st.data())
         def every_example(script: Script, data: Any) -> None:
-            self._example(script, lambda function: draw_answer(data, function))
+            self._example(script, lambda function: draw_answer(data, function, self._primitives))
 
         every_example()
 
@@ -435,7 +446,7 @@ class Fuzzer:
         failure.become(failing, list(chain.from_iterable(answers)), smallest)
 
 
-def draw_answer(data: Any, function: Function) -> Data:
+def draw_answer(data: Any, function: Function, primitives: Primitives) -> Data:
     """A generated answer of an imported function."""
     description = function.description
 
@@ -443,5 +454,5 @@ def draw_answer(data: Any, function: Function) -> Data:
         return st.just(fake_handle(description, index))
 
     assert function.result is not None
-    drawn = data.draw(values(description, function.result, resources=resource))
+    drawn = data.draw(values_of(description, function.result, resource, primitives))
     return to_data(description, function.result, drawn)

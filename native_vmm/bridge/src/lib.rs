@@ -28,6 +28,7 @@
 
 mod canonical;
 mod compose;
+mod constants;
 mod core_module;
 mod core_source;
 mod description;
@@ -53,6 +54,7 @@ mod validation;
 mod wit_source;
 mod world;
 
+pub use constants::{Constants, constants};
 pub use error::BridgeError;
 use host_handles::HostHandles;
 pub use options::Options;

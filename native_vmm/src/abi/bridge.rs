@@ -1,10 +1,12 @@
-//! Entries about bridge generation and WIT, and the buffers that they return.
+//! Entries about bridge generation, WIT and constants, and the buffers that they return.
 
 use std::ffi::{CStr, c_char};
 use std::ptr;
 use std::slice;
 
-use component_bridge::{BridgeError, Options, WitError, WitSources, bridge, describe_wit};
+use component_bridge::{
+    BridgeError, Options, WitError, WitSources, bridge, constants, describe_wit,
+};
 use serde_json::json;
 
 use super::{AbiError, entry, quiet};
@@ -92,6 +94,33 @@ pub unsafe extern "C" fn hlw_describe_wit(
         let sources: WitSources = serde_json::from_slice(sources)
             .map_err(|error| AbiError::Argument(format!("sources: {error}")))?;
         *description = HlwBuffer::new(describe_wit(&sources)?.into_bytes());
+        Ok(0)
+    })
+}
+
+/// Finds what a component's code may compare its arguments with, as JSON; see
+/// `component_bridge::Constants`.
+///
+/// # Safety
+/// `length` bytes of `input` are readable, the buffer is writable; either may be null.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hlw_constants(
+    input: *const u8,
+    length: usize,
+    found: *mut HlwBuffer,
+) -> i32 {
+    entry(|| {
+        // SAFETY: valid or null, as the caller promised.
+        let found = unsafe { found.as_mut() }.ok_or(AbiError::Null("found"))?;
+        *found = HlwBuffer::EMPTY;
+        if input.is_null() {
+            return Err(AbiError::Null("input"));
+        }
+        // SAFETY: as the caller promised.
+        let input = unsafe { slice::from_raw_parts(input, length) };
+        let json = serde_json::to_vec(&constants(input)?)
+            .map_err(|error| AbiError::Argument(format!("constants: {error}")))?;
+        *found = HlwBuffer::new(json);
         Ok(0)
     })
 }
