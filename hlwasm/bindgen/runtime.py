@@ -185,9 +185,11 @@ def exports_of(world: World, sandbox: Any) -> Any:
     """The exports of a sandbox or pool, whose component was loaded through a package.
 
     Raises:
-        TypeError: it was not, or through another package.
+        TypeError: it was not, or through another package; or it is neither.
     """
-    component = sandbox.component
+    component = getattr(sandbox, "component", None)
+    if not isinstance(component, PlainComponent):
+        raise TypeError(f"expected a sandbox or pool, not {type(sandbox).__name__}")
     if not isinstance(component, Component) or component.world is not world:
         raise TypeError(
             f"{component.name} was not loaded by these bindings of {world.name}: "

@@ -48,7 +48,7 @@ more are removed, and no others. Type checkers (mypy --strict, pyright strict) a
     "--output",
     metavar="DIR",
     required=True,
-    type=click.Path(file_okay=False, path_type=Path),
+    type=click.Path(file_okay=False),
     help="The package's folder, whose name is the package's; made where it is missing.",
 )
 @click.option("--world", metavar="NAME", help="Which world of the WIT, if there are several.")
@@ -67,7 +67,7 @@ more are removed, and no others. Type checkers (mypy --strict, pyright strict) a
 @quiet_option
 def command(
     file: str,
-    output: Path,
+    output: str,
     world: str | None,
     asynchronous: bool,
     wasi: bool,
@@ -83,30 +83,35 @@ def command(
     from hlwasm.bindgen.files import NotGenerated, differences, write
     from hlwasm.bindgen.package import generate
 
-    _check_package_name(output)
+    folder = _package_folder(output)
     set_up_logging(quiet)
     files = generate(_description(file, world), wasi=wasi, asynchronous=asynchronous)
     if check:
-        lines = differences(files, output)
+        lines = differences(files, folder)
         for line in lines:
             click.echo(printable(line))
         return FAILURE if lines else OK
     try:
-        changed = write(files, output, force=force)
+        changed = write(files, folder, force=force)
     except NotGenerated as error:
         raise WrongUse(f"{error}: give another folder, or --force to write over it") from error
     if not quiet:
-        say(f"{output}: {count_text(len(files), 'file')}, {len(changed)} changed")
+        say(f"{folder}: {count_text(len(files), 'file')}, {len(changed)} changed")
     return OK
 
 
-def _check_package_name(folder: Path) -> None:
+def _package_folder(output: str) -> Path:
+    if not output:
+        # To pathlib it is the current folder.
+        raise WrongUse("-o '': give the package's folder, whose name is the package's")
+    folder = Path(output)
     name = folder.absolute().name
     if not name.isidentifier() or keyword.iskeyword(name):
         raise WrongUse(
             f"-o {folder}: the folder's name is the package's, and {name!r} cannot be imported: "
             "give a folder whose name is one of Python's, with _ for -"
         )
+    return folder
 
 
 def _description(file: str, world: str | None) -> Description:

@@ -240,6 +240,12 @@ class _Plan:
         return plan
 
 
+def exports_named(description: Description, name: str) -> bool:
+    """Whether a component exports something that has this name in Python."""
+    plan = _plan(description)
+    return name in plan.targets or name in plan.ambiguous
+
+
 def _plan(description: Description) -> _Plan:
     plan = description.cache.get("exports")
     if plan is None:

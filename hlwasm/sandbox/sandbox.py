@@ -12,7 +12,7 @@ from hlwasm.frozen import Uncopied
 from hlwasm.native.handles import Counters, NativeSandbox, Usage
 from hlwasm.native.library import load_library
 from hlwasm.sandbox.calls import CallLoop, Serve
-from hlwasm.sandbox.exports import Bind, Exports, ResourceClasses
+from hlwasm.sandbox.exports import Bind, Exports, ResourceClasses, exports_named
 from hlwasm.sandbox.guest_resources import GuestResource, HeldResource
 from hlwasm.sandbox.imports import Linker, Resolver
 from hlwasm.sandbox.limits import Limits
@@ -203,6 +203,17 @@ class SandboxBase(Saving, Uncopied):
             return self._loop.usage()
         finally:
             guard.end()
+
+    # Type checkers would take it for a permission of any attribute.
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            # Also where one is just being made, or was not made after all.
+            component = None if name.startswith("_") else self.__dict__.get("component")
+            message = f"{type(self).__name__!r} object has no attribute {name!r}"
+            if component is not None and exports_named(component.description, name):
+                message += f": the component exports it, as sandbox.exports.{name}"
+            raise AttributeError(message, name=name, obj=self)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.component.name}: {self.status.value}>"

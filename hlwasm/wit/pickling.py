@@ -55,8 +55,11 @@ def _class_of(key: TypeKey) -> Any:
     """Finds the class.
 
     Raises:
-        ComponentNotLoaded: no component that is loaded has it.
+        ComponentNotLoaded: no component that is loaded has it, or it is no such key.
     """
+    if not _is_key(key):
+        # Pickles can be made by anybody, of anything.
+        raise ComponentNotLoaded("this is no pickle of a value of a component: its key is damaged")
     identity, token, name, index = key
     for description in _loaded(identity, token):
         # Another version of hlwasm may number the types otherwise.
@@ -69,6 +72,12 @@ def _class_of(key: TypeKey) -> Any:
         name,
         identity,
     )
+
+
+def _is_key(key: object) -> bool:
+    if type(key) is not tuple or len(key) != 4:
+        return False
+    return all(type(part) is str for part in key[:3]) and type(key[3]) is int
 
 
 def _loaded(identity: str, token: str) -> list[Description]:

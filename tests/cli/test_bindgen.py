@@ -136,7 +136,16 @@ def test_own_files_are_safe(hlwasm: CommandLine, wit: Path, tmp_path: Path) -> N
     assert "class Exports" in (target / "ops.py").read_text()
 
 
-def test_output_is_required_and_no_file(hlwasm: CommandLine, wit: Path, tmp_path: Path) -> None:
+def test_output_is_required_and_no_file(
+    hlwasm: CommandLine, wit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package_here = tmp_path / "here"
+    package_here.mkdir()
+    monkeypatch.chdir(package_here)
+    done = hlwasm("bindgen", wit, "--world", "other", "-o", "")
+    assert done.code == exit_codes.USAGE
+    assert "give the package's folder" in done.stderr
+    assert names(package_here) == set()
     assert hlwasm("bindgen", wit).code == exit_codes.USAGE
     assert hlwasm("bindgen", wit, "-o", wit).code == exit_codes.USAGE
 

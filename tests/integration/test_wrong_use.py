@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import pickle
+import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 import pytest
 
 import hlwasm
+from hlwasm.bindgen.runtime import World, exports_of
 from hlwasm.testing import Fakes, conformance, fuzz, strategies
 from tests.wit_packages import package
 
@@ -93,6 +96,50 @@ def test_a_misspelt_import_and_a_class_in_place_of_its_object(component: hlwasm.
     with pytest.raises(hlwasm.LinkError, match="give an object of the class, not the class"):
         component.instantiate(Host)
     component.instantiate(Host()).close()
+
+
+def test_an_export_is_no_attribute_of_the_sandbox(component: hlwasm.Component) -> None:
+    with component.instantiate(IMPORTS) as sandbox:
+        with pytest.raises(AttributeError) as refused:
+            sandbox.ops  # type: ignore[attr-defined]  # noqa: B018
+        assert str(refused.value) == (
+            "'Sandbox' object has no attribute 'ops': the component exports it, "
+            "as sandbox.exports.ops"
+        )
+        with pytest.raises(AttributeError) as refused:
+            sandbox.snapshott  # type: ignore[attr-defined]  # noqa: B018
+        shown = "".join(traceback.format_exception(refused.value)).splitlines()[-1]
+        plain = "AttributeError: 'Sandbox' object has no attribute 'snapshott'"
+        assert shown.startswith(plain)
+        if sys.version_info >= (3, 12):
+            assert shown == f"{plain}. Did you mean: 'snapshot'?"
+        assert not hasattr(sandbox, "__array_interface__")
+    half_made = hlwasm.Sandbox.__new__(hlwasm.Sandbox)
+    with pytest.raises(AttributeError, match=r"has no attribute 'ops'$"):
+        half_made.ops  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_types_that_there_are_not(component: hlwasm.Component) -> None:
+    wrong_types: dict[str | int, str] = {
+        "s31": "there is no primitive type 's31': did you mean 's32'?; there are bool, char, ",
+        "failure": "'failure' is type ",
+        99: "there is no type 99: the component has ",
+        -1: "there is no type -1: ",
+    }
+    for wrong, message in wrong_types.items():
+        with pytest.raises(ValueError) as refused:
+            strategies.values(component, wrong)
+        assert str(refused.value).startswith(message)
+    others: list[Any] = [None, 0.5, True, ["s32"]]
+    for other in others:
+        with pytest.raises(TypeError, match="expected the name of a primitive type, not "):
+            strategies.values(component, other)
+
+
+def test_exports_of_what_is_no_sandbox(component: hlwasm.Component) -> None:
+    for wrong in (5, component, None):
+        with pytest.raises(TypeError, match=r"expected a sandbox or pool, not \w+$"):
+            exports_of(World("w", {}, {}, {}, {}), wrong)
 
 
 @pytest.mark.parametrize(

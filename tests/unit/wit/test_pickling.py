@@ -111,6 +111,32 @@ def test_a_type_that_is_gone_is_an_error_and_nothing_is_kept_alive() -> None:
         pickle.loads(data)
 
 
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda key: (*key[:3], "0"),
+        lambda key: (*key[:3], []),
+        lambda key: (*key[:3], 0.5),
+        lambda key: (*key[:3], None),
+        lambda key: (*key[:2], [], key[3]),
+        lambda key: (b"", *key[1:]),
+        lambda key: key[:3],
+        lambda key: [*key],
+        lambda key: None,
+        lambda key: (*key[:2], "no:such/interface#type", key[3]),
+        lambda key: ("0" * 64, *key[1:]),
+    ],
+)
+def test_forged_keys_are_all_the_same_error(forge: Callable[[Any], Any]) -> None:
+    value = drawing(classes(parse_wit(TEXT)))
+    restore, (key, values) = value.__reduce_ex__(2)[:2]
+    assert restore(key, values) == value
+    # The index may be one of another version of hlwasm.
+    assert restore((*key[:3], 10**9), values) == value
+    with pytest.raises(ComponentNotLoaded):
+        restore(forge(key), values)
+
+
 def test_copies_are_equal_and_apart() -> None:
     made = classes(parse_wit(TEXT))
     value = drawing(made)
