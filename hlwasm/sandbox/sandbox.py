@@ -166,7 +166,11 @@ class SandboxBase(Saving, Uncopied):
     def cancel(self) -> None:
         """Makes the call that is running, or the next one, raise :class:`hlwasm.Cancelled`.
 
-        Any thread may call this; the sandbox is poisoned by it.
+        Any thread may call this; the sandbox is poisoned by that call. Where none is running,
+        the cancel waits for the next one and ends it before its guest does anything: whoever
+        decides that a request is over does not know whether its call has begun yet, and such a
+        cancel must not get lost. One that came too late, after its call had ended, waits
+        likewise. :meth:`restore` takes it back; several of them are one.
         """
         if self._guard.status is not Status.CLOSED:
             self._loop.kick()
