@@ -12,6 +12,7 @@ from components.kitchen_sink.catalogue import FUNCTIONS, MIXED
 from hlwasm.wit.sources import parse_wit
 from tests.integration.conftest import Start
 from tests.integration.kitchen_sink_host import Host
+from tests.integration.maps_of_handles import GUEST
 from tests.integration.resources_host import Store
 from tests.integration.wit_features.components import FALLIBLE, WORLD_ITEMS, strings
 from tests.integration.wit_features.page import first_cell, rows
@@ -178,6 +179,9 @@ def handles_in_values(start: Start) -> None:
     assert counters.turn_result(hlwasm.Ok(new())).value() == 3
     assert counters.turn_tuple((new(), 1))[0].value() == 3
     assert counters.sum(counters.Seen.Many([one, two])) == 6
+    boxes = start(GUEST.encode()).exports.boxes
+    [(key, box)] = boxes.turn([("a", boxes.Box(3))])
+    assert (key, boxes.sum([("b", box)])) == ("a", 3)
 
 
 @checks("many parameters, large results")
