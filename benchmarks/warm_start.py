@@ -56,7 +56,7 @@ def _in_process() -> list[Row]:
     return [
         Row.of("instantiate.small", reused, "with reuse=False", boot),
         Row.of("instantiate.small_in_exits", reused, "bare exit", exit_),
-        Row.of("clone.small_in_exits", cloned, "bare exit", exit_, 4.0),
+        Row.of("clone.small_in_exits", cloned, "bare exit", exit_),
         Row.of("instantiate.python", python_reused, "with reuse=False", python_boot),
     ]
 
