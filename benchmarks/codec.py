@@ -41,6 +41,7 @@ class Kind(NamedTuple):
         goal: of the ratio.
         calls: in a batch.
         floor: what Python cannot do without for such a value.
+        least: what not even code in C can.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Kind(NamedTuple):
     goal: float | None = VALUE_GOAL
     calls: int = 20
     floor: Callable[[], object] | None = None
+    least: Callable[[], object] | None = None
 
 
 def _values(types: Any) -> list[Kind]:
@@ -90,17 +92,20 @@ def _lists(types: Any) -> list[Kind]:
     their_points = [SimpleNamespace(x=1.5, y=2.5)] * OTHERS
     return [
         Kind("list_u8", "echo-list-u8", data, data, LIST_GOAL, 5),
-        Kind("list_s32", "echo-list-s32", numbers, numbers, LIST_GOAL, 5, _floor("i", numbers)),
-        Kind("list_f64", "echo-list-f64", floats, floats, LIST_GOAL, 5, _floor("d", floats)),
+        Kind("list_s32", "echo-list-s32", numbers, numbers, LIST_GOAL, 5, *_floors("i", numbers)),
+        Kind("list_f64", "echo-list-f64", floats, floats, LIST_GOAL, 5, *_floors("d", floats)),
         Kind("list_string", "echo-list-string", texts, texts, VALUE_GOAL, 5),
         Kind("list_record", "echo-list-point", points, their_points, VALUE_GOAL, 5),
     ]
 
 
-def _floor(code: str, numbers: list[Any]) -> Callable[[], object]:
-    """Looks at the type of each number, and makes as many."""
+def _floors(code: str, numbers: list[Any]) -> tuple[Callable[[], object], Callable[[], object]]:
+    """Looks at the type of each number, or just reads it in C; and makes as many."""
     made: Any = memoryview(array(code, numbers))
-    return lambda: (list(map(type, numbers)), made.tolist())
+    return (
+        lambda: (list(map(type, numbers)), made.tolist()),
+        lambda: (sum(numbers), made.tolist()),
+    )
 
 
 def _arrays(made: Callable[[str, Sequence[float]], Any]) -> list[Kind]:
@@ -167,21 +172,23 @@ def _compared(
     ours: Callable[[], object],
     theirs: Callable[[], object],
 ) -> list[Row]:
-    floor = [] if kind.floor is None else [partial(batch_time, kind.floor, kind.calls)]
+    floors = [partial(batch_time, f, kind.calls) for f in (kind.floor, kind.least) if f is not None]
     host, whole, their_whole, exit_, *at_least = in_turns(
         [
             partial(alone, kind.calls),
             partial(batch_time, ours, kind.calls),
             partial(batch_time, theirs, kind.calls),
             partial(bare_exit, sandbox),
-            *floor,
+            *floors,
         ],
         ROUNDS,
     )
     name, baseline = f"codec.{kind.name}", "wasmtime-py, whole call"
+    floor, least = at_least[:1], at_least[1:]
     return [
         Row.of(name, host, baseline, their_whole, kind.goal),
-        *[Row.of(f"{name}.floor", host, "types looked at, objects made", x) for x in at_least],
+        *[Row.of(f"{name}.floor", host, "types looked at, objects made", x) for x in floor],
+        *[Row.of(f"{name}.least", each, baseline, their_whole) for each in least],
         Row.of(f"{name}.less_exit", whole.minus(exit_), baseline, their_whole),
     ]
 
