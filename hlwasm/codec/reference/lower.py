@@ -125,12 +125,12 @@ class ReferenceLower(ReferenceTypes):
     ) -> None:
         memory = state.memory
         if name == "string":
-            data = encode_string(value, path)
-            pointer = state.allocate(len(data), 1, path)
-            # Allocating may have made it larger.
-            memory = state.memory
-            memory[pointer : pointer + len(data)] = data
-            struct.pack_into("<II", memory, offset, pointer, len(data))
+            pointer = state.cursor
+            for data in encode_string(value, path):
+                # Pieces have no gaps between them.
+                at = state.allocate(len(data), 1, path)
+                memory[at : at + len(data)] = data
+            struct.pack_into("<II", memory, offset, pointer, state.cursor - pointer)
         elif name == "bool":
             memory[offset] = to_bool(value, path)
         elif name == "char":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import struct
+from collections.abc import Iterator
 from typing import Any
 
 from hlwasm.codec.checks import (
@@ -14,6 +15,9 @@ from hlwasm.codec.checks import (
     wrong_type,
     wrong_value,
 )
+
+# Characters that are encoded at a time.
+_PIECE = 1 << 14
 
 
 def to_bool(value: Any, path: Path) -> bool:
@@ -73,11 +77,13 @@ def to_char(value: Any, path: Path) -> int:
     return code
 
 
-def encode_string(value: Any, path: Path) -> bytes:
-    """UTF-8 of a string without surrogates."""
+def encode_string(value: Any, path: Path) -> Iterator[bytes]:
+    """UTF-8 of a string without surrogates, in pieces: a long one is never there as a whole."""
     if not isinstance(value, str):
         raise wrong_type(path, "string", value)
-    try:
-        return value.encode()
-    except UnicodeEncodeError as error:
-        raise wrong_value(path, f"the string has a surrogate at {error.start}") from None
+    for start in range(0, len(value), _PIECE):
+        try:
+            yield value[start : start + _PIECE].encode()
+        except UnicodeEncodeError as error:
+            at = start + error.start
+            raise wrong_value(path, f"the string has a surrogate at {at}") from None

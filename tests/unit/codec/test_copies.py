@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from hlwasm.codec.functions import bind_export, bind_import
+from hlwasm.codec.plain import PlainFunction
 from hlwasm.wit.model import NumberLists
 from hlwasm.wit.values import Ok
 from tests.unit.codec.worlds import EchoContext, World
@@ -71,6 +72,16 @@ def take(ref: Any, world: World) -> Callable[[Any], None]:
 def test_strings_are_encoded_into_the_memory(text: str) -> None:
     call = take("string", World())
     assert peak(lambda: call(text)) < SLACK * sys.getsizeof(text)
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+def test_so_are_those_of_the_first_call(text: str) -> None:
+    """Which the plain codec serves."""
+    world = World()
+    world.function("take", {"value": "string"})
+    function = PlainFunction(world.description().exports[0])
+    context = EchoContext(8 << 20)
+    assert peak(lambda: function.lower_params(context, (text,))) < SLACK * sys.getsizeof(text)
 
 
 @pytest.mark.parametrize(("element", "value"), BUFFERS.values(), ids=BUFFERS)
