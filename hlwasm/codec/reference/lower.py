@@ -129,8 +129,9 @@ class ReferenceLower(ReferenceTypes):
             for data in encode_string(value, path):
                 # Pieces have no gaps between them.
                 at = state.allocate(len(data), 1, path)
-                memory[at : at + len(data)] = data
-            struct.pack_into("<II", memory, offset, pointer, state.cursor - pointer)
+                # Which may have moved the memory.
+                state.memory[at : at + len(data)] = data
+            struct.pack_into("<II", state.memory, offset, pointer, state.cursor - pointer)
         elif name == "bool":
             memory[offset] = to_bool(value, path)
         elif name == "char":
