@@ -64,8 +64,11 @@ impl State {
         (offset, end): (u64, u64),
         access: Access,
     ) -> io::Result<()> {
-        region.renew(window.physical + offset, end - offset, access)?;
-        self.advise(region, window, offset, end);
+        // What was released since, and not there before, has no pages.
+        if offset < end {
+            region.renew(window.physical + offset, end - offset, access)?;
+            self.advise(region, window, offset, end);
+        }
         Ok(())
     }
 }

@@ -134,11 +134,38 @@ impl Windows {
                     if old.accessible > 0 && access == Access::None {
                         region.protect(window.physical, old.accessible, Access::ReadWrite)?;
                     }
+                    let range = window.physical..window.physical + window.capacity;
+                    self.images.retain(|image| !range.contains(&image.start));
                     remapped(window.physical..window.physical + end)?;
                 }
             }
             self.states[index] = *old;
         }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    #[test]
+    fn a_restore_forgets_the_images_of_what_is_mapped_anew()
+    -> Result<(), Box<dyn std::error::Error>> {
+        let plan = Plan::new(32 * MIB, &[MIB, MIB, 4 * MIB, 4 * MIB])?;
+        let region = Region::reserve(plan.arena_end)?;
+        let mut windows = Windows::new(&plan, &region)?;
+        let snapshot = windows.of_snapshot();
+        let images = [2, 3].map(|index| plan.windows[index].physical);
+        windows.states[2].remapped();
+        windows
+            .images
+            .extend(images.map(|start| start..start + MIB));
+        windows.restore(&snapshot, &plan, &region, |_| Ok(()))?;
+        let left: Vec<_> = windows.images.iter().map(|image| image.start).collect();
+        assert_eq!(left, images[1..]);
         Ok(())
     }
 }
