@@ -26,6 +26,19 @@ static GATE: RwLock<()> = RwLock::new(());
 /// Forks between the first process with this library and the present one.
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 
+#[cfg(any(test, debug_assertions))]
+thread_local! {
+    static HOLDS_ONE: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// Makes sure that a thread takes one such lock at a time: where a fork waits for the gate, it
+/// stays shut to whoever has passed it and wants to pass again.
+fn mark(holds: bool) {
+    #[cfg(any(test, debug_assertions))]
+    assert!(HOLDS_ONE.replace(holds) != holds, "a lock within a lock");
+    let _ = holds;
+}
+
 /// A lock that no fork finds taken.
 pub struct Locked<'m, T> {
     // Given back before the gate opens.
@@ -35,6 +48,7 @@ pub struct Locked<'m, T> {
 
 /// Takes a lock that a child may need, for a short time in which no other is taken.
 pub fn lock<T>(mutex: &Mutex<T>) -> Locked<'_, T> {
+    mark(true);
     let gate = GATE.read().unwrap_or_else(PoisonError::into_inner);
     Locked {
         guard: mutex.lock().unwrap_or_else(PoisonError::into_inner),
@@ -53,6 +67,12 @@ impl<T> Deref for Locked<'_, T> {
 impl<T> DerefMut for Locked<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
         &mut self.guard
+    }
+}
+
+impl<T> Drop for Locked<'_, T> {
+    fn drop(&mut self) {
+        mark(false);
     }
 }
 

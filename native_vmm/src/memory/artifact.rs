@@ -89,9 +89,10 @@ impl Artifact {
         self.large_copy.file()
     }
 
-    /// Makes a copy in large pages for sandboxes to come, if there is none yet.
-    pub fn copy_to_large_pages(&self) {
-        self.large_copy.make(&self.file, self.page_bytes);
+    /// A sandbox that was made from a snapshot with this artifact is freed: it may be time for
+    /// that copy.
+    pub fn clone_freed(&self) {
+        self.large_copy.clone_freed(&self.file, self.bytes);
     }
 
     /// Bytes of the file that count.

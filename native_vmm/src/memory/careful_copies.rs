@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use host_guest_abi::layout::PAGE_BYTES;
 
-use super::content::{Content, Source};
+use super::content::{Content, Page, Source};
 use super::hot_pages::HotPage;
 use super::region::Region;
 use super::units::host_size;
@@ -45,6 +45,32 @@ pub unsafe fn copy_back(region: &Region, content: &Content, pages: &[HotPage]) -
     }
     // SAFETY: as the caller promised.
     unsafe { from_file(region, content, pages) }
+}
+
+/// Reads a page of the region.
+///
+/// # Errors
+/// If the file behind it was cut off, or the kernel refuses.
+///
+/// # Safety
+/// Nothing runs in the region, and it is a whole, accessible page of it.
+pub unsafe fn read(region: &Region, physical: u64, page: &mut Page) -> io::Result<()> {
+    let from = libc::iovec {
+        iov_base: region.address(physical, PAGE_BYTES).cast(),
+        iov_len: PAGE_SIZE,
+    };
+    let to = libc::iovec {
+        iov_base: page.bytes_mut().as_mut_ptr().cast(),
+        iov_len: PAGE_SIZE,
+    };
+    // SAFETY: writes to the page, which is ours; what cannot be read is an error.
+    let copied =
+        unsafe { libc::process_vm_readv(fork::process(), &raw const to, 1, &raw const from, 1, 0) };
+    match usize::try_from(copied) {
+        Ok(PAGE_SIZE) => Ok(()),
+        Ok(_) => Err(io::Error::other("the snapshot file was cut off")),
+        Err(_) => Err(io::Error::last_os_error()),
+    }
 }
 
 fn is_refusal(error: &io::Error) -> bool {

@@ -141,17 +141,20 @@ impl Content {
         let Some(position) = self.position(physical) else {
             return Ok(Some(Source::Zeros));
         };
-        let mut cache = fork::lock(&self.cache);
+        let found = |page: &Page| Some(Source::Bytes(NonNull::from(page)));
+        let cache = fork::lock(&self.cache);
         if let Some(page) = cache.get(&physical) {
-            return Ok(Some(Source::Bytes(NonNull::from(&**page))));
+            return Ok(found(page));
         }
         if cache.len() >= CACHE_PAGES_MAX {
             return Ok(None);
         }
+        drop(cache);
+        // Not under the lock, which a fork waits for: the file may be on a slow disk.
         let mut page = Page::new();
         self.file.read_exact_at(&mut page.0, position)?;
-        let page = cache.entry(physical).or_insert(page);
-        Ok(Some(Source::Bytes(NonNull::from(&**page))))
+        let mut cache = fork::lock(&self.cache);
+        Ok(found(cache.entry(physical).or_insert(page)))
     }
 
     /// Whether a page was copied when memory was made, so that it cannot be had again by

@@ -16,7 +16,7 @@ use std::ops::Range;
 use host_guest_abi::layout::PAGE_BYTES;
 
 use super::careful_copies;
-use super::content::{Content, Source};
+use super::content::{Content, Page, Source};
 use super::region::Region;
 
 /// More pages than this are not kept: 4 MiB, about 100 µs of copying.
@@ -94,6 +94,54 @@ impl HotPages {
     /// The pages, ascending.
     pub fn pages(&self) -> &[HotPage] {
         &self.pages
+    }
+
+    /// Takes pages away that hold what they held at the snapshot, as far as that is known.
+    ///
+    /// # Errors
+    /// If the file behind the pages was cut off, or the kernel refuses to read them.
+    ///
+    /// # Safety
+    /// Nothing runs in the region, all are whole, accessible pages of it, and the sources are
+    /// from this content.
+    pub unsafe fn retain_changed(
+        &self,
+        region: &Region,
+        content: &Content,
+        pages: &mut Vec<u64>,
+    ) -> io::Result<()> {
+        let known = |physical: &u64| {
+            let index = self
+                .pages
+                .binary_search_by_key(physical, |page| page.physical);
+            self.pages[index.ok()?].source
+        };
+        if content.is_sealed() {
+            pages.retain(|page| {
+                let address = region.address(*page, PAGE_BYTES);
+                // SAFETY: as the caller promised.
+                known(page).is_none_or(|source| unsafe { !source.equals(address) })
+            });
+            return Ok(());
+        }
+        let mut copy = Page::new();
+        let mut changed = Vec::with_capacity(pages.len());
+        for page in pages.iter() {
+            let is_changed = match known(page) {
+                None => true,
+                Some(source) => {
+                    // SAFETY: as the caller promised.
+                    unsafe { careful_copies::read(region, *page, &mut copy)? };
+                    // SAFETY: the copy is a whole page, and the content exists.
+                    unsafe { !source.equals(copy.bytes().as_ptr()) }
+                }
+            };
+            if is_changed {
+                changed.push(*page);
+            }
+        }
+        *pages = changed;
+        Ok(())
     }
 
     /// Copies all pages back.
@@ -179,8 +227,9 @@ impl HotPages {
         restored: &mut Restored,
     ) -> io::Result<()> {
         let old = std::mem::take(&mut self.pages);
+        let known = old.iter().filter(|page| page.source.is_some()).count();
+        let mut room = HOT_PAGES_MAX.saturating_sub(known);
         let mut old = old.iter().peekable();
-        let mut room = HOT_PAGES_MAX.saturating_sub(old.len());
         let mut pages = Vec::with_capacity(HOT_PAGES_MAX.min(old.len() + runs.len()));
         let mut grown = false;
         for run in runs {

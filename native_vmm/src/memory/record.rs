@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::artifact::Artifact;
 use super::content::{Content, Extent, Page};
 use super::guest_memory::write_system;
+use super::hot_pages::HOT_PAGES_MAX;
 use super::plan::Plan;
 use super::ranges::{MAPPED_EXTENTS_MAX, pages_of};
 use super::region::{Access, Region};
@@ -21,9 +22,6 @@ use super::windows::{WindowRecord, Windows};
 use super::working_set::{WorkingSet, always};
 use crate::loader::GuestImage;
 use crate::sandbox::{FileError, damaged};
-
-/// Pages of a learned working set that are believed.
-const WORKING_SET_MAX: usize = 4096;
 
 /// What is known of the pages in a file. Addresses are guest-physical.
 #[derive(Debug, Serialize, Deserialize)]
@@ -129,7 +127,7 @@ impl MemorySnapshot {
             windows,
             working_set,
         };
-        snapshot.expect_pages(record.working_set.iter().copied().take(WORKING_SET_MAX));
+        snapshot.expect_pages(record.working_set.iter().copied().take(HOT_PAGES_MAX));
         Ok(snapshot)
     }
 }

@@ -149,12 +149,9 @@ impl MemorySnapshot {
         self.windows.open(&self.plan, region)?;
         if let Some(artifact) = &self.artifact {
             let (start, bytes) = (self.plan.arena_end, artifact.page_bytes());
-            if let Some(copy) = artifact.large_copy() {
-                region.overlay(start, bytes, Access::Read, (&copy, 0))?;
-                region.prefer_large_pages(start, bytes);
-            } else {
-                region.overlay(start, bytes, Access::Read, (artifact.file(), 0))?;
-            }
+            let copy = artifact.large_copy();
+            let file = copy.as_deref().unwrap_or_else(|| artifact.file());
+            region.overlay(start, bytes, Access::Read, (file, 0))?;
         }
         // One call of the kernel for each run, and not a fault for each page.
         let copied = runs(self.content.copies().iter().map(|copy| copy.0));
@@ -309,9 +306,15 @@ impl GuestMemory {
                 pages.extend(expected.take(room));
             })?;
         }
-        let is_habit = snapshot.working_set.learn_from_freed(pages);
-        if let Some(artifact) = snapshot.artifact.as_ref().filter(|_| is_habit) {
-            artifact.copy_to_large_pages();
+        // It started with some, which are its own whether it has written to them or not.
+        // SAFETY: the sandbox is freed, so nothing runs in the region.
+        unsafe {
+            base.hot
+                .retain_changed(&self.region, &snapshot.content, &mut pages)?
+        };
+        snapshot.working_set.learn_from_freed(pages);
+        if let Some(artifact) = &snapshot.artifact {
+            artifact.clone_freed();
         }
         Ok(())
     }

@@ -70,7 +70,9 @@ impl WorkingSet {
 
     /// Replaces those that were learned, by others that ascend.
     pub fn set(&self, learned: impl Iterator<Item = HotPage>) {
-        let mut learned = learned.peekable();
+        // More are given back at once.
+        let room = HOT_PAGES_MAX.saturating_sub(self.always.len());
+        let mut learned = learned.take(room).peekable();
         let mut pages = Vec::new();
         for &physical in &self.always {
             while let Some(page) = learned.next_if(|page| page.physical < physical) {
@@ -83,20 +85,19 @@ impl WorkingSet {
         *fork::lock(&self.pages) = pages.into();
     }
 
-    /// Takes note of the pages, ascending, of a sandbox that is freed. Returns whether it is not
-    /// the first one.
-    pub fn learn_from_freed(&self, pages: Vec<u64>) -> bool {
-        let mut freed = fork::lock(&self.freed);
-        let common = |page: &&u64| {
-            let before = freed.as_ref();
+    /// Takes note of the pages, ascending, that a sandbox that is freed has written to.
+    pub fn learn_from_freed(&self, pages: Vec<u64>) {
+        // One lock after the other; see `fork::lock`.
+        let before = fork::lock(&self.freed).replace(pages.clone());
+        let common = |page: &u64| {
+            let before = before.as_ref();
             before.is_none_or(|before| before.binary_search(page).is_ok())
         };
-        let expected: Vec<u64> = pages.iter().filter(common).copied().collect();
+        let expected: Vec<u64> = pages.into_iter().filter(common).collect();
         // So many are no habit of short requests, and copying them costs more than faults do.
         if expected.len() <= HOT_PAGES_MAX {
             self.set(expected.into_iter().map(HotPage::expected));
         }
-        freed.replace(pages).is_some()
     }
 }
 
