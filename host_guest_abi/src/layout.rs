@@ -4,8 +4,8 @@
 //! guest-physical                         guest-virtual (ring 3 unless said otherwise)
 //! 0x0000_0000  page 0                    not present: wasm null-element traps fault here
 //! 0x0010_0000  mailbox, boot info, text  same, RW NX
-//! 0x0020_0000  GDT TSS IDT stubs, page   same, supervisor only
-//!              tables, IST stack
+//! 0x0020_0000  IST stack, GDT TSS IDT,   same, supervisor only; the page tables are
+//!              stubs, page tables        not present
 //! 0x0040_0000  guest image (ELF)         same, per segment: RX / R / RW
 //! 0x0080_0000  stack guard               not present
 //! 0x00a0_0000  stack                     same, RW NX

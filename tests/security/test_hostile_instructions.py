@@ -6,6 +6,7 @@ from threading import Timer
 
 import pytest
 
+from hlwasm.native import _abi
 from tests.native.guest import guest
 from tests.native.test_guest_faults import patched
 
@@ -50,8 +51,8 @@ FATAL = {
     "two bytes to the request port": b"\x66\xba\x00\x05\x66\xef",
     "string to the request port": b"\x66\xba\x00\x05\x6f",
     "strings to the request port": b"\x66\xba\x00\x05\xf3\x6f",
-    "system memory, behind the stubs": b"\xa0" + (0x21_0000).to_bytes(8, "little"),
-    "exception stack": b"\xa2" + (0x20_6FF8).to_bytes(8, "little"),
+    "page tables": b"\xa0" + _abi.PAGE_TABLES.to_bytes(8, "little"),
+    "exception stack": b"\xa2" + (_abi.EXCEPTION_STACK_TOP - 8).to_bytes(8, "little"),
     "no canonical address": b"\xa0" + (1 << 47).to_bytes(8, "little"),
     "highest address": b"\x48\x31\xc0\x48\xff\xc8\xff\xe0",
 }
