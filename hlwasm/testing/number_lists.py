@@ -18,6 +18,7 @@ from hlwasm.codec.checks import Path, memory_full
 from hlwasm.codec.fast_values import Unusual, number_data
 from hlwasm.codec.layout import align_up
 from hlwasm.codec.reference import Lifting, Lowering, Reference
+from hlwasm.text import count_text
 from hlwasm.wit.model import List
 
 # Bytes that a value is lowered into at most.
@@ -96,7 +97,9 @@ def unpack_numbers(element: str, data: bytes) -> memoryview:
     """
     rest = len(data) % struct.calcsize(_code(element))
     if rest:
-        raise ValueError(f"{len(data)} bytes are no list<{element}>: {rest} are left over")
+        raise ValueError(
+            f"this is no list<{element}>: {count_text(rest, 'byte')} of {len(data)} left over"
+        )
     return memoryview(data).cast(_code(element))
 
 

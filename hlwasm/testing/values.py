@@ -24,6 +24,7 @@ from hlwasm.testing.number_lists import (
     parse_numbers,
     unpack_numbers,
 )
+from hlwasm.text import count_text
 from hlwasm.wit.model import AnyType, Borrow, Description, List, Own, TypeRef
 from hlwasm.wit.wave.parser import Parser
 from hlwasm.wit.wave.writer import Writer
@@ -167,8 +168,9 @@ class Values:
         return self._lift(state, ref, path)
 
     def _lift(self, state: Lifting, ref: TypeRef, path: Path) -> Any:
-        if len(state.memory) < self._reference.layout.shape(ref).size:
-            raise bad_guest_data(path, f"{len(state.memory)} bytes are too few")
+        size = self._reference.layout.shape(ref).size
+        if len(state.memory) < size:
+            raise bad_guest_data(path, f"{len(state.memory)} of {count_text(size, 'byte')}")
         return self._reference.lift(state, ref, 0, path)
 
     def zero(self, ref: TypeRef) -> Any:

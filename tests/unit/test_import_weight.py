@@ -65,6 +65,11 @@ def test_importing_hlwasm_imports_nearly_nothing() -> None:
     assert imported == {"hlwasm"}
 
 
+def test_recordings_import_nothing_of_asyncio() -> None:
+    imported = modules_after("from hlwasm.testing import record, replay, replaying")
+    assert not imported & {"asyncio", "dataclasses", "inspect", "unittest.mock"}
+
+
 @pytest.mark.hypervisor
 def test_running_a_cached_program_imports_only_what_it_needs(tmp_path: Path) -> None:
     program = tmp_path / "hello.wat"

@@ -140,7 +140,7 @@ def test_what_json_does_not_know_is_read_too(element: str, text: str, items: lis
         ("f32", "[1e39]", "1e39 does not fit f32"),
         ("s32", '"text"', "expected list<s32>, got a string"),
         ("s32", 'base64("AAA*")', "this is not base64"),
-        ("s32", 'base64("AAAAAAA=")', "5 bytes are no list<s32>: 1 are left over"),
+        ("s32", 'base64("AAAAAAA=")', "this is no list<s32>: 1 byte of 5 left over"),
         ("bool", 'base64("AA==")', r"expected '\[' for list<bool>"),
     ],
 )
