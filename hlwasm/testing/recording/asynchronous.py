@@ -64,13 +64,13 @@ async def replay_async(
     Raises:
         ReplayMismatch, OSError, RecordingError, HlwasmError: as :func:`hlwasm.testing.replay`.
     """
-    player = player_of(path, component, max_bytes)
-    sandbox = _ReplayedAsyncSandbox(component, None, None, limits or Limits(), player)
-    async with await sandbox.start():
-        for call in player.calls(sandbox):
-            with compared():
-                player.keep(await call())
-    return player.replayed()
+    with player_of(path, component, max_bytes) as player:
+        sandbox = _ReplayedAsyncSandbox(component, None, None, limits or Limits(), player)
+        async with await sandbox.start():
+            for call in player.calls(sandbox):
+                with compared():
+                    await call()
+        return player.replayed()
 
 
 @asynccontextmanager
@@ -82,11 +82,11 @@ async def replaying_async(
     max_bytes: int = MAX_BYTES,
 ) -> AsyncIterator[AsyncSandbox]:
     """As :func:`hlwasm.testing.replaying`, with a :class:`hlwasm.AsyncSandbox`."""
-    player = player_of(path, component, max_bytes)
-    sandbox = _ReplayedAsyncSandbox(component, None, None, limits or Limits(), player)
-    async with await sandbox.start():
-        yield sandbox
-        player.finish()
+    with player_of(path, component, max_bytes) as player:
+        sandbox = _ReplayedAsyncSandbox(component, None, None, limits or Limits(), player)
+        async with await sandbox.start():
+            yield sandbox
+            player.finish()
 
 
 class _ReplayedAsyncSandbox(Unlinked, WatchedAsyncSandbox):

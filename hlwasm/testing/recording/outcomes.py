@@ -10,6 +10,12 @@ from hlwasm.frozen import Frozen
 # Longer messages are cut; they are for readers.
 _LONGEST = 1000
 
+# What ends a call wherever it may be then.
+_OUTSIDE = frozenset({
+    "Cancelled", "CpuTimeExceeded", "DeadlineExceeded",
+    "asyncio.exceptions.CancelledError", "builtins.KeyboardInterrupt",
+})  # fmt: skip
+
 
 class Raised(Frozen):
     """An exception that ended a call.
@@ -48,8 +54,14 @@ class Raised(Frozen):
         return cls(name, code, message)
 
     def same(self, other: Raised) -> bool:
-        """Whether two calls ended in the same way."""
+        """Whether two calls ended in the same way; all that is from outside is one."""
+        if self.type in _OUTSIDE:
+            return other.type in _OUTSIDE
         return (self.type, self.code) == (other.type, other.code)
+
+    def is_for_want_of_time(self) -> bool:
+        """Whether the call might never have ended by itself."""
+        return self.type in _OUTSIDE or self.type == "FuelExhausted"
 
     def exception(self) -> BaseException:
         """What a host function raises in a replay."""

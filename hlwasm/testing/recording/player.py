@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hlwasm.errors import Err, GuestDataError, HlwasmError, RecordingError, ReplayMismatch
 from hlwasm.frozen import Frozen
+from hlwasm.sandbox.guest_resources import HeldResource
 from hlwasm.testing.described import description_of
-from hlwasm.testing.recording.events import Event
+from hlwasm.testing.recording.events import Event, full_name
 from hlwasm.testing.recording.outcomes import Raised, ReplayedException
-from hlwasm.testing.recording.recorder import full_name
+from hlwasm.testing.recording.reading import Recording
 from hlwasm.testing.recording.watched import Watched
 from hlwasm.testing.recording.watcher import ObjectNumbers, Outcome, Watcher
 from hlwasm.text import printable
@@ -39,6 +39,20 @@ class _ReplayedNumbers(ObjectNumbers):
     def __init__(self, description: Description) -> None:
         super().__init__(lambda type_index: self.find(type_index, 0))
         self._types = description.types
+        self._kept: dict[int, HeldResource] | None = None
+
+    def keep(self) -> None:
+        """From now on resources of the component's live until they are dropped by number."""
+        self._kept = {}
+
+    def put(self, number: int, value: Any) -> None:
+        super().put(number, value)
+        if self._kept is not None and isinstance(value, HeldResource):
+            self._kept[number] = value
+
+    def take(self, number: int) -> HeldResource | None:
+        """A resource that was kept, which is no more; None where there is none."""
+        return None if self._kept is None else self._kept.pop(number, None)
 
     def find(self, type_index: int, number: int) -> Any:
         type_ = self._types[type_index]
@@ -66,50 +80,44 @@ class Player(Watcher):
 
     Args:
         component: that is tested.
-        path: of the recording.
-        header, events: what is in it.
+        recording: that is replayed.
     """
 
-    def __init__(
-        self,
-        component: Component,
-        path: str | os.PathLike[str],
-        header: Mapping[str, Any],
-        events: Sequence[Event],
-    ) -> None:
+    def __init__(self, component: Component, recording: Recording) -> None:
         description = description_of(component)
-        super().__init__(description, _ReplayedNumbers(description))
-        self._path = path
-        self._events = events
-        self._next = 0
-        recorded = header.get("sha256")
+        self._objects = _ReplayedNumbers(description)
+        super().__init__(description, self._objects)
+        self._recording = recording
+        recorded = recording.header.get("sha256")
         self._other_build = recorded != component.artifact.metadata.source_sha256
         self._component = component.name
-        # Resources of the component's may be in them, which live until the recording drops them.
-        self._results: list[Any] = []
+        self._counts = {"call": 0, "drop": 0, "host": 0}
+        # Whether nothing ends a call that does not end by itself.
+        self._endless = False
         # The event whose arguments were read last, and they.
         self._read: tuple[Event, tuple[bytes, ...]] | None = None
         self._exports = {full_name(f): f for f in description.exports}
 
     def calls(self, sandbox: Watched) -> Iterator[Callable[[], Any]]:
         """All guest calls of the recording, each to be made before the next one is asked for."""
-        while self._next < len(self._events):
-            event = self._events[self._next]
+        limits = sandbox.limits
+        self._endless = limits.deadline is limits.cpu_time is limits.fuel is None
+        self._objects.keep()
+        recording = self._recording
+        while (event := recording.event) is not None:
             if event.kind == "call":
                 yield self._call(event, sandbox)
             elif event.kind == "drop":
                 yield self._drop(event)
             else:
                 raise self._mismatch("nothing: the component has done all that it was asked")
-
-    def keep(self, result: Any) -> None:
-        """Keeps what a call returned."""
-        self._results.append(result)
+            if recording.line == event.line:
+                raise event.wrong(f"{event.kind}: {event.name} cannot be reached here")
 
     def replayed(self) -> Replayed:
-        """What the recording has, all of which was done."""
-        kinds = [event.kind for event in self._events]
-        return Replayed(kinds.count("call") + kinds.count("drop"), kinds.count("host"))
+        """What was done."""
+        counts = self._counts
+        return Replayed(counts["call"] + counts["drop"], counts["host"])
 
     def finish(self) -> None:
         """The calls were made by somebody else, and there are no more.
@@ -117,7 +125,7 @@ class Player(Watcher):
         Raises:
             ReplayMismatch: the recording has more.
         """
-        if self._next < len(self._events):
+        if self._recording.event is not None:
             raise self._mismatch("the end")
 
     def _call(self, event: Event, sandbox: Watched) -> Callable[[], Any]:
@@ -135,7 +143,7 @@ class Player(Watcher):
     def _drop(self, event: Event) -> Callable[[], Any]:
         number = event.name.rpartition("-")[2]
         known = number.isdecimal() and len(number) < 10
-        held = self.numbers.guest(int(number)) if known else None
+        held = self._objects.take(int(number)) if known else None
         if held is None:
             raise event.wrong(f"drop: the component gave no resource {event.name}")
         drop: Callable[[], Any] = held.drop
@@ -149,8 +157,11 @@ class Player(Watcher):
     def dropping(self, resource: str) -> None:
         self._take_drop("drop", resource)
 
-    def dropped(self, resource: str) -> None:
-        self._take_drop("dropped", resource)
+    def drops(self, resource: str, destroy: Callable[[], Any]) -> Any:
+        event = self._take_drop("dropped", resource)
+        if event.raises is not None:
+            raise event.raises.exception()
+        return destroy()
 
     def done(self, signature: Signature | None, outcome: Outcome) -> None:
         event = self._peek("done", lambda: self._shown(signature, outcome))
@@ -162,7 +173,15 @@ class Player(Watcher):
             same = recorded == outcome
         if not same:
             raise self._mismatch(self._shown(signature, outcome), self._shown(signature, recorded))
-        self._next += 1
+        self._advance(event)
+
+    def interrupted(self, signature: Signature | None, raised: Raised) -> None:
+        # By who runs the replay, and learns of that and nothing else.
+        with suppress(RecordingError):
+            event = self._recording.event
+            recorded = event.raises if event is not None and event.kind == "done" else None
+            if event is not None and recorded is not None and recorded.same(raised):
+                self._advance(event)
 
     def serve(self, signature: Signature, resolve: Resolver) -> Implementation:
         ref = signature.function.result
@@ -183,9 +202,29 @@ class Player(Watcher):
 
     def _peek(self, kind: str, shown: Callable[[], str]) -> Event:
         """The next event, which must be of this kind; ``shown`` tells what happens instead."""
-        if self._next >= len(self._events) or self._events[self._next].kind != kind:
+        event = self._recording.event
+        if event is None or event.kind != kind:
             raise self._mismatch(shown())
-        return self._events[self._next]
+        return event
+
+    def _advance(self, event: Event) -> None:
+        """Goes on to what follows an event.
+
+        Raises:
+            RecordingError: the call would not end.
+        """
+        if event.kind in self._counts:
+            self._counts[event.kind] += 1
+        self._recording.advance()
+        if not self._endless or event.kind == "done" or event.raises is not None:
+            return
+        end = self._recording.event
+        raised = end.raises if end is not None and end.kind == "done" else None
+        if end is not None and raised is not None and raised.is_for_want_of_time():
+            raise end.wrong(
+                f"from here the recorded call ran until it was ended by {raised.type}, and nothing "
+                "ends it now: pass limits=Limits(deadline=…), or --deadline"
+            )
 
     def _take(self, kind: str, signature: Signature, data: tuple[bytes, ...]) -> Event:
         """The next event, which must be this call."""
@@ -202,14 +241,16 @@ class Player(Watcher):
         recorded = self._recorded(event, signature)
         if recorded != data:
             raise self._mismatch(shown(), shown(recorded))
-        self._next += 1
+        self._advance(event)
         return event
 
-    def _take_drop(self, kind: str, resource: str) -> None:
+    def _take_drop(self, kind: str, resource: str) -> Event:
         shown = f"{_WORDS[kind]} {resource}"
-        if self._peek(kind, lambda: shown).name != resource:
+        event = self._peek(kind, lambda: shown)
+        if event.name != resource:
             raise self._mismatch(shown)
-        self._next += 1
+        self._advance(event)
+        return event
 
     def _recorded(self, event: Event, signature: Signature) -> tuple[bytes, ...]:
         """The bytes of a recorded call's arguments."""
@@ -240,18 +281,15 @@ class Player(Watcher):
             now: what happens, as text.
             recorded: the event, as text; by default as it is in the file.
         """
-        if self._next < len(self._events):
-            event = self._events[self._next]
-            line, recorded = event.line, recorded or _shown_event(event)
-        else:
-            line = self._events[-1].line + 1 if self._events else 2
-            recorded = "the end"
+        event = self._recording.event
+        recorded = "the end" if event is None else recorded or _shown_event(event)
         recorded, now = _from_difference(recorded, now)
         if recorded == now:
             now += "  (a NaN with other bits)"
         build = "\n  the component is another build than the recorded one"
+        where = f"{self._recording.path}, line {self._recording.line}"
         return ReplayMismatch(
-            f"{self._path}, line {line}: the replay goes another way than the recording\n"
+            f"{where}: the replay goes another way than the recording\n"
             f"  recorded: {recorded}\n  now:      {now}{build if self._other_build else ''}"
         )
 
@@ -284,7 +322,8 @@ def _shown_event(event: Event) -> str:
         return _shown_call(event.kind, event.name, event.arguments)
     if event.kind == "done":
         return f"returns {event.returns}" if event.raises is None else f"raises {event.raises}"
-    return f"{_WORDS[event.kind]} {event.name}"
+    raises = "" if event.raises is None else f", which raises {event.raises}"
+    return f"{_WORDS[event.kind]} {event.name}{raises}"
 
 
 def _from_difference(left: str, right: str) -> tuple[str, str]:

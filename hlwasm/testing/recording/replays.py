@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from hlwasm.sandbox.limits import Limits
-from hlwasm.testing.recording.events import MAX_BYTES, read_recording
+from hlwasm.testing.recording.events import MAX_BYTES
 from hlwasm.testing.recording.player import Player, Replayed, compared
+from hlwasm.testing.recording.reading import open_recording
 from hlwasm.testing.recording.watched import Watched, WatchedSandbox
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ def replay(
     Args:
         path: a file made by :func:`record`.
         component: to test.
-        limits: what the sandbox may use.
+        limits: what the sandbox may use. A call that was ended by a deadline, a cancel or the like
+            wants one of time, which ends it likewise.
         max_bytes: most bytes of the file.
 
     Raises:
@@ -42,13 +44,13 @@ def replay(
         OSError, RecordingError: the file cannot be read, or is damaged.
         HlwasmError: as for :meth:`hlwasm.Component.instantiate`.
     """
-    player = player_of(path, component, max_bytes)
-    sandbox = _ReplayedSandbox(component, None, None, limits or Limits(), player)
-    with sandbox:
-        for call in player.calls(sandbox):
-            with compared():
-                player.keep(call())
-    return player.replayed()
+    with player_of(path, component, max_bytes) as player:
+        sandbox = _ReplayedSandbox(component, None, None, limits or Limits(), player)
+        with sandbox:
+            for call in player.calls(sandbox):
+                with compared():
+                    call()
+        return player.replayed()
 
 
 @contextmanager
@@ -65,20 +67,25 @@ def replaying(
     :func:`replay`. A test can so run without what its component needs: it records once, and
     replays from then on.
     """
-    player = player_of(path, component, max_bytes)
-    with _ReplayedSandbox(component, None, None, limits or Limits(), player) as sandbox:
+    with (
+        player_of(path, component, max_bytes) as player,
+        _ReplayedSandbox(component, None, None, limits or Limits(), player) as sandbox,
+    ):
         yield sandbox
         player.finish()
 
 
-def player_of(path: str | os.PathLike[str], component: Component, max_bytes: int) -> Player:
+@contextmanager
+def player_of(
+    path: str | os.PathLike[str], component: Component, max_bytes: int
+) -> Iterator[Player]:
     """What serves imports from a recording.
 
     Raises:
         OSError, RecordingError: it cannot be read, or is damaged.
     """
-    header, events = read_recording(path, max_bytes)
-    return Player(component, path, header, events)
+    with open_recording(path, max_bytes) as recording:
+        yield Player(component, recording)
 
 
 class Unlinked(Watched):

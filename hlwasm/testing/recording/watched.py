@@ -21,9 +21,21 @@ if TYPE_CHECKING:
     from hlwasm.sandbox.snapshot import Snapshot
     from hlwasm.wasi import Wasi
 
+# The modules of what users know as sandboxes.
+_SANDBOXES = ("hlwasm.sandbox.sandbox", "hlwasm.sandbox.async_sandbox")
+
 
 class _WatchedLoop(CallLoop):
     watcher: Watcher
+
+    def begin(self) -> None:
+        enter = self.watcher.announced()
+        super().begin()
+        try:
+            enter()
+        except BaseException:
+            self.end()
+            raise
 
     def _drop_now(self, number: int) -> None:
         index = self.prepare_drop(number)
@@ -34,21 +46,18 @@ class _WatchedLoop(CallLoop):
     def _bind_destructor(self, number: int) -> Callable[[int], int]:
         destroy = super()._bind_destructor(number)
         type_index = self.description.destructors_by_number[number]
-
-        def watched(rep: int) -> int:
-            value = self.resources.lift_borrow(type_index, rep)
-            result = destroy(rep)
-            watcher = self.watcher
-            watcher.dropped(watcher.label(type_index, watcher.numbers.number(value)))
-            return result
-
-        return watched
+        return self.watcher.destructor(type_index, self.resources.lift_borrow, destroy)
 
 
 class Watched(SandboxBase):
     """What watched sandboxes have in common. They always start by instantiating the component."""
 
     loop_class = _WatchedLoop
+
+    def __init_subclass__(cls) -> None:
+        # To its user it is a sandbox like any other.
+        names = [base.__name__ for base in cls.__mro__ if base.__module__ in _SANDBOXES]
+        cls.__name__ = names[0] if names else cls.__name__
 
     def __init__(
         self,

@@ -21,6 +21,16 @@ if TYPE_CHECKING:
 class _WatchedCalls(AsyncCalls):
     watcher: Watcher
 
+    async def begin(self) -> None:
+        # First of all, while it is this task's.
+        enter = self.watcher.announced()
+        await super().begin()
+        try:
+            enter()
+        except BaseException:
+            self.end()
+            raise
+
     async def _drop_now(self, number: int) -> None:
         index = self._core.prepare_drop(number)
         if index is not None:
@@ -47,15 +57,8 @@ class WatchedAsyncSandbox(Watched, AsyncSandbox):
 
     def _bind_destructor(self, type_index: int) -> Any:
         # Of the user's resources; those of WASI are dropped by the loop.
-        destroy, watcher = super()._bind_destructor(type_index), self._watcher
-
-        async def watched(rep: int) -> int:
-            value = self._loop.resources.lift_borrow(type_index, rep)
-            result: int = await destroy(rep)
-            watcher.dropped(watcher.label(type_index, watcher.numbers.number(value)))
-            return result
-
-        return watched
+        destroy = super()._bind_destructor(type_index)
+        return self._watcher.destructor(type_index, self._loop.resources.lift_borrow, destroy)
 
     async def restore(self, snapshot: Snapshot) -> None:
         """Not possible.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import wraps
+from functools import partial, wraps
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import WeakValueDictionary
 
-from hlwasm.errors import ConversionError, Err, RecordingError, ReplayMismatch
+from hlwasm.errors import ConversionError, Err, RecordingError, ReplayMismatch, SandboxPoisoned
 from hlwasm.sandbox.guest_resources import HeldResource
 from hlwasm.testing.recording.outcomes import Raised
 from hlwasm.testing.signature import Signature
@@ -59,14 +59,17 @@ class Watcher:
     """Sees each call with its values as bytes; base of recorder and player.
 
     Attributes:
-        running: a guest call runs. A second one meanwhile is refused by the sandbox, and is none.
+        host_error: what a host function ended the running guest call with, if it did.
     """
+
+    host_error: BaseException | None = None
 
     def __init__(self, description: Description, numbers: ObjectNumbers) -> None:
         self.numbers = numbers
         self.values = Values(description, numbers)
-        self.running = False
         self._signatures: dict[tuple[str, int], Signature] = {}
+        # The call that is being made, until it enters the sandbox.
+        self._coming: _GuestCall | None = None
 
     # What recorder and player say to it.
 
@@ -82,12 +85,20 @@ class Watcher:
         """The guest call that began last has ended; of a drop, without a signature."""
         raise NotImplementedError
 
+    def interrupted(self, signature: Signature | None, raised: Raised) -> None:
+        """It was ended by what is no Exception: cancelled, or by Ctrl-C."""
+        self.done(signature, raised)
+
     def serve(self, signature: Signature, resolve: Resolver) -> Implementation:
         """What implements an import."""
         raise NotImplementedError
 
-    def dropped(self, resource: str) -> None:
-        """The component has dropped a resource of the host's: ``page-1``."""
+    def drops(self, resource: str, destroy: Callable[[], Any]) -> Any:
+        """The component drops a resource of the host's, ``page-1``, which ``destroy`` does.
+
+        Returns:
+            What ``destroy`` returned, something to await perhaps.
+        """
         raise NotImplementedError
 
     # What the sandbox says to it.
@@ -106,12 +117,12 @@ class Watcher:
 
         @wraps(call)
         def watched(*arguments: Any, **named: Any) -> Any:
-            bound = self._begin(signature, arguments, named)
-            if bound is None:
+            coming = self._announce(signature, arguments, named)
+            if coming is None:
                 return call(*arguments, **named)
-            with _Watch(self, signature) as watch:
-                watch.value = call(*bound)
-            return watch.value
+            with coming:
+                coming.value = call(*coming.arguments)
+            return coming.value
 
         return _without_views(watched)
 
@@ -121,42 +132,65 @@ class Watcher:
 
         @wraps(call)
         async def watched(*arguments: Any, **named: Any) -> Any:
-            bound = self._begin(signature, arguments, named)
-            if bound is None:
+            coming = self._announce(signature, arguments, named)
+            if coming is None:
                 return await call(*arguments, **named)
-            with _Watch(self, signature) as watch:
-                watch.value = await call(*bound)
-            return watch.value
+            with coming:
+                coming.value = await call(*coming.arguments)
+            return coming.value
 
         return _without_views(watched)
 
-    def _begin(
+    def _announce(
         self, signature: Signature, arguments: tuple[Any, ...], named: Mapping[str, Any]
-    ) -> tuple[Any, ...] | None:
-        """A guest call begins; None where it will be refused before the component sees it."""
-        if self.running:
-            return None
+    ) -> _GuestCall | None:
+        """A guest call is about to be made; None where its arguments will be refused."""
         try:
             bound = signature.bind(arguments, named)
             data = signature.encode(bound)
         except ConversionError:
             return None
-        self.called(signature, data)
-        return bound
+        return _GuestCall(self, signature, bound, data)
+
+    def announced(self) -> Callable[[], None]:
+        """Somebody is about to enter the sandbox, and calls what this returns when he has.
+
+        What is let in is a call. Of those that are refused, because another one runs or the sandbox
+        is closed, nobody will know.
+        """
+        coming, self._coming = self._coming, None
+        return _nothing if coming is None else coming.enter
 
     def label(self, type_index: int, number: int) -> str:
         """A resource as values show it: ``page-1``."""
         return f"{resource_name(self.values.description.types[type_index])}-{number}"
 
-    def drop(self, type_index: int, number: int) -> _Watch:
+    def drop(self, type_index: int, number: int) -> _WatchedCall:
         """A ``with`` statement that drops a resource of the component's, by its number in the
         sandbox's table.
         """
         self.dropping(self.label(type_index, self.numbers.of_guest(number)))
-        return _Watch(self, None)
+        return _WatchedCall(self, None)
+
+    def destructor(
+        self, type_index: int, find: Callable[[int, int], Any], destroy: Callable[[int], Any]
+    ) -> Callable[[int], Any]:
+        """``destroy``, which drops resources of the host's, watched; it may be asynchronous.
+
+        Args:
+            type_index: of the resources.
+            find: finds one, given the type index and what ``destroy`` takes.
+            destroy: as a call loop calls it.
+        """
+
+        def watched(rep: int) -> Any:
+            label = self.label(type_index, self.numbers.number(find(type_index, rep)))
+            return self.drops(label, partial(destroy, rep))
+
+        return watched
 
 
-class _Watch:
+class _WatchedCall:
     """Tells a watcher how a guest call ends.
 
     Attributes:
@@ -168,11 +202,8 @@ class _Watch:
     def __init__(self, watcher: Watcher, signature: Signature | None) -> None:
         self._watcher = watcher
         self._signature = signature
-        self._outer = watcher.running
 
-    def __enter__(self) -> _Watch:
-        self._watcher.running = True
-        return self
+    def __enter__(self) -> None: ...
 
     def __exit__(
         self,
@@ -181,17 +212,74 @@ class _Watch:
         traceback: TracebackType | None,
     ) -> None:
         watcher, signature = self._watcher, self._signature
-        watcher.running = self._outer
+        from_host = error is not None and error is watcher.host_error
+        watcher.host_error = None
         if isinstance(error, (ReplayMismatch, RecordingError)):
             return  # how the call would have ended is not known
+        if error is not None and not isinstance(error, Exception):
+            watcher.interrupted(signature, Raised.of(error))
+            return
         outcome: Outcome = None
-        if signature is not None and isinstance(error, Err) and signature.plain.fallible:
+        if signature is not None and _is_result(error, signature) and not from_host:
             outcome = signature.encode_result(error)
         elif error is not None:
             outcome = Raised.of(error)
         elif signature is not None:
             outcome = signature.encode_result(self.value)
         watcher.done(signature, outcome)
+
+
+class _GuestCall(_WatchedCall):
+    """A guest call, which begins when it enters the sandbox: resources that are garbage are dropped
+    before.
+
+    Attributes:
+        arguments: by position.
+    """
+
+    def __init__(
+        self,
+        watcher: Watcher,
+        signature: Signature,
+        arguments: tuple[Any, ...],
+        data: tuple[bytes, ...],
+    ) -> None:
+        super().__init__(watcher, signature)
+        self.arguments = arguments
+        self._entering = partial(watcher.called, signature, data)
+        self._entered = False
+
+    def enter(self) -> None:
+        """It is in the sandbox."""
+        self._entered = True
+        self._entering()
+
+    def __enter__(self) -> None:
+        # Who calls enters the sandbox before any other task runs.
+        self._watcher._coming = self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._watcher._coming is self:
+            self._watcher._coming = None
+        if not self._entered:
+            if not isinstance(error, SandboxPoisoned):
+                return
+            # Which comes of what is in the recording, and ends every call behind it.
+            self.enter()
+        super().__exit__(kind, error, traceback)
+
+
+def _is_result(error: BaseException | None, signature: Signature) -> bool:
+    return isinstance(error, Err) and signature.plain.fallible
+
+
+def _nothing() -> None:
+    """For who enters the sandbox without a call."""
 
 
 def _without_views(watched: Callable[..., Any]) -> Callable[..., Any]:

@@ -19,6 +19,12 @@ PLUGIN = [] if _ENTRY_POINT else ["-p", "hlwasm.testing.plugin"]
 
 
 @pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Of a recording."""
+    return tmp_path / "run.jsonl"
+
+
+@pytest.fixture
 def run(
     pytester: pytest.Pytester,
     component_path: Callable[[str], Path],

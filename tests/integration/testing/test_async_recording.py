@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +16,6 @@ from hlwasm.testing import (
     Replayed,
     ReplayMismatch,
     record,
-    record_async,
-    replay,
     replay_async,
     replaying_async,
     strategies,
@@ -27,6 +23,7 @@ from hlwasm.testing import (
 from tests.integration.async_sandbox.guests import ENTERED, HOST_CALLS, SLEEPER, within
 from tests.integration.async_sandbox.test_resources import RESOURCES, Files
 from tests.integration.conftest import Load
+from tests.integration.testing.recordings import lines, record_with, replay_both
 
 pytestmark = pytest.mark.hypervisor
 
@@ -55,15 +52,6 @@ def component() -> hlwasm.Component:
     return hlwasm.load(HOST_CALLS, cache=False)
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "run.jsonl"
-
-
-def lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
-
-
 async def fetch(key: int) -> int:
     await asyncio.sleep(0)
     if key == 13:
@@ -75,25 +63,6 @@ def fetch_at_once(key: int) -> int:
     if key == 13:
         raise LookupError("unlucky")
     return 10 * key
-
-
-def replay_both(path: Path, component: hlwasm.Component) -> Replayed:
-    """Replays in a sandbox of either kind, which must do the same."""
-    done = replay(path, component)
-    assert asyncio.run(replay_async(path, component)) == done
-    return done
-
-
-def record_with(
-    path: Path, component: hlwasm.Component, imports: Any, use: Callable[..., Any], **options: Any
-) -> None:
-    """Records what a coroutine function does with an asynchronous sandbox."""
-
-    async def main() -> None:
-        async with record_async(path, component, imports, **options) as sandbox:
-            await use(sandbox)
-
-    asyncio.run(main())
 
 
 def test_both_kinds_of_sandbox_record_the_same(path: Path, component: hlwasm.Component) -> None:

@@ -6,9 +6,6 @@ import gc
 import json
 import math
 import struct
-from array import array
-from base64 import b64encode
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,36 +22,9 @@ from hlwasm.testing import (
     replaying,
 )
 from tests.integration.conftest import Load
+from tests.integration.testing.recordings import asking, lines
 
 pytestmark = pytest.mark.hypervisor
-
-# Asks the host for numbers.
-ASKING = """(component
-  (import "ask" (func $ask (param "number" f64) (result f64)))
-  (core func $lowered (canon lower (func $ask)))
-  (core module $m
-    (import "" "ask" (func $ask (param f64) (result f64)))
-    (func (export "both") (param f64) (result f64)
-      (f64.add (call $ask (local.get 0)) (call $ask {second})))
-    (func (export "trap") (drop (call $ask (f64.const 0))) unreachable)
-    (func (export "twice") (param f64) (result f64) (call $ask (call $ask (local.get 0)))))
-  (core instance $i (instantiate $m (with "" (instance (export "ask" (func $lowered))))))
-  (func (export "both") (param "number" f64) (result f64) (canon lift (core func $i "both")))
-  (func (export "twice") (param "number" f64) (result f64) (canon lift (core func $i "twice")))
-  (func (export "trap") (canon lift (core func $i "trap"))))"""
-
-
-def asking(second: str = "(f64.const 2)") -> hlwasm.Component:
-    return hlwasm.load(ASKING.format(second=second).encode(), cache=False)
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "run.jsonl"
-
-
-def lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def test_the_file_is_lines_that_can_be_read(path: Path, load: Load) -> None:
@@ -169,10 +139,6 @@ def test_drops_of_both_sides_are_in_it(path: Path, load: Load) -> None:
     assert replay(path, component).calls == 6
 
 
-def base64_of(numbers: array[Any]) -> str:
-    return b64encode(numbers.tobytes()).decode()
-
-
 def test_bits_of_nan_are_kept(path: Path) -> None:
     payload = struct.unpack("<d", bytes.fromhex("010000000000f87f"))[0]
     component = asking()
@@ -237,151 +203,6 @@ def test_traps_and_exceptions_of_host_functions(path: Path) -> None:
     with record(path, component, {"ask": wrong}) as sandbox, pytest.raises(hlwasm.WitTypeError):
         sandbox.exports.both(1)
     replay(path, component)
-
-
-def mismatch(path: Path, component: hlwasm.Component) -> str:
-    with pytest.raises(ReplayMismatch) as raised:
-        replay(path, component)
-    return str(raised.value).replace(str(path), "run.jsonl")
-
-
-def test_what_differs_is_shown(path: Path) -> None:
-    with record(path, asking(), {"ask": lambda number: number * 10}) as sandbox:
-        assert sandbox.exports.both(1) == 30
-    first = "the replay goes another way than the recording\n"
-    other = "\n  the component is another build than the recorded one"
-    assert mismatch(path, asking("(f64.const 3)")) == (
-        f"run.jsonl, line 4: {first}  recorded: host call ask(2.0)\n"
-        f"  now:      host call ask(3.0){other}"
-    )
-    text = path.read_text()
-
-    def changed(old: str, new: str) -> str:
-        assert old in text
-        path.write_text(text.replace(old, new))
-        return mismatch(path, asking())
-
-    assert changed('{"returns": "30.0"}', '{"returns": "31.0"}') == (
-        f"run.jsonl, line 5: {first}  recorded: returns 31.0\n  now:      returns 30.0"
-    )
-    assert changed('{"returns": "30.0"}', '{"raises": {"type": "Trap", "code": "x"}}') == (
-        f"run.jsonl, line 5: {first}  recorded: raises Trap x: \n  now:      returns 30.0"
-    )
-    assert changed('"both"', '"neither"') == (
-        f"run.jsonl, line 2: {first}  recorded: call neither(1.0)\n"
-        "  now:      <bytes> exports no neither"
-    )
-    assert changed('"args": ["1.0"]}\n', '"args": []}\n') == (
-        f"run.jsonl, line 2: {first}  recorded: call both()\n  now:      both takes 1 arguments"
-    )
-    extra = '{"host": "ask", "args": ["9.0"], "returns": "1.0"}\n'
-    path.write_text(text.replace('{"returns": "30.0"}\n', extra + '{"returns": "30.0"}\n')
-                    .replace('{"end": 5}', '{"end": 6}'))  # fmt: skip
-    assert mismatch(path, asking()) == (
-        f"run.jsonl, line 5: {first}  recorded: host call ask(9.0)\n  now:      returns 30.0"
-    )
-    path.write_text("".join(text.splitlines(True)[:3]) + '{"end": 3}\n')
-    assert mismatch(path, asking()) == (
-        f"run.jsonl, line 4: {first}  recorded: the end\n  now:      host call ask(2.0)"
-    )
-
-
-def test_long_values_are_cut_around_the_difference(path: Path, load: Load) -> None:
-    component = load("calculator")
-    with record(path, component, {"log": lambda message: None}) as sandbox:
-        sandbox.exports.ops.subtract(9, 3)
-        sandbox.exports.ops.total(list(range(2000)))
-    text = path.read_text()
-    # The sums differ from here on.
-    changed = array("i", range(2000))
-    changed[1500] = 1
-    compact = base64_of(array("i", range(2000)))
-    assert compact in text
-    path.write_text(text.replace(compact, base64_of(changed)))
-    shown = mismatch(path, component)
-    assert 'recorded: host call log("1124250 + 1500 = 1125750")' in shown
-    path.write_text(text.replace("1124250 + 1500 = 1125750", "x" * 5000))
-    assert len(mismatch(path, component)) < 1000
-
-
-def test_a_recording_that_fails_leaves_the_old_file(path: Path) -> None:
-    component = asking()
-    with record(path, component, {"ask": abs}):
-        pass
-    old = path.read_bytes()
-    with pytest.raises(KeyError), record(path, component, {"ask": abs}) as sandbox:
-        sandbox.exports.both(1)
-        raise KeyError
-    assert path.read_bytes() == old
-    with (
-        pytest.raises(RecordingError, match="too large: pass max_bytes"),
-        record(path, component, {"ask": abs}, max_bytes=500) as sandbox,
-    ):
-        for _ in range(10):
-            sandbox.exports.both(1)
-    assert path.read_bytes() == old
-    assert list(path.parent.iterdir()) == [path]
-    with pytest.raises(OSError), record(path / "x" / "y", component, {"ask": abs}):
-        pass
-    with pytest.raises(hlwasm.LinkError), record(path, component, {}):
-        pass
-    with (
-        pytest.raises(RecordingError, match="cannot be restored"),
-        record(path, component, {"ask": abs}) as sandbox,
-    ):
-        sandbox.restore(sandbox.snapshot())
-
-
-Damage = Callable[[str], str]
-
-
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (lambda text: "", "line 1: this is no recording of hlwasm"),
-        (lambda text: "[1]\n", "line 1: this is no recording of hlwasm"),
-        (lambda text: '{"a": 1}\n', "line 1: this is no recording of hlwasm"),
-        (lambda text: text.replace('"format": 2', '"format": 9'), "line 1: a recording of format"),
-        (lambda text: text[:-30], "line 5: not JSON"),
-        (lambda text: text[: text.index('{"end')], "line 6: the recording has no last line"),
-        (lambda text: text[: text.index('{"end') - 1], "line 5: the recording has no last line"),
-        (lambda text: text.replace('{"end": 5}', '{"end": 4}'), "line 6: the last line does not"),
-        (lambda text: text + "x\n", "line 6: the last line does not fit"),
-        (lambda text: text.replace('{"call"', '{"cull"'), "line 2: unknown line with cull, args"),
-        (lambda text: text.replace('"args": ["1.0"]}', '"args": 1}'), "line 2: a field is missing"),
-        (lambda text: text.replace(', "returns": "10.0"', ""), "line 3: a field is missing"),
-        (lambda text: text.replace('"returns": "10.0"', '"raises": 1'), "line 3: raises: not an"),
-        (lambda text: text.replace('"10.0"', '"ten"'), "line 3: ask returns: line 1, column 1"),
-        (lambda text: text.replace('["1.0"]}', '["nan"], "exact": {"0": "é"}}'), "line 2: exact"),
-        (lambda text: text.replace('["1.0"]}', '["1.0"], "exact": {"0": ""}}'), "line 2: both 0: "),
-        (
-            lambda text: text.replace('["1.0"]}', '["1.0"], "exact": {"0": "AQAAAAAA+H8="}}'),
-            "line 2: both 0: the text and the exact bytes differ",
-        ),
-        (
-            lambda text: text.replace('{"call": "both", "args": ["1.0"]}', '{"drop": "thing-1"}'),
-            "line 2: drop: the component gave no resource thing-1",
-        ),
-        (lambda text: "[" * 100000 + "\n", "line 1: this is no recording of hlwasm"),
-    ],
-)  # fmt: skip
-def test_a_damaged_file_is_refused_with_the_line(path: Path, damage: Damage, message: str) -> None:
-    component = asking()
-    with record(path, component, {"ask": lambda number: number * 10}) as sandbox:
-        sandbox.exports.both(1)
-    path.write_text(damage(path.read_text()))
-    with pytest.raises(RecordingError) as raised:
-        replay(path, component)
-    assert str(raised.value).startswith(f"{path}, {message}")
-
-
-def test_nothing_of_a_file_reaches_a_terminal_unescaped(path: Path) -> None:
-    head = '{"hlwasm": "recording", "format": 1}\n'
-    for line in ('{"call": "\\u001b[2J", "args": []}', '{"\\u001b[2J": 1}'):
-        path.write_text(head + line + '\n{"end": 2}\n')
-        with pytest.raises((ReplayMismatch, RecordingError), match="\ufffd\\[2J") as raised:
-            replay(path, asking())
-        assert "\x1b" not in str(raised.value)
 
 
 class NoMessage(Exception):
@@ -449,16 +270,6 @@ def test_a_sandbox_for_calls_of_ones_own(path: Path) -> None:
     # An exception of the block is not hidden by what it leaves undone.
     with pytest.raises(KeyError), replaying(path, component):
         raise KeyError
-
-
-def test_a_file_that_is_too_large_or_missing_is_refused(path: Path) -> None:
-    component = asking()
-    with record(path, component, {"ask": abs}) as sandbox:
-        sandbox.exports.both(1)
-    with pytest.raises(RecordingError, match="larger than 100 bytes: pass max_bytes"):
-        replay(path, component, max_bytes=100)
-    with pytest.raises(FileNotFoundError):
-        replay(path.with_name("none"), component)
 
 
 def test_host_calls_while_it_is_instantiated(path: Path) -> None:
