@@ -18,8 +18,8 @@ enum hlw_status {
     HLW_ERROR_STATE = -4,           /* not possible in the sandbox's present state */
     HLW_ERROR_PANIC = -5,           /* a Rust panic was caught; the sandbox is unusable */
     HLW_ERROR_INPUT = -6,           /* hlw_bridge: the input is malformed;
-                                       hlw_describe_wit: the text is no WIT, or its names do not
-                                       resolve; the message is JSON, see there;
+                                       hlw_describe_wit, hlw_print_wit: the text is no WIT, or its
+                                       names do not resolve; the message is JSON, see there;
                                        hlw_sandbox_new: the artifact is;
                                        hlw_snapshot_load: the file is, or it does not fit */
     HLW_ERROR_UNSUPPORTED = -7      /* both: the input has an item that cannot be bridged;
@@ -194,6 +194,11 @@ int32_t hlw_bridge(const uint8_t *input, size_t length, const char *options,
  * "path"; where it is in one place, "line" and "column" (from 1), "width" (both in characters)
  * and "source", the line. */
 int32_t hlw_describe_wit(const uint8_t *sources, size_t length, hlw_buffer *description);
+/* A WIT package in binary form as text, with the parts of other packages that it uses.
+ * HLW_ERROR_INPUT: as of hlw_describe_wit, without "path". */
+int32_t hlw_print_wit(const uint8_t *input, size_t length, hlw_buffer *text);
+/* The item that hlw_bridge names in HLW_ERROR_UNSUPPORTED where it is given a WIT package. */
+const char *hlw_wit_package_item(void);
 /* What the code of a component, core module or WAT text may compare its arguments with, as JSON:
  * {"compared": integers, "integers": others, "floats": numbers, "texts": strings}. */
 int32_t hlw_constants(const uint8_t *input, size_t length, hlw_buffer *found);

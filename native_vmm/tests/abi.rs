@@ -14,8 +14,9 @@ use native_vmm::abi::{
     HlwBuffer, HlwConfig, HlwCounters, HlwExit, HlwHypervisorInfo, HlwSandbox, Status,
     hlw_abi_constants, hlw_answer, hlw_bridge, hlw_buffer_free, hlw_call, hlw_command,
     hlw_constants, hlw_counters_read, hlw_describe_wit, hlw_hypervisor_query, hlw_kick,
-    hlw_kick_signal, hlw_last_error, hlw_last_exit, hlw_resume, hlw_sandbox_free, hlw_sandbox_new,
-    hlw_script_step, hlw_script_write, hlw_text, hlw_version, hlw_window,
+    hlw_kick_signal, hlw_last_error, hlw_last_exit, hlw_print_wit, hlw_resume, hlw_sandbox_free,
+    hlw_sandbox_new, hlw_script_step, hlw_script_write, hlw_text, hlw_version, hlw_window,
+    hlw_wit_package_item,
 };
 
 const SCRIPTED: u32 = 2;
@@ -291,6 +292,7 @@ fn null_is_refused_everywhere() {
             argument
         );
         assert_eq!(hlw_describe_wit(input, 0, ptr::null_mut()), argument);
+        assert_eq!(hlw_print_wit(input, 0, ptr::null_mut()), argument);
         assert_eq!(hlw_constants(input, 0, ptr::null_mut()), argument);
         hlw_buffer_free(HlwBuffer {
             data: ptr::null_mut(),
@@ -449,6 +451,64 @@ fn describing_wit() -> TestResult {
         "text": "package a:b; world w { export f: func() -> stream<u8>; }"}]}"#;
     assert_eq!(describe(stream).0, Status::Unsupported as i32);
     assert!(last_error().contains('\u{1f}'), "{}", last_error());
+    Ok(())
+}
+
+#[test]
+fn printing_a_wit_package() -> TestResult {
+    let print = |input: &[u8]| {
+        let mut buffer = HlwBuffer {
+            data: ptr::null_mut(),
+            length: 0,
+        };
+        // SAFETY: all pointers are valid; the buffer is freed once.
+        unsafe {
+            let status = hlw_print_wit(input.as_ptr(), input.len(), &raw mut buffer);
+            let text = (buffer.length > 0)
+                .then(|| slice::from_raw_parts(buffer.data, buffer.length).to_vec());
+            hlw_buffer_free(buffer);
+            (status, text.unwrap_or_default())
+        }
+    };
+    let package = br#"(component (type (component
+        (type (instance (export "t" (type (sub resource)))))
+        (export "demo:ops/types" (instance (type 0))))) (export "types" (type 0)))"#;
+    let (status, text) = print(package);
+    assert_eq!(status, 0, "{}", last_error());
+    let text = String::from_utf8(text)?;
+    assert_eq!(
+        text,
+        "package demo:ops;\n\ninterface types {\n  resource t;\n}\n\n"
+    );
+
+    assert_eq!(print(b"(module)").0, Status::Input as i32);
+    let report: serde_json::Value = serde_json::from_str(&last_error())?;
+    let message = "this is a core module, and not a WIT package";
+    assert_eq!(report, serde_json::json!({ "message": message }));
+
+    let mut buffers = [HlwBuffer {
+        data: ptr::null_mut(),
+        length: 0,
+    }; 2];
+    let [component, description] = &mut buffers;
+    // SAFETY: all pointers are valid; nothing is put into the buffers.
+    let status = unsafe {
+        hlw_bridge(
+            package.as_ptr(),
+            package.len(),
+            ptr::null(),
+            component,
+            description,
+        )
+    };
+    assert_eq!(status, Status::Unsupported as i32);
+    // SAFETY: a string that is never freed.
+    let item = unsafe { CStr::from_ptr(hlw_wit_package_item()) }.to_str()?;
+    assert!(
+        last_error().starts_with(&format!("{item}\u{1f}")),
+        "{}",
+        last_error()
+    );
     Ok(())
 }
 

@@ -23,6 +23,7 @@
 //! | `compose` | the three components together |
 //! | `memories`, `description` | what the host must know |
 //! | `wit_source` | the description of a world that is WIT alone |
+//! | `wit_text` | WIT as text that may not become too long |
 //! | `constants` | what the code of a component compares with, for its tests |
 //! | `error`, `guard` | how it fails |
 
@@ -52,6 +53,7 @@ mod unsupported;
 mod uses;
 mod validation;
 mod wit_source;
+mod wit_text;
 mod world;
 
 pub use constants::{Constants, constants};
@@ -60,8 +62,9 @@ use host_handles::HostHandles;
 pub use options::Options;
 use plan::Plan;
 use source::Source;
+pub use unsupported::WIT_PACKAGE;
 pub use wit_source::{
-    BinaryPackage, Place, WitError, WitFile, WitPackage, WitSources, describe_wit,
+    BinaryPackage, Place, WitError, WitFile, WitPackage, WitSources, describe_wit, print_wit,
 };
 use world::World;
 

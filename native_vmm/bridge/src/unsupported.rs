@@ -1,6 +1,7 @@
 //! Refuses worlds with items that the bridges cannot carry, by their WIT names.
 
 use std::collections::HashSet;
+use std::ffi::CStr;
 
 use wasmparser::ComponentExternalKind;
 use wit_parser::{Function, Resolve, Type, TypeDefKind, TypeId, WorldId, WorldItem, WorldKey};
@@ -13,15 +14,15 @@ use crate::validation::{Extern, Valid};
 const FLAGS_MAX: usize = 32;
 
 /// The item that is refused where a WIT package is given for a component.
-const WIT_PACKAGE: &str = "a WIT package";
+pub const WIT_PACKAGE: &CStr = c"a WIT package";
 
 /// Refuses what has no code in it.
 pub(crate) fn refuse_package(component: &Valid<'_>) -> Result<()> {
     if packages::is_wit(component) {
         return Err(BridgeError::unsupported(
-            WIT_PACKAGE,
+            WIT_PACKAGE.to_string_lossy(),
             "this is a WIT package, which has no code in it: give the component that was made \
-             for it; `hlwasm bindgen` makes bindings from it",
+             for it; `hlwasm bindgen` makes bindings from it, `hlwasm inspect --wit` shows it",
         ));
     }
     Ok(())

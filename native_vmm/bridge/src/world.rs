@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use wasmparser::component_types::{ComponentEntityType, ComponentItem};
-use wit_component::{DecodedWasm, WitPrinter};
+use wit_component::DecodedWasm;
 use wit_parser::{
     Function, InterfaceId, PackageId, Resolve, TypeOwner, WorldId, WorldItem, WorldKey,
 };
@@ -13,10 +13,13 @@ use crate::resolve_items::{add_interface, add_package};
 use crate::source::Skipped;
 use crate::uses::Uses;
 use crate::validation::Valid;
+use crate::wit_text::{self, NoText};
 use crate::{guard, leftovers, packages, reserved, unsupported};
 
 /// The item that errors are about if no other is to blame.
 const COMPONENT: &str = "the component";
+/// Of a world as text. Those of WASI are half a megabyte.
+const WIT_BYTES_MAX: usize = 32 << 20;
 
 /// A world as wit-component found it.
 pub(crate) struct Decoded {
@@ -149,11 +152,14 @@ fn print(resolve: &Resolve, world: WorldId) -> Result<String> {
         .map(|(id, _)| id)
         .filter(|id| *id != package)
         .collect();
-    let mut printer = WitPrinter::default();
-    printer
-        .print(resolve, package, &others)
-        .map_err(|error| BridgeError::internal("WIT text", format!("{error:#}")))?;
-    Ok(printer.output.to_string())
+    let mut room = WIT_BYTES_MAX;
+    wit_text::print(resolve, package, &others, &mut room).map_err(|why| match why {
+        NoText::TooLong => BridgeError::unsupported(
+            COMPONENT,
+            format!("its world has more than {WIT_BYTES_MAX} bytes as WIT"),
+        ),
+        NoText::Failed(message) => BridgeError::internal("WIT text", message),
+    })
 }
 
 /// Makes all functions outside any interface refer to types by `use`; returns the new names.

@@ -3,9 +3,11 @@
 
 mod common;
 
+use std::time::{Duration, Instant};
+
 use common::{bridge_default, dummy_component};
 use component_bridge::{
-    BinaryPackage, BridgeError, WitError, WitFile, WitPackage, WitSources, describe_wit,
+    BinaryPackage, BridgeError, WitError, WitFile, WitPackage, WitSources, describe_wit, print_wit,
 };
 use serde_json::Value;
 use wit_parser::{PackageName, Resolve};
@@ -309,6 +311,221 @@ fn types_that_are_long_as_text_are_refused() {
     let wat = format!("(component {interfaces})");
     let (_, message) = refusal(&alone(binary("long.wasm", wat.into())));
     assert!(message.contains("effective type size"), "{message}");
+}
+
+/// An interface as WAT: a type with a long name, used so often in so many functions.
+fn long_name(bytes: usize, uses: usize, functions: usize) -> String {
+    let name = "a".repeat(bytes);
+    let tuple = format!("(tuple {})", "1 ".repeat(uses));
+    let functions: String = (0..functions)
+        .map(|n| {
+            format!(
+                "(type {tuple}) (type (func (param \"p\" {}))) (export \"f{n}\" (func (type {})))",
+                2 + 2 * n,
+                3 + 2 * n
+            )
+        })
+        .collect();
+    format!(
+        "(instance (type (record (field \"x\" u8))) (export \"{name}\" (type (eq 0))) {functions})"
+    )
+}
+
+fn package_of(name: &str, interface: &str) -> Vec<u8> {
+    let wat = format!(
+        "(component (type (component (type {interface})
+           (export \"demo:{name}/ops\" (instance (type 0))))) (export \"ops\" (type 0)))"
+    );
+    wat::parse_str(wat).unwrap()
+}
+
+/// Runs what must not take long, nor much memory.
+fn bounded<T>(run: impl FnOnce() -> T) -> T {
+    let start = Instant::now();
+    let outcome = run();
+    let elapsed = start.elapsed();
+    assert!(elapsed < Duration::from_secs(4), "{elapsed:?}");
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let peak = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .unwrap();
+    let peak: usize = peak.trim().trim_end_matches(" kB").parse().unwrap();
+    assert!(peak < 1 << 20, "{peak} kB");
+    outcome
+}
+
+#[test]
+fn names_that_are_long_as_text_are_refused() {
+    // As text 2 GB.
+    let interface = long_name(100_000, 1000, 20);
+    let wasm = package_of("t", &interface);
+    assert!(wasm.len() < 130_000);
+    let (path, message) = bounded(|| refusal(&alone(binary("long.wasm", wasm.clone()))));
+    assert_eq!(path, "long.wasm");
+    assert_eq!(message, "the sources have more than 4194304 bytes as text");
+    let package = BinaryPackage {
+        path: "long.wasm".into(),
+        wasm,
+    };
+    let error = bounded(|| print_wit(&package)).expect_err("it is printed");
+    assert_eq!(error.to_string(), message);
+
+    let component =
+        format!("(component (type {interface}) (import \"demo:t/ops\" (instance (type 0))))");
+    let error = bounded(|| bridge_default(component.as_bytes())).expect_err("it is bridged");
+    assert!(
+        error
+            .to_string()
+            .contains("more than 33554432 bytes as WIT"),
+        "{error}"
+    );
+}
+
+#[test]
+fn all_packages_together_may_be_so_long_as_text() {
+    let named = |count: usize| {
+        let dependencies = (0..count).map(|n| {
+            let wasm = package_of(&format!("t{n}"), &long_name(10_000, 100, 1));
+            binary(&format!("{n}.wasm"), wasm)
+        });
+        WitSources {
+            main: text("w.wit", "package a:b; world w { import demo:t0/ops; }"),
+            dependencies: dependencies.collect(),
+            world: None,
+        }
+    };
+    // A megabyte each.
+    described(&named(4));
+    let (path, _) = bounded(|| refusal(&named(5)));
+    assert_eq!(path, "4.wasm");
+}
+
+#[test]
+fn parts_with_long_names_are_compared_in_bounded_time() {
+    let interface = long_name(100_000, 1000, 20);
+    let of = |name: &str| {
+        let wat = format!(
+            "(component (type (component (type {interface})
+               (import \"x:y/types\" (instance (type 0))) (type (instance))
+               (export \"demo:{name}/i\" (instance (type 1))))) (export \"i\" (type 0)))"
+        );
+        binary(&format!("{name}.wasm"), wat::parse_str(wat).unwrap())
+    };
+    let sources = WitSources {
+        main: text("w.wit", "package a:b; world w { import demo:n0/i; }"),
+        dependencies: (0..10).map(|n| of(&format!("n{n}"))).collect(),
+        world: None,
+    };
+    let (_, message) = bounded(|| refusal(&sources));
+    assert_eq!(message, "the sources have more than 4194304 bytes as text");
+}
+
+#[test]
+fn parts_agree_where_everything_is_the_same() {
+    // Each line has definitions of one name of which no two are the same.
+    let kinds = [
+        "type a = u8;|type a = u16;|type a = list<u8>;|type a = list<u16>;|type a = option<u8>;\
+         |type a = tuple<u8>;|type a = tuple<u8, u8>;|type a = list<list<u8>>;",
+        "record a { f: u8 }|record a { g: u8 }|record a { f: u16 }|record a { f: u8, g: u8 }\
+         |variant a { f(u8) }|variant a { f }|variant a { g(u8) }|enum a { f }|enum a { g }\
+         |flags a { f }|flags a { g }|resource a { constructor(); }",
+        "type a = result<u8>;|type a = result<u8, u8>;|type a = result<_, u8>;|type a = result;",
+        "a: func();|a: func(x: u8);|a: func(y: u8);|a: func(x: u8) -> u8;|a: func() -> u8;\
+         |a: func(x: u8, y: u8);|a: func(x: r);|a: func(x: borrow<r>);|a: func(x: r2);\
+         |a: func(x: tuple<r>);",
+    ];
+    for kinds in kinds {
+        let kinds: Vec<&str> = kinds.split('|').map(str::trim).collect();
+        for (first, kind) in kinds.iter().enumerate() {
+            for (second, other) in kinds.iter().enumerate() {
+                let of = |name: &str, kind: &str| {
+                    let used = if kind.contains("func") {
+                        ""
+                    } else {
+                        "use x:y/types.{a}; f: func(x: a);"
+                    };
+                    let text = format!(
+                        "package demo:{name}; world w {{ import x:y/types; }}
+                         interface i {{ use x:y/types.{{r}}; {used} }}
+                         package x:y {{ interface types {{ resource r; resource r2; {kind} }} }}"
+                    );
+                    binary(&format!("{name}.wasm"), encode(&text, None))
+                };
+                let sources = WitSources {
+                    main: text(
+                        "w.wit",
+                        "package a:b; world v { import demo:one/i; import demo:two/i; }",
+                    ),
+                    dependencies: vec![of("one", kind), of("two", other)],
+                    world: None,
+                };
+                if first == second {
+                    described(&sources);
+                } else {
+                    let (_, message) = refusal(&sources);
+                    let expected = "is not the same here as in one.wasm";
+                    assert!(message.contains(expected), "{kind} {other}: {message}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn errors_in_text_that_was_made_here_name_the_file_only() {
+    let uses = "package demo:one; interface i { use x:y/types.{a}; f: func() -> a; }
+        package x:y { interface types { type a = u8; } }";
+    let whole = WitSources {
+        main: text("w.wit", "package a:b; world w { import demo:one/i; }"),
+        dependencies: vec![
+            binary("one.wasm", encode(uses, None)),
+            text("y.wit", "package x:y; interface types { type b = u8; }"),
+        ],
+        world: None,
+    };
+    let (path, message) = refusal(&whole);
+    assert_eq!(path, "one.wasm");
+    assert!(message.contains("`a`"), "{message}");
+
+    // The same of a part.
+    let uses = "package demo:one; interface i { use x:y/types.{a}; f: func() -> a; }
+        package x:y { interface types { use z:z/types.{a}; } }
+        package z:z { interface types { type a = u8; } }";
+    let part = WitSources {
+        dependencies: vec![
+            binary("one.wasm", encode(uses, None)),
+            text("z.wit", "package z:z; interface types { type b = u8; }"),
+        ],
+        ..whole
+    };
+    assert_eq!(refusal(&part).0, "one.wasm");
+}
+
+#[test]
+fn a_package_is_printed_with_the_parts_that_it_uses() {
+    let package = |wasm: Vec<u8>| BinaryPackage {
+        path: "shop.wasm".into(),
+        wasm,
+    };
+    let printed = print_wit(&package(encode(DOCUMENTED, None))).unwrap();
+    for line in [
+        "package demo:shop@1.2.0;",
+        "  /// A line of a bill.",
+        "package units:money {",
+    ] {
+        assert!(printed.lines().any(|each| each == line), "{printed}");
+    }
+    let from_text = described(&alone(text("a.wit", &printed)));
+    assert_eq!(
+        from_text,
+        described(&alone(binary("a.wasm", encode(DOCUMENTED, None))))
+    );
+    for wasm in [b"(module)".to_vec(), b"(component)".to_vec(), Vec::new()] {
+        assert!(print_wit(&package(wasm)).is_err());
+    }
+    let error = print_wit(&package(vec![0; 5 << 20])).expect_err("it is printed");
+    assert!(error.to_string().contains("more than 4194304"), "{error}");
 }
 
 #[test]

@@ -5,7 +5,8 @@ use std::ptr;
 use std::slice;
 
 use component_bridge::{
-    BridgeError, Options, WitError, WitSources, bridge, constants, describe_wit,
+    BinaryPackage, BridgeError, Options, WIT_PACKAGE, WitError, WitSources, bridge, constants,
+    describe_wit, print_wit,
 };
 use serde_json::json;
 
@@ -98,6 +99,39 @@ pub unsafe extern "C" fn hlw_describe_wit(
     })
 }
 
+/// Turns a WIT package in binary form into text.
+///
+/// # Safety
+/// `length` bytes of `input` are readable, the buffer is writable; either may be null.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hlw_print_wit(
+    input: *const u8,
+    length: usize,
+    text: *mut HlwBuffer,
+) -> i32 {
+    entry(|| {
+        // SAFETY: valid or null, as the caller promised.
+        let text = unsafe { text.as_mut() }.ok_or(AbiError::Null("text"))?;
+        *text = HlwBuffer::EMPTY;
+        if input.is_null() {
+            return Err(AbiError::Null("input"));
+        }
+        // SAFETY: as the caller promised.
+        let wasm = unsafe { slice::from_raw_parts(input, length) }.to_vec();
+        // The caller knows where it is from.
+        let path = String::new();
+        let printed = print_wit(&BinaryPackage { path, wasm })?;
+        *text = HlwBuffer::new(printed.into_bytes());
+        Ok(0)
+    })
+}
+
+/// The item that `hlw_bridge` refuses where it is given a WIT package.
+#[unsafe(no_mangle)]
+pub extern "C" fn hlw_wit_package_item() -> *const c_char {
+    WIT_PACKAGE.as_ptr()
+}
+
 /// Finds what a component's code may compare its arguments with, as JSON; see
 /// `component_bridge::Constants`.
 ///
@@ -160,7 +194,11 @@ impl From<WitError> for AbiError {
         match error {
             WitError::World(error) => error.into(),
             WitError::File { message, path } => {
-                Self::Input(json!({ "message": message, "path": path }).to_string())
+                let mut report = json!({ "message": message });
+                if !path.is_empty() {
+                    report["path"] = path.into();
+                }
+                Self::Input(report.to_string())
             }
             WitError::Source { message, place } => {
                 let mut report = json!({ "message": message });

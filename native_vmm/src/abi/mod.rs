@@ -6,7 +6,7 @@
 //! | `sandbox.rs` | making, running and looking at sandboxes |
 //! | `snapshot.rs` | taking and using snapshots |
 //! | `script.rs` | the scripted driver |
-//! | `bridge.rs` | bridge generation, descriptions of WIT, constants of code |
+//! | `bridge.rs` | bridge generation, WIT, constants of code |
 //! | `error.rs` | the one place where errors become statuses |
 
 mod bridge;
@@ -18,7 +18,10 @@ mod snapshot;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-pub use bridge::{HlwBuffer, hlw_bridge, hlw_buffer_free, hlw_constants, hlw_describe_wit};
+pub use bridge::{
+    HlwBuffer, hlw_bridge, hlw_buffer_free, hlw_constants, hlw_describe_wit, hlw_print_wit,
+    hlw_wit_package_item,
+};
 pub use error::{AbiError, Status, hlw_last_error};
 pub use library::{
     HlwHypervisorInfo, HlwVmPoolInfo, hlw_abi_constants, hlw_expiry_descriptor,

@@ -2,8 +2,11 @@
 //!
 //! wit-parser puts them together by their names, and keeps the first of two definitions.
 
+use std::collections::HashMap;
+
 use wit_parser::{
-    Function, Handle, Interface, Package, Resolve, Type, TypeDefKind, TypeId, TypeOwner,
+    Function, Handle, Interface, InterfaceId, Package, Resolve, Type, TypeDef, TypeDefKind, TypeId,
+    TypeOwner,
 };
 
 /// The first item that is in both packages, and not the same.
@@ -11,10 +14,16 @@ pub(super) fn difference(
     (one, package): (&Resolve, &Package),
     (other, other_package): (&Resolve, &Package),
 ) -> Option<String> {
+    let mut pair = Pair {
+        one,
+        other,
+        types: HashMap::new(),
+        interfaces: HashMap::new(),
+    };
     package.interfaces.iter().find_map(|(name, id)| {
         let interface = &one.interfaces[*id];
         let other_interface = &other.interfaces[*other_package.interfaces.get(name)?];
-        let item = in_interfaces((one, interface), (other, other_interface))?;
+        let item = pair.difference(interface, other_interface)?;
         Some(format!(
             "{}.{item}",
             one.id_of_name(interface.package?, name)
@@ -22,100 +31,138 @@ pub(super) fn difference(
     })
 }
 
-fn in_interfaces<'a>(
-    (one, interface): (&'a Resolve, &'a Interface),
-    (other, other_interface): (&Resolve, &Interface),
-) -> Option<&'a str> {
-    let differs = |name: &str, id: TypeId| {
-        let known = other_interface.types.get(name);
-        known.is_some_and(|known| definition(one, id) != definition(other, *known))
-    };
-    let types = interface.types.iter();
-    let mut types = types.filter(|(name, id)| differs(name, **id));
-    let differs = |name: &str, function: &Function| {
-        let known = other_interface.functions.get(name);
-        known.is_some_and(|known| signature(one, function) != signature(other, known))
-    };
-    let functions = interface.functions.iter();
-    let mut functions = functions.filter(|(name, function)| differs(name, function));
-    let first = types.next().map(|(name, _)| name);
-    first
-        .or_else(|| functions.next().map(|(name, _)| name))
-        .map(String::as_str)
+/// Both, with what is known of them already: what is used often, or has a long name, is looked
+/// at once.
+struct Pair<'a> {
+    one: &'a Resolve,
+    other: &'a Resolve,
+    types: HashMap<(TypeId, TypeId), bool>,
+    interfaces: HashMap<(InterfaceId, InterfaceId), bool>,
 }
 
-fn signature(resolve: &Resolve, function: &Function) -> String {
-    let params = function.params.iter();
-    let params = params.map(|param| format!("{}: {}", param.name, used(resolve, param.ty)));
-    let result = function.result.map(|result| used(resolve, result));
-    format!(
-        "({}) -> {}",
-        params.collect::<Vec<_>>().join(", "),
-        result.unwrap_or_default()
-    )
+impl<'a> Pair<'a> {
+    fn difference(&mut self, one: &'a Interface, other: &Interface) -> Option<&'a str> {
+        let mut types = one.types.iter();
+        let first = types.find(|(name, id)| {
+            let known = other.types.get(*name);
+            known.is_some_and(|known| !self.same_definition(**id, *known))
+        });
+        if let Some((name, _)) = first {
+            return Some(name);
+        }
+        let mut functions = one.functions.iter();
+        let first = functions.find(|(name, function)| {
+            let known = other.functions.get(*name);
+            known.is_some_and(|known| !self.same_function(function, known))
+        });
+        first.map(|(name, _)| name.as_str())
+    }
+
+    fn same_function(&mut self, one: &Function, other: &Function) -> bool {
+        let (params, others) = (&one.params, &other.params);
+        same_all(params, others, |one, other| {
+            one.name == other.name && self.same(one.ty, other.ty)
+        }) && self.same_optional(one.result, other.result)
+    }
+
+    /// Compares types where they are used: by their names, if they have some.
+    fn same(&mut self, one: Type, other: Type) -> bool {
+        let (Type::Id(one), Type::Id(other)) = (one, other) else {
+            return one == other;
+        };
+        if let Some(known) = self.types.get(&(one, other)) {
+            return *known;
+        }
+        let (left, right) = (&self.one.types[one], &self.other.types[other]);
+        let same = match (&left.name, &right.name) {
+            (None, None) => self.same_definition(one, other),
+            (Some(name), Some(other_name)) => self.same_owner(left, right) && name == other_name,
+            _ => false,
+        };
+        self.types.insert((one, other), same);
+        same
+    }
+
+    fn same_owner(&mut self, one: &TypeDef, other: &TypeDef) -> bool {
+        let (one, other) = match (one.owner, other.owner) {
+            (TypeOwner::Interface(one), TypeOwner::Interface(other)) => (one, other),
+            (one, other) => {
+                return !matches!(one, TypeOwner::Interface(_))
+                    && !matches!(other, TypeOwner::Interface(_));
+            }
+        };
+        if let Some(known) = self.interfaces.get(&(one, other)) {
+            return *known;
+        }
+        let (left, right) = (&self.one.interfaces[one], &self.other.interfaces[other]);
+        let package = left.package.map(|id| &self.one.packages[id].name);
+        let other_package = right.package.map(|id| &self.other.packages[id].name);
+        let same = left.name == right.name && package == other_package;
+        self.interfaces.insert((one, other), same);
+        same
+    }
+
+    fn same_optional(&mut self, one: Option<Type>, other: Option<Type>) -> bool {
+        match (one, other) {
+            (None, None) => true,
+            (Some(one), Some(other)) => self.same(one, other),
+            _ => false,
+        }
+    }
+
+    fn same_definition(&mut self, one: TypeId, other: TypeId) -> bool {
+        use TypeDefKind as Kind;
+        match (&self.one.types[one].kind, &self.other.types[other].kind) {
+            (Kind::Record(one), Kind::Record(other)) => {
+                same_all(&one.fields, &other.fields, |one, other| {
+                    one.name == other.name && self.same(one.ty, other.ty)
+                })
+            }
+            (Kind::Variant(one), Kind::Variant(other)) => {
+                same_all(&one.cases, &other.cases, |one, other| {
+                    one.name == other.name && self.same_optional(one.ty, other.ty)
+                })
+            }
+            (Kind::Enum(one), Kind::Enum(other)) => {
+                same_all(&one.cases, &other.cases, |one, other| {
+                    one.name == other.name
+                })
+            }
+            (Kind::Flags(one), Kind::Flags(other)) => {
+                same_all(&one.flags, &other.flags, |one, other| {
+                    one.name == other.name
+                })
+            }
+            (Kind::Tuple(one), Kind::Tuple(other)) => {
+                same_all(&one.types, &other.types, |one, other| {
+                    self.same(*one, *other)
+                })
+            }
+            (Kind::Result(one), Kind::Result(other)) => {
+                self.same_optional(one.ok, other.ok) && self.same_optional(one.err, other.err)
+            }
+            (Kind::Map(key, value), Kind::Map(other_key, other_value)) => {
+                self.same(*key, *other_key) && self.same(*value, *other_value)
+            }
+            (Kind::Future(one), Kind::Future(other)) | (Kind::Stream(one), Kind::Stream(other)) => {
+                self.same_optional(*one, *other)
+            }
+            (Kind::FixedLengthList(one, length), Kind::FixedLengthList(other, other_length)) => {
+                length == other_length && self.same(*one, *other)
+            }
+            (Kind::Type(one), Kind::Type(other))
+            | (Kind::List(one), Kind::List(other))
+            | (Kind::Option(one), Kind::Option(other)) => self.same(*one, *other),
+            (Kind::Handle(Handle::Own(one)), Kind::Handle(Handle::Own(other)))
+            | (Kind::Handle(Handle::Borrow(one)), Kind::Handle(Handle::Borrow(other))) => {
+                self.same(Type::Id(*one), Type::Id(*other))
+            }
+            (Kind::Resource, Kind::Resource) | (Kind::Unknown, Kind::Unknown) => true,
+            _ => false,
+        }
+    }
 }
 
-/// A type where it is used: its name, if it has one.
-fn used(resolve: &Resolve, used: Type) -> String {
-    let Type::Id(id) = used else {
-        return format!("{used:?}");
-    };
-    let Some(name) = &resolve.types[id].name else {
-        return definition(resolve, id);
-    };
-    let owner = match resolve.types[id].owner {
-        TypeOwner::Interface(interface) => resolve.id_of(interface),
-        TypeOwner::World(_) | TypeOwner::None => None,
-    };
-    format!("{}.{name}", owner.unwrap_or_default())
-}
-
-fn definition(resolve: &Resolve, id: TypeId) -> String {
-    let all = |types: &[Type]| {
-        let types: Vec<String> = types.iter().map(|each| used(resolve, *each)).collect();
-        types.join(", ")
-    };
-    let optional = |each: Option<Type>| each.map_or_else(|| "_".to_owned(), |each| all(&[each]));
-    let named = |names: &mut dyn Iterator<Item = (&String, Option<Type>)>| {
-        let names = names.map(|(name, payload)| format!("{name}: {}", optional(payload)));
-        names.collect::<Vec<_>>().join(", ")
-    };
-    let kind = &resolve.types[id].kind;
-    let inner = match kind {
-        TypeDefKind::Record(record) => {
-            let fields = record.fields.iter();
-            named(&mut fields.map(|field| (&field.name, Some(field.ty))))
-        }
-        TypeDefKind::Variant(variant) => {
-            let cases = variant.cases.iter();
-            named(&mut cases.map(|case| (&case.name, case.ty)))
-        }
-        TypeDefKind::Enum(cases) => {
-            let cases = cases.cases.iter();
-            named(&mut cases.map(|case| (&case.name, None)))
-        }
-        TypeDefKind::Flags(flags) => {
-            let flags = flags.flags.iter();
-            named(&mut flags.map(|flag| (&flag.name, None)))
-        }
-        TypeDefKind::Tuple(tuple) => all(&tuple.types),
-        TypeDefKind::Result(result) => {
-            format!("{}, {}", optional(result.ok), optional(result.err))
-        }
-        TypeDefKind::Map(key, value) => all(&[*key, *value]),
-        TypeDefKind::Future(payload) | TypeDefKind::Stream(payload) => optional(*payload),
-        TypeDefKind::FixedLengthList(element, length) => {
-            format!("{}, {length}", used(resolve, *element))
-        }
-        TypeDefKind::Type(other) | TypeDefKind::List(other) | TypeDefKind::Option(other) => {
-            used(resolve, *other)
-        }
-        TypeDefKind::Handle(Handle::Own(resource) | Handle::Borrow(resource)) => {
-            used(resolve, Type::Id(*resource))
-        }
-        TypeDefKind::Resource | TypeDefKind::Unknown => String::new(),
-    };
-    let borrowed = matches!(kind, TypeDefKind::Handle(Handle::Borrow(_)));
-    let word = if borrowed { "borrow" } else { kind.as_str() };
-    format!("{word}<{inner}>")
+fn same_all<T>(one: &[T], other: &[T], mut same: impl FnMut(&T, &T) -> bool) -> bool {
+    one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same(one, other))
 }

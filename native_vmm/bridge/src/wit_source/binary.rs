@@ -7,11 +7,12 @@ use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
 use wasmparser::WasmFeatures;
-use wit_component::{DecodedWasm, WitPrinter};
+use wit_component::DecodedWasm;
 use wit_parser::{PackageId, PackageName, Resolve};
 
 use super::agreement::difference;
-use super::{BinaryPackage, WitError, WitFile, WitPackage, WitSources, limits, read};
+use super::limits::Room;
+use super::{BinaryPackage, WitError, WitFile, WitPackage, WitSources, read};
 use crate::error::{BridgeError, one_line};
 use crate::input::{self, Input};
 use crate::validation::{self, Bodies};
@@ -26,19 +27,17 @@ struct Decoded<'a> {
 
 /// The same sources, all of them as text.
 pub(super) fn to_text(sources: &WitSources) -> Result<Cow<'_, WitSources>, WitError> {
-    if sources
-        .packages()
-        .all(|each| matches!(each, WitPackage::Text(_)))
-    {
+    if sources.packages().all(|each| !each.is_binary()) {
         return Ok(Cow::Borrowed(sources));
     }
+    let mut room = Room::beside(sources);
     let mut whole = BTreeSet::new();
     let mut decoded = Vec::new();
     let mut texts = Vec::new();
     for package in sources.packages() {
         match package {
-            WitPackage::Text(files) => {
-                let group = read::parse(sources, files.iter())?;
+            WitPackage::Text(_) | WitPackage::Printed { .. } => {
+                let group = read::parse(sources, package.files().iter())?;
                 let nested = group.nested.into_iter().map(|package| package.name);
                 whole.extend(nested.chain([group.main.name]));
                 texts.push(package.clone());
@@ -46,27 +45,34 @@ pub(super) fn to_text(sources: &WitSources) -> Result<Cow<'_, WitSources>, WitEr
             WitPackage::Binary(package) => {
                 let package = decode(package)?;
                 whole.insert(name_of(&package.resolve, package.id));
-                let path = package.path.to_owned();
-                texts.push(written(&package.resolve, package.id, path)?);
+                let text = room.print(package.path, &package.resolve, package.id, &[])?;
+                texts.push(printed(package.path, package.path.to_owned(), text));
                 decoded.push(package);
             }
         }
     }
     let main = texts.remove(0);
-    texts.extend(parts(decoded, &whole)?);
-    let text = WitSources {
+    texts.extend(parts(decoded, &whole, &mut room)?);
+    Ok(Cow::Owned(WitSources {
         main,
         dependencies: texts,
         world: sources.world.clone(),
-    };
-    limits::bytes(&text)?;
-    Ok(Cow::Owned(text))
+    }))
+}
+
+/// A package in binary form as text, with the parts of others that it uses nested in it.
+pub(super) fn print(package: &BinaryPackage) -> Result<String, WitError> {
+    let Decoded { path, resolve, id } = decode(package)?;
+    let packages = resolve.packages.iter().map(|(id, _)| id);
+    let others: Vec<PackageId> = packages.filter(|other| *other != id).collect();
+    Room::whole().print(path, &resolve, id, &others)
 }
 
 /// What the files bring of packages that are nowhere as a whole, put together.
 fn parts(
     decoded: Vec<Decoded<'_>>,
     whole: &BTreeSet<PackageName>,
+    room: &mut Room,
 ) -> Result<Vec<WitPackage>, WitError> {
     let mut origins: HashMap<PackageName, &str> = HashMap::new();
     let mut all = Resolve::default();
@@ -96,7 +102,9 @@ fn parts(
     }
     let packages = all.packages.iter().filter_map(|(id, package)| {
         let path = origins.get(&package.name)?;
-        Some(written(&all, id, format!("{path} ({})", package.name)))
+        let text = room.print(path, &all, id, &[]);
+        let name = format!("{path} ({})", package.name);
+        Some(text.map(|text| printed(path, name, text)))
     });
     packages.collect()
 }
@@ -140,13 +148,9 @@ fn name_of(resolve: &Resolve, package: PackageId) -> PackageName {
     resolve.packages[package].name.clone()
 }
 
-/// Prints a package. A type without a name is printed wherever it is used, but the validator
-/// bounds how large all types of a file are together, parts that are shared counted each time.
-fn written(resolve: &Resolve, package: PackageId, path: String) -> Result<WitPackage, WitError> {
-    let mut printer = WitPrinter::default();
-    printer
-        .print(resolve, package, &[])
-        .map_err(|error| WitError::in_file(&path, one_line(format!("{error:#}"))))?;
-    let text = printer.output.to_string();
-    Ok(WitPackage::Text(vec![WitFile { path, text }]))
+fn printed(origin: &str, path: String, text: String) -> WitPackage {
+    WitPackage::Printed {
+        file: WitFile { path, text },
+        origin: origin.to_owned(),
+    }
 }

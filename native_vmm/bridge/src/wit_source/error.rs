@@ -2,6 +2,7 @@
 
 use wit_parser::{ParseError, ParseErrorKind, ResolveError, ResolveErrorKind, SourceMap, Span};
 
+use super::{WitPackage, WitSources};
 use crate::error::{BridgeError, one_line};
 
 /// Why it cannot be done. Each message is one line, for the user.
@@ -59,22 +60,25 @@ impl WitError {
     }
 
     pub(super) fn at(
-        sources: &super::WitSources,
+        sources: &WitSources,
         map: &SourceMap,
         span: Span,
         message: impl Into<String>,
     ) -> Self {
-        Self::Source {
-            message: message.into(),
-            place: place(sources, map, span),
+        match place(sources, map, span) {
+            Some((package, place)) => match package.origin() {
+                // Nobody has the line of a text that was made here.
+                Some(path) => Self::in_file(path, message),
+                None => Self::Source {
+                    message: message.into(),
+                    place: Some(place),
+                },
+            },
+            None => Self::anywhere(message),
         }
     }
 
-    pub(super) fn parsing(
-        sources: &super::WitSources,
-        map: &SourceMap,
-        error: &ParseError,
-    ) -> Self {
+    pub(super) fn parsing(sources: &WitSources, map: &SourceMap, error: &ParseError) -> Self {
         let message = match error.kind() {
             ParseErrorKind::ItemNotFound {
                 kind, name, hint, ..
@@ -87,11 +91,7 @@ impl WitError {
         Self::at(sources, map, error.kind().span(), message)
     }
 
-    pub(super) fn resolving(
-        sources: &super::WitSources,
-        map: &SourceMap,
-        error: &ResolveError,
-    ) -> Self {
+    pub(super) fn resolving(sources: &WitSources, map: &SourceMap, error: &ResolveError) -> Self {
         let message = match error.kind() {
             ResolveErrorKind::PackageNotFound {
                 requested, known, ..
@@ -122,20 +122,28 @@ fn with_hint(message: String) -> String {
     }
 }
 
-fn place(sources: &super::WitSources, map: &SourceMap, span: Span) -> Option<Place> {
+fn place<'a>(
+    sources: &'a WitSources,
+    map: &SourceMap,
+    span: Span,
+) -> Option<(&'a WitPackage, Place)> {
     let found = map.resolve_span(span)?;
-    let mut files = sources.packages().flat_map(super::WitPackage::files);
-    let text = &files.find(|file| file.path == found.path)?.text;
+    let mut files = sources
+        .packages()
+        .flat_map(|package| package.files().iter().map(move |file| (package, file)));
+    let (package, file) = files.find(|(_, file)| file.path == found.path)?;
+    let text = &file.text;
     let before = text.get(..found.range.start)?;
     let start = before.rfind('\n').map_or(0, |newline| newline + 1);
     let end = text[found.range.start..].find('\n');
     let end = end.map_or(text.len(), |newline| found.range.start + newline);
     let meant = text.get(found.range.start..found.range.end.clamp(found.range.start, end));
-    Some(Place {
+    let place = Place {
         path: found.path.to_owned(),
         line: before.matches('\n').count() + 1,
         column: text[start..found.range.start].chars().count() + 1,
         width: meant.map_or(1, |meant| meant.trim_end().chars().count().max(1)),
         source: text[start..end].trim_end().to_owned(),
-    })
+    };
+    Some((package, place))
 }

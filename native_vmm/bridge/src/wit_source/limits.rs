@@ -5,9 +5,11 @@
 
 use std::collections::HashMap;
 
-use wit_parser::{Handle, Resolve, Type, TypeDefKind, TypeId, UnresolvedPackage};
+use wit_parser::{Handle, PackageId, Resolve, Type, TypeDefKind, TypeId, UnresolvedPackage};
 
 use super::{WitError, WitPackage, WitSources};
+use crate::error::one_line;
+use crate::wit_text::{self, NoText};
 
 /// All sources together. Those of WASI are half a megabyte.
 const BYTES_MAX: usize = 4 << 20;
@@ -21,13 +23,52 @@ pub(super) const STACK_BYTES: usize = 256 << 20;
 
 /// Refuses sources that are too long.
 pub(super) fn bytes(sources: &WitSources) -> Result<(), WitError> {
-    let bytes: usize = sources.packages().map(WitPackage::bytes).sum();
+    length(sources.packages().map(WitPackage::bytes).sum())
+}
+
+/// Refuses so many bytes, if they are too many.
+pub(super) fn length(bytes: usize) -> Result<(), WitError> {
     if bytes > BYTES_MAX {
         return Err(WitError::anywhere(format!(
             "the sources have {bytes} bytes, more than {BYTES_MAX}"
         )));
     }
     Ok(())
+}
+
+/// How much of the text that is made of packages in binary form there may be yet.
+pub(super) struct Room(usize);
+
+impl Room {
+    /// Where nothing else is given.
+    pub(super) fn whole() -> Self {
+        Self(BYTES_MAX)
+    }
+
+    /// With the texts that are given.
+    pub(super) fn beside(sources: &WitSources) -> Self {
+        let texts = sources.packages().filter(|each| !each.is_binary());
+        let bytes: usize = texts.map(WitPackage::bytes).sum();
+        Self(BYTES_MAX.saturating_sub(bytes))
+    }
+
+    /// Prints a package of the file, and others nested in it.
+    pub(super) fn print(
+        &mut self,
+        path: &str,
+        resolve: &Resolve,
+        package: PackageId,
+        nested: &[PackageId],
+    ) -> Result<String, WitError> {
+        let text = wit_text::print(resolve, package, nested, &mut self.0);
+        text.map_err(|why| match why {
+            NoText::TooLong => {
+                let message = format!("the sources have more than {BYTES_MAX} bytes as text");
+                WitError::in_file(path, message)
+            }
+            NoText::Failed(message) => WitError::in_file(path, one_line(message)),
+        })
+    }
 }
 
 /// Refuses packages that define too much.

@@ -50,6 +50,15 @@ pub fn describe_wit(sources: &WitSources) -> Result<String, WitError> {
     })
 }
 
+/// A package in binary form as text, with the parts of other packages that it uses.
+///
+/// # Errors
+/// See [`WitError`].
+pub fn print_wit(package: &BinaryPackage) -> Result<String, WitError> {
+    limits::length(package.wasm.len())?;
+    guard::third_party("the package", || Ok(binary::print(package)))?
+}
+
 fn describe_guarded(sources: &WitSources) -> Result<String, WitError> {
     let text = guard::third_party("the package", || Ok(binary::to_text(sources)))??;
     let (resolve, world) = guard::third_party("the sources", || Ok(read::read(&text)))??;

@@ -1,5 +1,7 @@
 //! What is given: packages as text or in binary form.
 
+use std::slice;
+
 use serde::{Deserialize, Deserializer, de};
 
 /// One package, with the packages that it may use.
@@ -24,6 +26,14 @@ pub enum WitPackage {
     Text(Vec<WitFile>),
     /// WebAssembly, which may bring parts of the packages that it uses.
     Binary(BinaryPackage),
+    /// One file of text that was made of a package in binary form.
+    #[serde(skip)]
+    Printed {
+        /// The text, which nobody has.
+        file: WitFile,
+        /// Path of the file in binary form, for messages.
+        origin: String,
+    },
 }
 
 /// One file of text. It is not read: `path` is for messages.
@@ -58,15 +68,31 @@ impl WitPackage {
     pub(super) fn files(&self) -> &[WitFile] {
         match self {
             Self::Text(files) => files,
+            Self::Printed { file, .. } => slice::from_ref(file),
             Self::Binary(_) => &[],
+        }
+    }
+
+    /// Whether it is in binary form.
+    pub(super) fn is_binary(&self) -> bool {
+        matches!(self, Self::Binary(_))
+    }
+
+    /// The file in binary form that it was made of.
+    pub(super) fn origin(&self) -> Option<&str> {
+        match self {
+            Self::Printed { origin, .. } => Some(origin),
+            Self::Text(_) | Self::Binary(_) => None,
         }
     }
 
     /// How long it is.
     pub(super) fn bytes(&self) -> usize {
         match self {
-            Self::Text(files) => files.iter().map(|file| file.text.len()).sum(),
             Self::Binary(package) => package.wasm.len(),
+            Self::Text(_) | Self::Printed { .. } => {
+                self.files().iter().map(|file| file.text.len()).sum()
+            }
         }
     }
 }
