@@ -1,11 +1,13 @@
 //! Numbers, and places of texts, in the bodies of functions.
 
+use std::collections::HashSet;
 use std::mem;
 
 use indexmap::IndexSet;
 use wasmparser::{FunctionBody, Operator};
 
-use super::Constants;
+use super::INTEGERS_MAX;
+use super::found::Found;
 use crate::error::Result;
 
 /// Of one module.
@@ -14,6 +16,8 @@ const REFERENCES_MAX: usize = 100_000;
 const NEAR: usize = 3;
 /// Of a text in pieces, and instructions between two of them.
 const PIECES_BYTES_MAX: usize = 32;
+/// Of a text in one piece. Many numbers are two characters.
+const PIECE_BYTES_MIN: usize = 3;
 const PIECES_APART_MAX: usize = 24;
 
 /// Places in memory where a text may be.
@@ -25,10 +29,20 @@ pub(super) struct References {
     pub(super) addresses: IndexSet<u32>,
 }
 
+/// What was seen of one module.
+#[derive(Default)]
+pub(super) struct Seen {
+    /// All integers, addresses among them.
+    pub(super) integers: IndexSet<i64>,
+    /// Those that something is compared with.
+    pub(super) compared: HashSet<i64>,
+    pub(super) references: References,
+}
+
 /// Goes through functions.
 pub(super) struct Code {
     instructions_left: usize,
-    references: References,
+    seen: Seen,
 }
 
 /// What was seen in the function so far.
@@ -47,17 +61,17 @@ impl Code {
     pub(super) fn new(instructions: usize) -> Self {
         Self {
             instructions_left: instructions,
-            references: References::default(),
+            seen: Seen::default(),
         }
     }
 
-    /// The references of the module that ends here.
-    pub(super) fn take_references(&mut self) -> References {
-        mem::take(&mut self.references)
+    /// What was seen of the module that ends here.
+    pub(super) fn end_module(&mut self) -> Seen {
+        mem::take(&mut self.seen)
     }
 
     /// Looks through a function.
-    pub(super) fn add(&mut self, body: &FunctionBody<'_>, found: &mut Constants) -> Result<()> {
+    pub(super) fn add(&mut self, body: &FunctionBody<'_>, found: &mut Found) -> Result<()> {
         let mut function = Function::default();
         for operator in body.get_operators_reader()? {
             if self.instructions_left == 0 {
@@ -66,22 +80,28 @@ impl Code {
             self.instructions_left -= 1;
             function.step();
             match operator? {
-                Operator::I32Const { value } => self.integer(&mut function, value.into(), found),
-                Operator::I64Const { value } => self.integer(&mut function, value, found),
+                Operator::I32Const { value } => self.integer(&mut function, value.into()),
+                Operator::I64Const { value } => self.integer(&mut function, value),
                 Operator::F32Const { value } => {
                     found.add_float(f32::from_bits(value.bits()).into());
                 }
                 Operator::F64Const { value } => found.add_float(f64::from_bits(value.bits())),
-                operator if compares(&operator) => function.compare(found),
+                operator if compares(&operator) => function.compare(&mut self.seen.compared, found),
                 _ => {}
             }
         }
         Ok(())
     }
 
-    fn integer(&mut self, function: &mut Function, value: i64, found: &mut Constants) {
-        found.add_integer(value, false);
-        let references = &mut self.references;
+    fn integer(&mut self, function: &mut Function, value: i64) {
+        let Seen {
+            integers,
+            references,
+            ..
+        } = &mut self.seen;
+        if integers.len() < INTEGERS_MAX {
+            integers.insert(value);
+        }
         if let Some(length) = address(value) {
             for (before, _) in &function.recent {
                 if let Some(before) = address(*before)
@@ -112,15 +132,21 @@ impl Function {
     }
 
     /// What was last pushed is compared.
-    fn compare(&mut self, found: &mut Constants) {
+    fn compare(&mut self, compared: &mut HashSet<i64>, found: &mut Found) {
         for (value, _) in mem::take(&mut self.recent) {
-            found.add_integer(value, true);
+            if compared.len() < INTEGERS_MAX {
+                compared.insert(value);
+            }
+            found.compared.add(value);
             self.add_piece(value, found);
         }
     }
 
     /// Compilers compare short texts by their words, in order; the last word may overlap.
-    fn add_piece(&mut self, value: i64, found: &mut Constants) {
+    fn add_piece(&mut self, value: i64, found: &mut Found) {
+        if found.pieces.is_full() {
+            return;
+        }
         let bytes = value.to_le_bytes();
         let length = bytes
             .iter()
@@ -130,20 +156,20 @@ impl Function {
         if length == 0 || !piece.iter().all(|byte| (b' '..=b'~').contains(byte)) {
             return;
         }
-        if length > 1 {
-            found.add_text(piece);
+        if length >= PIECE_BYTES_MIN {
+            found.pieces.add(piece);
         }
         if !self.pieces.is_empty() {
             let longest = (1..piece.len())
                 .rev()
                 .find(|shared| self.piece.ends_with(&piece[..*shared]));
             if let Some(shared) = longest {
-                found.add_text(&[&self.piece, &piece[shared..]].concat());
-                found.add_text(&[&self.pieces, &piece[shared..]].concat());
+                found.pieces.add(&[&self.piece, &piece[shared..]].concat());
+                found.pieces.add(&[&self.pieces, &piece[shared..]].concat());
             }
-            found.add_text(&[&self.piece, piece].concat());
+            found.pieces.add(&[&self.piece, piece].concat());
             self.pieces.extend_from_slice(piece);
-            found.add_text(&self.pieces);
+            found.pieces.add(&self.pieces);
         }
         let starts = self.pieces.is_empty() || self.pieces.len() > PIECES_BYTES_MAX;
         if starts && length > 1 {

@@ -1,9 +1,12 @@
 //! Texts in data segments.
 
+use std::collections::HashSet;
+
 use wasmparser::{DataKind, Operator};
 
+use super::TEXT_BYTES_MAX;
 use super::code::References;
-use super::{Constants, TEXT_BYTES_MAX};
+use super::found::Found;
 
 /// A run of characters that nothing refers to is a text if it is that long.
 const RUN_BYTES_MIN: usize = 3;
@@ -29,37 +32,36 @@ impl<'a> Data<'a> {
         }
     }
 
-    /// Finds what the code refers to, then all else.
-    pub(super) fn find(mut self, references: &References, found: &mut Constants) {
+    /// Finds what the code refers to, and all else. Returns the numbers that are addresses.
+    pub(super) fn find(mut self, references: &References, found: &mut Found) -> HashSet<i64> {
         self.placed.sort_by_key(|(start, _)| *start);
         for (address, length) in &references.pairs {
             let length = usize::try_from(*length).unwrap_or(usize::MAX);
             if length <= TEXT_BYTES_MAX
                 && let Some(text) = self.from(*address).and_then(|bytes| bytes.get(..length))
             {
-                found.add_text(text);
+                found.referenced.add(text);
             }
         }
+        let mut addresses = HashSet::new();
         for address in &references.addresses {
             let bytes = self.from(*address).unwrap_or_default();
             let head = &bytes[..bytes.len().min(TEXT_BYTES_MAX + 1)];
             if let Some(length) = head.iter().position(|byte| *byte == 0) {
-                found.add_text(&head[..length]);
+                found.referenced.add(&head[..length]);
             }
-            // A number that is an address is hardly ever an argument.
             if !bytes.is_empty() {
-                found
-                    .integers
-                    .shift_remove(&i64::from(address.cast_signed()));
+                addresses.insert(i64::from(address.cast_signed()));
             }
         }
         for bytes in self.all {
             for run in bytes.split(|byte| byte.is_ascii_control()) {
                 if run.len() >= RUN_BYTES_MIN {
-                    found.add_text(run);
+                    found.others.add(run);
                 }
             }
         }
+        addresses
     }
 
     /// What is in memory from an address to the end of its segment.

@@ -5,12 +5,14 @@
 //! |---|---|
 //! | `code` | numbers, and places of texts, in the bodies of functions |
 //! | `data` | texts in data segments |
+//! | `found` | what was found so far, with a bound |
 //!
 //! Nothing is validated or run. All that is found is a guess, and its number is bounded, as is
 //! the work.
 
 mod code;
 mod data;
+mod found;
 
 use indexmap::IndexSet;
 use serde::Serialize;
@@ -19,19 +21,20 @@ use wasmparser::{Parser, Payload};
 use crate::error::Result;
 use crate::guard;
 use crate::input::{self, Input};
-use code::Code;
+use code::{Code, Seen};
 use data::Data;
+use found::Found;
 
-/// Of each kind. The first ones are kept.
+/// Of each kind.
 const FOUND_MAX: usize = 2000;
-/// Integers before addresses are taken out.
+/// Integers of one module before addresses are taken out.
 const INTEGERS_MAX: usize = 10 * FOUND_MAX;
 /// Of one text.
 const TEXT_BYTES_MAX: usize = 64;
-/// Instructions that are looked at: about 100 MB of code.
-const INSTRUCTIONS_MAX: usize = 50_000_000;
+/// Instructions that are looked at: about 40 MB of code, and three seconds at worst.
+const INSTRUCTIONS_MAX: usize = 20_000_000;
 
-/// What was found, each once, in the order of the code.
+/// What was found, each once, in the order of the code, as long as there are places for all.
 #[derive(Debug, Default, PartialEq, Serialize)]
 pub struct Constants {
     /// Integers that something is compared with, as signed ones of their width.
@@ -40,7 +43,7 @@ pub struct Constants {
     pub integers: IndexSet<i64>,
     /// Finite numbers; those of 32 bits exactly.
     pub floats: Vec<f64>,
-    /// Texts that code refers to, then others.
+    /// Texts that code refers to, then those that it compares in pieces, then others.
     pub texts: IndexSet<String>,
 }
 
@@ -56,7 +59,7 @@ pub fn constants(input: &[u8]) -> Result<Constants> {
 }
 
 fn find(binary: &[u8]) -> Result<Constants> {
-    let mut found = Constants::default();
+    let mut found = Found::default();
     let mut code = Code::new(INSTRUCTIONS_MAX);
     let mut data = Data::default();
     for payload in Parser::new(0).parse_all(binary) {
@@ -69,52 +72,23 @@ fn find(binary: &[u8]) -> Result<Constants> {
             }
             // Of a module, or of a component, which has neither code nor data of its own.
             Payload::End(_) => {
-                data.find(&code.take_references(), &mut found);
+                let Seen {
+                    integers,
+                    compared,
+                    references,
+                } = code.end_module();
+                let addresses = data.find(&references, &mut found);
+                for value in integers {
+                    // A number that is an address is hardly ever an argument.
+                    if !addresses.contains(&value) && !compared.contains(&value) {
+                        found.integers.add(value);
+                    }
+                }
+                found.end_module();
                 data = Data::default();
             }
             _ => {}
         }
     }
-    let Constants {
-        compared, integers, ..
-    } = &mut found;
-    integers.retain(|value| !compared.contains(value));
-    integers.truncate(FOUND_MAX);
-    Ok(found)
-}
-
-impl Constants {
-    fn add_integer(&mut self, value: i64, compared: bool) {
-        let (set, most) = if compared {
-            (&mut self.compared, FOUND_MAX)
-        } else {
-            (&mut self.integers, INTEGERS_MAX)
-        };
-        if set.len() < most {
-            set.insert(value);
-        }
-    }
-
-    fn add_float(&mut self, value: f64) {
-        let known = |other: &f64| other.to_bits() == value.to_bits();
-        if value.is_finite() && self.floats.len() < FOUND_MAX && !self.floats.iter().any(known) {
-            self.floats.push(value);
-        }
-    }
-
-    /// Adds what is a text, and not too long.
-    fn add_text(&mut self, bytes: &[u8]) {
-        if bytes.is_empty() || bytes.len() > TEXT_BYTES_MAX || self.texts.len() >= FOUND_MAX {
-            return;
-        }
-        if let Ok(text) = std::str::from_utf8(bytes)
-            && text.chars().all(is_printable)
-        {
-            self.texts.insert(text.to_owned());
-        }
-    }
-}
-
-fn is_printable(character: char) -> bool {
-    !character.is_control() || matches!(character, '\t' | '\n' | '\r')
+    Ok(found.into_constants())
 }
