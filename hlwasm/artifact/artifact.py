@@ -11,6 +11,7 @@ from hlwasm.errors import ArtifactError
 from hlwasm.frozen import Shared
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
     from types import TracebackType
 
@@ -107,9 +108,12 @@ class Artifact(Shared):
     ) -> None:
         self.close()
 
-    def __del__(self) -> None:
-        if getattr(self, "fd", -1) >= 0:
-            self.close()
+    # Bound here: at the interpreter's end the module's names are gone before the last artifact is.
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:
+        fd = getattr(self, "fd", -1)
+        if fd >= 0:
+            self.fd = -1
+            close(fd)
 
     def __repr__(self) -> str:
         return f"<Artifact {self.key[:12]} {self.code_bytes} bytes>"
