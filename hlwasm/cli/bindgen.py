@@ -18,9 +18,6 @@ from hlwasm.text import count_text, printable
 if TYPE_CHECKING:
     from hlwasm.wit.model import Description
 
-# What the native half calls a WIT package where a component is expected.
-_WIT_PACKAGE = "a WIT package"
-
 _EPILOG = """
 \b
 Examples:
@@ -122,13 +119,14 @@ def _description(file: str, world: str | None) -> Description:
 
         return read_wit(file, world)
     from hlwasm.artifact import Cache, describe
+    from hlwasm.native.library import is_wit_package
     from hlwasm.wit.model import Description
 
     source = read_source(file)
     try:
         outline = describe(source, cache=Cache())
     except UnsupportedItem as error:
-        if error.item == _WIT_PACKAGE:
+        if is_wit_package(error):
             return _description_of_package(source, world)
         name_input(error, file)
         raise

@@ -41,21 +41,35 @@ _PROVIDERS = {
 
 @click.command(epilog=_EPILOG)
 @file_argument
-@click.option("--wit", "only_wit", is_flag=True, help="Write the world as WIT and nothing else.")
+@click.option(
+    "--wit",
+    "only_wit",
+    is_flag=True,
+    help="Write the world as WIT and nothing else; that of a WIT package, too.",
+)
 @json_option
 @quiet_option
 def command(file: str, only_wit: bool, as_json: bool, quiet: bool) -> int:
     """Show what the component, core module or artifact FILE imports and exports."""
     from hlwasm.artifact import Cache, describe
-    from hlwasm.errors import LoadError
+    from hlwasm.errors import LoadError, UnsupportedItem
+    from hlwasm.native.library import is_wit_package
     from hlwasm.wit.model import Description
+    from hlwasm.wit.sources import package_text
 
     if only_wit and as_json:
         raise WrongUse("--wit and --json are two forms of output: give one")
     set_up_logging(quiet)
+    source = read_source(file)
     try:
-        outline = describe(read_source(file), cache=Cache())
+        outline = describe(source, cache=Cache())
         description = Description.from_json(outline.description)
+    except UnsupportedItem as error:
+        if only_wit and is_wit_package(error):
+            click.echo(printable(package_text(source).rstrip("\n")))
+            return OK
+        name_input(error, file)
+        raise
     except LoadError as error:
         name_input(error, file)
         raise

@@ -125,6 +125,35 @@ def describe_wit(
         lib.hlw_buffer_free(description[0])
 
 
+def print_wit(name: str, package: bytes) -> str:
+    """The text of a WIT package in binary form.
+
+    Args:
+        name: what messages call it.
+        package: what is in its file.
+
+    Raises:
+        InvalidWit: it is no such package.
+    """
+    ffi, lib = load_library()
+    text = ffi.new("hlw_buffer *")
+    status = lib.hlw_print_wit(ffi.from_buffer(package), len(package), text)
+    if status == lib.HLW_ERROR_INPUT:
+        raise _invalid_wit(name, json.loads(last_error(ffi, lib)))
+    if status < 0:
+        raise_status(ffi, lib, status)
+    try:
+        return bytes(ffi.buffer(text.data, text.length)).decode()
+    finally:
+        lib.hlw_buffer_free(text[0])
+
+
+def is_wit_package(error: UnsupportedItem) -> bool:
+    """Whether a component was expected, and a WIT package in binary form given."""
+    ffi, lib = load_library()
+    return error.item == bytes(ffi.string(lib.hlw_wit_package_item())).decode()
+
+
 def find_constants(source: bytes) -> dict[str, list[Any]]:
     """What the code of a component, core module or WAT text may compare its arguments with.
 

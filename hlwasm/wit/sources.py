@@ -6,14 +6,13 @@ memories, and cannot be instantiated.
 
 from __future__ import annotations
 
-import errno
 import os
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from hlwasm.errors import InvalidWit, UnsupportedItem
-from hlwasm.native.library import WitPackage, describe_wit
+from hlwasm.native.library import WitPackage, describe_wit, print_wit
+from hlwasm.regular_file import read_regular
 from hlwasm.wit.clashes import name_clashes
 from hlwasm.wit.model import Description
 
@@ -47,7 +46,7 @@ def read_wit(path: str | os.PathLike[str], world: str | None = None) -> Descript
         return _describe(str(root), _file(root), [], world)
     main, dependencies = _folder(root), list(_dependencies(root / "deps"))
     if not main:
-        raise InvalidWit("there is no .wit file in this folder", str(root))
+        raise InvalidWit(f"there is no .wit file in this folder{_other_form(root)}", str(root))
     count = len(main) + sum(len(files) for files in dependencies)
     if count > _FILES_MAX:
         raise InvalidWit(f"there are {count} files, and the limit is {_FILES_MAX}", str(root))
@@ -82,6 +81,22 @@ def parse_wit(text: str | bytes, world: str | None = None) -> Description:
     return _describe("<text>", [("<text>", text)], [], world)
 
 
+def package_text(package: str | os.PathLike[str] | bytes) -> str:
+    """The text of a package in binary form, with the parts of other packages that it uses.
+
+    Args:
+        package: its file, or what is in that.
+
+    Raises:
+        OSError: the file cannot be read.
+        InvalidWit: it is no such package.
+    """
+    if isinstance(package, bytes):
+        return print_wit("<bytes>", package)
+    path = Path(package)
+    return print_wit(str(path), _read(path))
+
+
 def _describe(
     name: str, main: WitPackage, dependencies: list[WitPackage], world: str | None
 ) -> Description:
@@ -93,6 +108,15 @@ def _describe(
 
 def _folder(path: Path) -> list[Path]:
     return sorted(each for each in path.iterdir() if each.suffix == ".wit" and not each.is_dir())
+
+
+def _other_form(folder: Path) -> str:
+    """What to do where a folder has packages in binary form only."""
+    names = sorted(each.name for each in folder.iterdir() if each.suffix in _BINARY_NAMES)
+    if not names:
+        return ""
+    which = names[0] if len(names) == 1 else f"one of {', '.join(names)}"
+    return f": a package in binary form is one file, so give {which} itself"
 
 
 def _dependencies(path: Path) -> Iterator[list[Path]]:
@@ -121,12 +145,7 @@ def _text(paths: list[Path]) -> WitPackage:
 
 
 def _read(path: Path) -> bytes:
-    # A pipe without a writer would block the opening.
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    with os.fdopen(fd, "rb") as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise OSError(errno.EINVAL, "not a regular file", str(path))
-        data = file.read(_FILE_BYTES_MAX + 1)
+    data = read_regular(path, _FILE_BYTES_MAX)
     if len(data) > _FILE_BYTES_MAX:
         raise InvalidWit(f"the file has more than {_FILE_BYTES_MAX} bytes", str(path))
     return data

@@ -10,6 +10,7 @@ import pytest
 
 from hlwasm.cli import exit_codes
 from tests.unit.artifact.files import ADD
+from tests.wit_packages import package
 
 from . import programs
 from .programs import save
@@ -42,6 +43,22 @@ def test_wit_alone(hlwasm: CommandLine, calculator: Path) -> None:
     both = hlwasm("inspect", "--wit", "--json", calculator)
     assert (both.code, both.stdout) == (exit_codes.USAGE, "")
     assert "--wit and --json" in both.stderr
+
+
+@pytest.mark.parametrize("form", ["file", "-"])
+def test_wit_of_a_package_in_binary_form(hlwasm: CommandLine, tmp_path: Path, form: str) -> None:
+    path = tmp_path / "tools.wasm"
+    path.write_bytes(package())
+    file, stdin = (path, None) if form == "file" else ("-", package())
+    done = hlwasm("inspect", "--wit", file, stdin=stdin)
+    assert (done.code, done.stderr) == (0, "")
+    assert done.stdout.startswith("package demo:tools@1.0.0;\n")
+    assert "world tool {" in done.stdout
+    assert "world empty {" in done.stdout
+    # It has neither imports nor exports.
+    done = hlwasm("inspect", file, stdin=stdin)
+    assert (done.code, done.stdout) == (exit_codes.LOAD, "")
+    assert "`hlwasm inspect --wit` shows it" in done.stderr
 
 
 def test_json(hlwasm: CommandLine, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hlwasm.errors import InvalidWit, LoadError, UnsupportedItem
 from hlwasm.wit.excerpt import excerpt
 from hlwasm.wit.model import Record
-from hlwasm.wit.sources import parse_wit, read_wit
+from hlwasm.wit.sources import package_text, parse_wit, read_wit
 from tests.wit_packages import TEXT, package
 
 
@@ -139,7 +139,7 @@ def test_what_is_no_wit_is_refused_in_one_line(tmp_path: Path, data: bytes, prob
 
 
 def test_folders_and_files_that_cannot_be_read(tmp_path: Path) -> None:
-    assert "no .wit file" in refusal(tmp_path).problem
+    assert refusal(tmp_path).problem == "there is no .wit file in this folder"
     with pytest.raises(FileNotFoundError):
         read_wit(tmp_path / "none.wit")
     os.mkfifo(tmp_path / "pipe.wit")
@@ -199,6 +199,54 @@ def test_binary_form_among_files_of_text_is_refused(tmp_path: Path) -> None:
     write(tmp_path, {"a.wit": "package a:b; world w {}"})
     (tmp_path / "b.wit").write_bytes(package())
     assert "a package in binary form is one file" in refusal(tmp_path).problem
+
+
+def test_a_folder_of_packages_in_binary_form_says_to_give_one(tmp_path: Path) -> None:
+    (tmp_path / "x.wasm").write_bytes(package())
+    said = "there is no .wit file in this folder: a package in binary form is one file, so give "
+    assert refusal(tmp_path).problem == said + "x.wasm itself"
+    (tmp_path / "a.wat").write_text("(component)")
+    assert refusal(tmp_path).problem == said + "one of a.wat, x.wasm itself"
+
+
+def test_an_error_in_a_package_in_binary_form_shows_no_place(tmp_path: Path) -> None:
+    # All of `demo:tools` but what the world uses of it.
+    write(
+        tmp_path,
+        {
+            "w.wit": "package a:b; world w { import demo:one/ops; }",
+            "deps/tools.wit": "package demo:tools@1.0.0; interface ops { type other = u8; }",
+        },
+    )
+    path = tmp_path / "deps" / "one.wat"
+    path.write_text("""(component (type (component
+      (type (instance (type (record (field "left" s32))) (export "pair" (type (eq 0)))))
+      (import "demo:tools/ops@1.0.0" (instance (type 0)))
+      (alias export 0 "pair" (type))
+      (type (instance
+        (alias outer 1 1 (type)) (export "pair" (type (eq 0)))
+        (type (func (param "of" 1))) (export "add" (func (type 2)))))
+      (export "demo:one/ops" (instance (type 2)))))
+    (export "ops" (type 0)))""")
+    error = refusal(tmp_path)
+    assert (error.path, error.line, error.column) == (str(path), None, None)
+    assert str(error).splitlines() == [f"{path}: {error.problem}"]
+    assert "`pair`" in error.problem
+
+
+def test_the_text_of_a_package_in_binary_form(tmp_path: Path) -> None:
+    path = tmp_path / "tools.wasm"
+    path.write_bytes(package())
+    text = package_text(path)
+    assert text == package_text(package())
+    assert text.startswith("package demo:tools@1.0.0;\n\n/// Works on numbers.\ninterface ops {\n")
+    assert parse_wit(text, "tool").wit == parse_wit(TEXT, "tool").wit
+    with pytest.raises(InvalidWit, match="neither a WebAssembly binary"):
+        package_text(b"\xff")
+    path.write_bytes(b"\0asm\1\0\0\0")
+    with pytest.raises(InvalidWit, match="this is a core module") as caught:
+        package_text(path)
+    assert caught.value.path == str(path)
 
 
 def test_an_excerpt_shows_part_of_a_long_line_and_nothing_that_acts_on_a_terminal() -> None:
