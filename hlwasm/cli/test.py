@@ -24,7 +24,7 @@ from hlwasm.text import printable
 if TYPE_CHECKING:
     from hlwasm import Component
     from hlwasm.testing.differential.target import Target
-    from hlwasm.testing.fuzzing.fuzzer import Progress, Report
+    from hlwasm.testing.fuzzing.report import Progress, Report
     from hlwasm.testing.fuzzing.typed_fakes import HostCall
     from hlwasm.testing.scripts.steps import Script
 

@@ -11,7 +11,7 @@ from hlwasm.text import count_text
 
 if TYPE_CHECKING:
     from hlwasm.testing.fuzzing.coverage import Coverage, FunctionCoverage
-    from hlwasm.testing.fuzzing.fuzzer import Failure, Report
+    from hlwasm.testing.fuzzing.report import Failure, Report
 
 # What can be answered by `hlwasm call`, which shows one call as it ends.
 _CALL_SHOWS = {Kind.TRAP, Kind.INVALID_DATA, Kind.FAULT}

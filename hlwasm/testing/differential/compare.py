@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hlwasm.testing.fuzzing.fuzzer import Report, fuzz
+from hlwasm.testing.fuzzing.fuzzer import fuzz
+from hlwasm.testing.fuzzing.report import Report
 from hlwasm.testing.fuzzing.runner import limits_of
 
 if TYPE_CHECKING:

@@ -6,15 +6,14 @@ import hashlib
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from hlwasm.testing.constants import Constants, constants_of
 from hlwasm.testing.described import description_of
 from hlwasm.testing.differential.target import Target
-from hlwasm.testing.fuzzing.coverage import Coverage
-from hlwasm.testing.fuzzing.outcomes import Kind, classify
+from hlwasm.testing.fuzzing.outcomes import Kind
+from hlwasm.testing.fuzzing.report import Failure, Progress, Report, new_report
 from hlwasm.testing.fuzzing.runner import (
     GivenAnswers,
     InstantiationFailed,
@@ -24,12 +23,14 @@ from hlwasm.testing.fuzzing.runner import (
 )
 from hlwasm.testing.fuzzing.shrinking import Answers, shrink
 from hlwasm.testing.fuzzing.typed_fakes import Answer, HostCall
-from hlwasm.testing.fuzzing.verdicts import Examined, Judge, Verdict, in_words
+from hlwasm.testing.fuzzing.verdicts import Examined, Judge, Verdict
 from hlwasm.testing.hypothesis_extra import hypothesis
 from hlwasm.testing.primitives import Primitives
+from hlwasm.testing.script_strategies import callable_functions, scripts_for
 from hlwasm.testing.scripts.data import Data, to_data
 from hlwasm.testing.scripts.steps import Script, callee_text, fake_handle
-from hlwasm.testing.strategies import callable_functions, scripts_for, select, values_of
+from hlwasm.testing.strategies import select
+from hlwasm.testing.value_strategies import values_of
 from hlwasm.wit.model import Function
 
 if TYPE_CHECKING:
@@ -47,87 +48,6 @@ _TIME_OUTS = 3
 _BATCH = 25
 # A function that failed so often is not called any more on the way to others.
 _FAILURES = 3
-
-
-@dataclass
-class Failure:
-    """Something that the component does wrong.
-
-    Attributes:
-        kind: what.
-        function: WIT name of the function, with its interface; empty for instantiation.
-        message: in words.
-        backtrace: wasm frames, innermost first.
-        script: the smallest calls that show it, None for instantiation.
-        answers: the host calls that are made meanwhile, with their answers.
-        count: how many examples showed it.
-    """
-
-    kind: Kind
-    function: str
-    message: str
-    backtrace: tuple[str, ...]
-    script: Script | None
-    answers: Sequence[HostCall]
-    count: int = 1
-
-    @classmethod
-    def of(cls, script: Script, answers: Sequence[HostCall], verdict: Verdict) -> Failure:
-        """What a script shows."""
-        failure = cls(verdict.kind, "", "", (), script, answers)
-        failure.become(script, answers, verdict)
-        return failure
-
-    def become(self, script: Script, answers: Sequence[HostCall], verdict: Verdict) -> None:
-        """A smaller script shows the same."""
-        self.script, self.answers = script, answers
-        self.message, self.backtrace = verdict.message, verdict.backtrace
-        last = script.steps[-1].function
-        self.function = "drop" if last is None else callee_text(last)
-
-
-@dataclass
-class Report:
-    """What fuzzing found.
-
-    Attributes:
-        seed: makes it happen again.
-        failures: in the order in which they were found.
-        coverage: of the interface.
-        examples: how many scripts ran.
-        seconds: how long it took.
-        complete: all functions had all of their examples.
-        notes: what could not be tested, and why.
-    """
-
-    seed: int
-    failures: list[Failure]
-    coverage: Coverage
-    examples: int = 0
-    seconds: float = 0.0
-    complete: bool = False
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def passed(self) -> bool:
-        """Whether no failure was found."""
-        return not self.failures
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far fuzzing is; given to ``progress`` before each example.
-
-    Attributes:
-        function: which is being tested.
-        done, total: examples.
-        failures: found so far.
-    """
-
-    function: str
-    done: int
-    total: int
-    failures: int
 
 
 class _Stop(BaseException):
@@ -194,7 +114,7 @@ def fuzz(
             likely = constants_of(component) if constants is None else constants
             Fuzzer(judge, found, progress, end, likely).run(chosen, examples)
     except InstantiationFailed as error:
-        found.failures.append(_of_instantiation(error))
+        found.failures.append(Failure.of_instantiation(error))
     except _OutOfTime:
         found.notes.append(f"stopped after {seconds:g} s")
     finally:
@@ -229,27 +149,8 @@ def rerun(
             judge = Judge(runner, frozenset(chance), stateless, against)
             Fuzzer(judge, found).rerun(script, answers)
     except InstantiationFailed as error:
-        found.failures.append(_of_instantiation(error))
+        found.failures.append(Failure.of_instantiation(error))
     return found
-
-
-def new_report(component: Component, seed: int, *names: str) -> Report:
-    """An empty one, for these functions and interfaces.
-
-    Raises:
-        LookupError: there is no such function, or none at all.
-    """
-    functions = select(description_of(component), names)
-    if not functions:
-        raise LookupError(f"{component.name} exports no function")
-    return Report(seed, [], Coverage(functions))
-
-
-def _of_instantiation(error: InstantiationFailed) -> Failure:
-    cause = error.__cause__
-    assert cause is not None
-    message, backtrace = in_words(cause)
-    return Failure(classify(cause) or Kind.TRAP, "", message, backtrace, None, ())
 
 
 class Fuzzer:

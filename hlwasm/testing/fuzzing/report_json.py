@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hlwasm.testing.fuzzing.fuzzer import Failure, Report
+    from hlwasm.testing.fuzzing.report import Failure, Report
 
 
 def report_json(report: Report) -> dict[str, Any]:

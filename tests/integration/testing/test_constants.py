@@ -9,7 +9,7 @@ import pytest
 import hlwasm
 from hlwasm.testing import fuzz
 from hlwasm.testing.constants import Constants, constants_of
-from hlwasm.testing.fuzzing.fuzzer import Failure
+from hlwasm.testing.fuzzing.report import Failure
 
 pytestmark = pytest.mark.hypervisor
 

@@ -12,8 +12,8 @@ import pytest
 import hlwasm
 from hlwasm.testing import compare
 from hlwasm.testing.differential.wasmtime_process import CannotCompare, WasmtimeProcess
-from hlwasm.testing.fuzzing.fuzzer import Failure, Report
 from hlwasm.testing.fuzzing.outcomes import Kind
+from hlwasm.testing.fuzzing.report import Failure, Report
 from hlwasm.testing.scripts.steps import Script
 from tests.integration.conftest import Load
 from tests.integration.testing.planted import planted

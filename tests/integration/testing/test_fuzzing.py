@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 import hlwasm
-from hlwasm.testing.fuzzing.fuzzer import Failure, Progress, Report, fuzz, new_report, rerun
+from hlwasm.testing.fuzzing.fuzzer import fuzz, rerun
 from hlwasm.testing.fuzzing.outcomes import Kind
+from hlwasm.testing.fuzzing.report import Failure, Progress, Report, new_report
 from hlwasm.testing.fuzzing.typed_fakes import parse_answer
 from hlwasm.testing.scripts.steps import parse_script
 from tests.integration.conftest import Load

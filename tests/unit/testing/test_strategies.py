@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from hlwasm.errors import Err
 from hlwasm.testing import strategies
+from hlwasm.testing.script_strategies import callable_functions
 from hlwasm.testing.scripts.data import Handle
 from hlwasm.testing.scripts.steps import Script, parse_script
 from hlwasm.wit.model import Description, Own
@@ -158,7 +159,7 @@ def test_scripts_read_back(script: Script) -> None:
 
 
 def test_what_nothing_gives_is_not_called() -> None:
-    names = {each.name for each in strategies.callable_functions(SHOP)}
+    names = {each.name for each in callable_functions(SHOP)}
     assert "meet" not in names
     assert "perhaps" in names
     with pytest.raises(LookupError, match="nothing that the component exports can be called"):
