@@ -6,13 +6,13 @@ A test that guesses never meets ``0x12345678`` or ``"open sesame"``; but the cod
 from __future__ import annotations
 
 import os
-import stat
-from pathlib import Path
 from struct import pack, unpack
 from typing import TYPE_CHECKING, Any
 
-from hlwasm.codec.checks import INTEGER_RANGE
+from hlwasm.codec.checks import INTEGER_RANGE, short
+from hlwasm.errors import InvalidWasm
 from hlwasm.frozen import Frozen
+from hlwasm.regular_file import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from hlwasm.component import Component
 
 _FILE_BYTES_MAX = 256 << 20
+_TYPES: dict[str, Any] = {
+    "compared": int,
+    "integers": int,
+    "floats": (float, int),
+    "texts": str,
+}
 # Sizes of what is loaded and compared at once.
 _WORD_BYTES = (2, 4, 8)
 
@@ -31,13 +37,28 @@ class Constants(Frozen):
         compared: integers that something is compared with, as signed ones of their width.
         integers: others.
         floats: finite numbers.
-        texts: those that the code refers to, then others.
+        texts: those that the code refers to, then those that it compares in pieces, as numbers,
+            then others.
+
+    Raises:
+        TypeError: a value is of another type, or there is one text in place of several.
     """
 
     compared: tuple[int, ...] = ()
     integers: tuple[int, ...] = ()
     floats: tuple[float, ...] = ()
     texts: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, type_ in _TYPES.items():
+            values = getattr(self, name)
+            if not isinstance(values, (tuple, list)):
+                raise TypeError(
+                    f"Constants.{name}: expected a tuple of values, not {short(values)}"
+                )
+            for value in values:
+                if not isinstance(value, type_):
+                    raise TypeError(f"Constants.{name}: {short(value)} is of another type")
 
     def of_type(self, name: str) -> list[list[Any]]:
         """Values of a primitive type, in groups of which none is empty, the likeliest first.
@@ -107,19 +128,39 @@ def constants_of(source: Component | str | os.PathLike[str] | bytes) -> Constant
 
     Raises:
         OSError, InvalidWasm: what was given cannot be read.
+        TypeError: it is something else.
     """
+    from hlwasm.component import Component
     from hlwasm.native.library import find_constants
 
-    if isinstance(source, (bytes, bytearray, memoryview)):
-        data: bytes | None = bytes(source)
-    elif isinstance(source, (str, os.PathLike)):
-        data = Path(source).read_bytes()
+    given: object = source
+    data: bytes | None
+    if isinstance(given, (bytes, bytearray, memoryview)):
+        data = bytes(given)
+    elif isinstance(given, (str, os.PathLike)):
+        data = read_regular(given, _FILE_BYTES_MAX)
+        if len(data) > _FILE_BYTES_MAX:
+            message = f"the file has more than {_FILE_BYTES_MAX} bytes"
+            raise InvalidWasm(f"{os.fspath(given)}: {message}")
+    elif isinstance(given, Component):
+        data = _contents(given)
     else:
-        data = _contents(source)
+        got = type(given).__name__
+        raise TypeError(f"expected a hlwasm.Component, its file, or what is in that, not {got}")
     if data is None:
         return Constants()
     found = find_constants(data)
     return Constants(**{kind: tuple(values) for kind, values in found.items()})
+
+
+def check_constants(constants: object) -> None:
+    """Refuses what is neither constants nor None.
+
+    Raises:
+        TypeError: see above.
+    """
+    if constants is not None and not isinstance(constants, Constants):
+        raise TypeError(f"constants: expected Constants or None, not {short(constants)}")
 
 
 def _contents(component: Component) -> bytes | None:
@@ -130,11 +171,10 @@ def _contents(component: Component) -> bytes | None:
     if path is None:
         return None
     try:
-        status = Path(path).stat()
-        if not stat.S_ISREG(status.st_mode) or status.st_size > _FILE_BYTES_MAX:
-            return None
-        data = Path(path).read_bytes()
+        data = read_regular(path, _FILE_BYTES_MAX)
     except OSError:
+        return None
+    if len(data) > _FILE_BYTES_MAX:
         return None
     same = new_sha256(data).hexdigest() == component.artifact.metadata.source_sha256
     return data if same else None

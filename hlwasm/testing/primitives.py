@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from hlwasm.codec.checks import INTEGER_RANGE, short
-from hlwasm.testing.constants import Constants
+from hlwasm.testing.constants import Constants, check_constants
 from hlwasm.testing.hypothesis_extra import hypothesis
 
 if TYPE_CHECKING:
@@ -40,10 +40,14 @@ class Primitives:
     Args:
         constants: values that are likely, too.
         allow_nan: whether floats may be NaN.
+
+    Raises:
+        TypeError: ``constants`` are none.
     """
 
     def __init__(self, constants: Constants | None = None, allow_nan: bool = True) -> None:
-        self._constants = constants or Constants()
+        check_constants(constants)
+        self._constants = Constants() if constants is None else constants
         self._allow_nan = allow_nan
         self._made: dict[str, SearchStrategy[Any]] = {}
 

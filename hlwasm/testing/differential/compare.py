@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hlwasm.testing.constants import Constants, check_constants
 from hlwasm.testing.fuzzing.fuzzer import fuzz
 from hlwasm.testing.fuzzing.report import Report
 from hlwasm.testing.fuzzing.runner import limits_of
@@ -15,7 +16,12 @@ if TYPE_CHECKING:
 
 
 def compare(
-    component: Component, other: Any, *names: str, deadline: float = 1.0, **options: Any
+    component: Component,
+    other: Any,
+    *names: str,
+    deadline: float = 1.0,
+    constants: Constants | None = None,
+    **options: Any,
 ) -> Report:
     """Calls exported functions with generated arguments, here and there.
 
@@ -26,15 +32,19 @@ def compare(
             ``WasmtimeProcess``, which stays open.
         names: functions and interfaces; all exports by default.
         deadline: seconds of CPU time of a call.
+        constants: are likely among the arguments; by default those of the code of ``component``,
+            if it was loaded from a file.
         options: as for :func:`hlwasm.testing.fuzz`.
 
     Returns:
         The report: a difference is a failure of kind ``DIFFERENT``, whose message has both
         results and the path to what differs first.
     """
+    check_constants(constants)
     target = target_of(component, other, limits_of(deadline))
+    options.update(deadline=deadline, constants=constants)
     try:
-        return fuzz(component, *names, deadline=deadline, against=target, **options)
+        return fuzz(component, *names, against=target, **options)
     finally:
         if target is not other:
             target.close()

@@ -9,7 +9,7 @@ from contextlib import closing
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from hlwasm.testing.constants import Constants, constants_of
+from hlwasm.testing.constants import Constants, check_constants, constants_of
 from hlwasm.testing.described import description_of
 from hlwasm.testing.differential.target import Target
 from hlwasm.testing.fuzzing.outcomes import Kind
@@ -102,8 +102,10 @@ def fuzz(
 
     Raises:
         LookupError: there is no such function.
+        TypeError: ``constants`` are none.
         LinkError, NoHypervisorFound, …: the component cannot be instantiated here.
     """
+    check_constants(constants)
     chosen = select(description_of(component), names)
     found = report or new_report(component, seed, *names)
     started = time.monotonic()
@@ -112,6 +114,9 @@ def fuzz(
         with closing(Runner(component, limits or limits_of(deadline))) as runner:
             judge = Judge(runner, frozenset(chance), stateless, against)
             likely = constants_of(component) if constants is None else constants
+            # A large file takes a while.
+            if end is not None and time.monotonic() > end:
+                raise _OutOfTime
             Fuzzer(judge, found, progress, end, likely).run(chosen, examples)
     except InstantiationFailed as error:
         found.failures.append(Failure.of_instantiation(error))

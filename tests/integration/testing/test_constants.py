@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 import hlwasm
-from hlwasm.testing import fuzz
+from hlwasm.testing import compare, fuzz
 from hlwasm.testing.constants import Constants, constants_of
+from hlwasm.testing.fuzzing import fuzzer
 from hlwasm.testing.fuzzing.report import Failure
 
 pytestmark = pytest.mark.hypervisor
@@ -129,3 +135,56 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
         constants_of(b"(module")
     with pytest.raises(FileNotFoundError):
         constants_of(tmp_path / "none.wasm")
+
+
+def test_no_constants_is_not_the_same_as_constants_that_are_none(
+    component: hlwasm.Component,
+) -> None:
+    wrong: Any
+    for wrong in ({}, (), [1]):
+        with pytest.raises(TypeError, match="constants: expected Constants or None"):
+            fuzz(component, "number", examples=1, constants=wrong)
+        with pytest.raises(TypeError, match="constants: expected Constants or None"):
+            compare(component, component, "number", examples=1, constants=wrong)
+
+
+def test_a_comparison_has_constants_too(component: hlwasm.Component) -> None:
+    def differ(constants: Constants | None) -> list[Failure]:
+        other = SimpleNamespace(number=lambda n: None)
+        report = compare(component, other, "number", examples=200, constants=constants)
+        return report.failures
+
+    assert [str(each.script) for each in differ(None)] == ["number(305419896)"]
+    assert differ(Constants()) == []
+    assert differ(Constants(compared=(0x12345678,)))
+
+
+def test_looking_for_constants_takes_of_the_time(
+    component: hlwasm.Component, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(_: hlwasm.Component) -> Constants:
+        time.sleep(0.2)
+        return Constants()
+
+    monkeypatch.setattr(fuzzer, "constants_of", slow)
+    report = fuzz(component, "number", seconds=0.1)
+    assert (report.examples, report.complete) == (0, False)
+    assert report.notes == ["stopped after 0.1 s"]
+
+
+def test_nothing_is_said_at_the_end_of_the_interpreter(tmp_path: Path) -> None:
+    path = tmp_path / "locked.wat"
+    path.write_text(LOCKED)
+    # Hypothesis keeps the component until modules have lost their names.
+    script = tmp_path / "script.py"
+    script.write_text("""
+import sys
+import hlwasm
+from hlwasm.testing import fuzz
+
+component = hlwasm.load(sys.argv[1], cache=False)
+fuzz(component, "number", examples=2)
+""")
+    command = [sys.executable, str(script), str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

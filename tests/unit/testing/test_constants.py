@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from operator import eq
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import find, settings
 
+import hlwasm
+import hlwasm.testing.constants as constants_module
 from hlwasm.testing import strategies
-from hlwasm.testing.constants import Constants
+from hlwasm.testing.constants import Constants, constants_of
 from tests.unit.codec.worlds import World
 
 CONSTANTS = Constants(
@@ -70,3 +74,49 @@ def test_strategies_have_them(type_: str, value: Any) -> None:
     values = strategies.values(world.description(), kind, constants=CONSTANTS)
     each_time = settings(derandomize=True, database=None, max_examples=3000, deadline=None)
     assert find(values, partial(eq, value), settings=each_time) == value
+
+
+@pytest.mark.parametrize("wrong", ["abc", b"abc", 5, None, (1,), ("a", b"b")])
+def test_texts_are_several(wrong: Any) -> None:
+    with pytest.raises(TypeError, match=r"Constants\.texts: "):
+        Constants(texts=wrong)
+    assert Constants(texts=("abc",)).of_type("string") == [["abc"]]
+
+
+def test_values_are_of_their_type() -> None:
+    wrong: Any = ("1",)
+    for name in ("compared", "integers", "floats"):
+        with pytest.raises(TypeError, match=rf"Constants\.{name}: '1' is of another type"):
+            Constants(**{name: wrong})
+
+
+@pytest.mark.parametrize("wrong", [{"texts": ["a"]}, {}, (), "", 0, Constants])
+def test_what_is_no_constants_is_refused(wrong: Any) -> None:
+    description = World().description()
+    for strategy in (
+        lambda: strategies.values(description, "string", constants=wrong),
+        lambda: strategies.calls(description, constants=wrong),
+    ):
+        with pytest.raises(TypeError, match="constants: expected Constants or None, not "):
+            strategy()
+
+
+@pytest.mark.parametrize("wrong", [5, None, ["a.wasm"], World().description()])
+def test_constants_are_of_a_component(wrong: Any) -> None:
+    got = type(wrong).__name__
+    with pytest.raises(TypeError, match=rf"expected a hlwasm\.Component.*, not {got}"):
+        constants_of(wrong)
+
+
+def test_constants_of_a_file_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(OSError, match="not a regular file"):
+        constants_of(tmp_path)
+    os.mkfifo(tmp_path / "pipe.wasm")
+    with pytest.raises(OSError, match="not a regular file"):
+        constants_of(tmp_path / "pipe.wasm")
+    path = tmp_path / "large.wat"
+    path.write_text("(module (func (drop (i32.const 7))))")
+    assert constants_of(path).integers == (7,)
+    monkeypatch.setattr(constants_module, "_FILE_BYTES_MAX", 20)
+    with pytest.raises(hlwasm.InvalidWasm, match=r"large\.wat: the file has more than 20 bytes"):
+        constants_of(path)
