@@ -56,9 +56,14 @@ _DOCS = {
 }
 
 
-def package() -> bytes:
-    """The package of ``TEXT``, with its documentation."""
-    docs = b"\x0cpackage-docs\x01" + json.dumps(_DOCS).encode()
+def package(stability: object = "unknown") -> bytes:
+    """The package of ``TEXT``, with its documentation.
+
+    Args:
+        stability: of its interface.
+    """
+    ops = {**_DOCS["interfaces"]["ops"], "stability": stability}
+    docs = b"\x0cpackage-docs\x01" + json.dumps({"interfaces": {"ops": ops}}).encode()
     assert 128 <= len(docs) < 1 << 14
     length = bytes([len(docs) & 0x7F | 0x80, len(docs) >> 7])
     return bytes(wasmtime.wat2wasm(_WAT)) + b"\0" + length + docs

@@ -112,13 +112,7 @@ def describe_wit(
     sources = json.dumps(request, ensure_ascii=False).encode("utf-8", "replace")
     description = ffi.new("hlw_buffer *")
     status = lib.hlw_describe_wit(ffi.from_buffer(sources), len(sources), description)
-    if status == lib.HLW_ERROR_INPUT:
-        raise _invalid_wit(name, json.loads(last_error(ffi, lib)))
-    if status == lib.HLW_ERROR_UNSUPPORTED:
-        message, item = _unsupported(ffi, lib)
-        raise UnsupportedItem(f"{name}: {item}: {message}", item)
-    if status < 0:
-        raise_status(ffi, lib, status)
+    _check_wit(ffi, lib, status, name)
     try:
         return bytes(ffi.buffer(description.data, description.length)).decode()
     finally:
@@ -134,14 +128,12 @@ def print_wit(name: str, package: bytes) -> str:
 
     Raises:
         InvalidWit: it is no such package.
+        UnsupportedItem: it has what WIT cannot express.
     """
     ffi, lib = load_library()
     text = ffi.new("hlw_buffer *")
     status = lib.hlw_print_wit(ffi.from_buffer(package), len(package), text)
-    if status == lib.HLW_ERROR_INPUT:
-        raise _invalid_wit(name, json.loads(last_error(ffi, lib)))
-    if status < 0:
-        raise_status(ffi, lib, status)
+    _check_wit(ffi, lib, status, name)
     try:
         return bytes(ffi.buffer(text.data, text.length)).decode()
     finally:
@@ -176,6 +168,17 @@ def find_constants(source: bytes) -> dict[str, list[Any]]:
     finally:
         lib.hlw_buffer_free(found[0])
     return constants
+
+
+def _check_wit(ffi: Ffi, lib: Lib, status: int, name: str) -> None:
+    """Raises what a negative status of an entry that reads WIT means."""
+    if status == lib.HLW_ERROR_INPUT:
+        raise _invalid_wit(name, json.loads(last_error(ffi, lib)))
+    if status == lib.HLW_ERROR_UNSUPPORTED:
+        message, item = _unsupported(ffi, lib)
+        raise UnsupportedItem(f"{name}: {item}: {message}", item)
+    if status < 0:
+        raise_status(ffi, lib, status)
 
 
 def _invalid_wit(name: str, report: dict[str, Any]) -> InvalidWit:

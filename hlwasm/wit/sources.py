@@ -90,6 +90,7 @@ def package_text(package: str | os.PathLike[str] | bytes) -> str:
     Raises:
         OSError: the file cannot be read.
         InvalidWit: it is no such package.
+        UnsupportedItem: it has what WIT cannot express.
     """
     if isinstance(package, bytes):
         return print_wit("<bytes>", package)

@@ -249,6 +249,14 @@ def test_the_text_of_a_package_in_binary_form(tmp_path: Path) -> None:
     assert caught.value.path == str(path)
 
 
+def test_a_package_that_has_no_text_is_refused() -> None:
+    assert "@unstable(feature = a)" in package_text(package({"unstable": {"feature": "a"}}))
+    damaged = package({"unstable": {"feature": "a\nb"}})
+    for read in (package_text, parse_wit):
+        with pytest.raises(UnsupportedItem, match=r"<bytes>: the package: .*cannot make sense"):
+            read(damaged)
+
+
 def test_an_excerpt_shows_part_of_a_long_line_and_nothing_that_acts_on_a_terminal() -> None:
     shown, carets = excerpt("x" * 1000 + "\x1b[1m" + "y" * 1000, 1001, 4).splitlines()
     assert len(shown) == 78
