@@ -1,4 +1,4 @@
-"""Runs of pytest that use hlwasm's plugin, as a user's project would."""
+"""What tests of hlwasm.testing share: components, and runs of pytest as in a user's project."""
 
 from __future__ import annotations
 
@@ -9,13 +9,30 @@ from pathlib import Path
 
 import pytest
 
+import hlwasm
 from components.build import BUILD
+from tests.integration.conftest import Load
 
 Run = Callable[..., pytest.RunResult]
 
 # The plugin is loaded by its entry point, but where hlwasm's metadata is older than that.
 _ENTRY_POINT = any(each.name == "hlwasm" for each in entry_points(group="pytest11"))
 PLUGIN = [] if _ENTRY_POINT else ["-p", "hlwasm.testing.plugin"]
+
+
+@pytest.fixture
+def calculator(load: Load) -> hlwasm.Component:
+    return load("calculator")
+
+
+@pytest.fixture
+def inventory(load: Load) -> hlwasm.Component:
+    return load("inventory_py")
+
+
+@pytest.fixture
+def kitchen_sink(load: Load) -> hlwasm.Component:
+    return load("kitchen_sink")
 
 
 @pytest.fixture
