@@ -328,8 +328,14 @@ def _shown_event(event: Event) -> str:
 
 def _from_difference(left: str, right: str) -> tuple[str, str]:
     """Two texts, cut so that where they differ can be seen."""
-    pairs = enumerate(zip(left, right, strict=False))
-    same = next((index for index, (a, b) in pairs if a != b), 0)
+    # By halves: texts may have megabytes, and comparing parts of them is done in C.
+    same, end = 0, min(len(left), len(right))
+    while same < end:
+        middle = (same + end + 1) // 2
+        if left[same:middle] == right[same:middle]:
+            same = middle
+        else:
+            end = middle - 1
     start = same - _BEFORE if same > 2 * _BEFORE else 0
     cut = "…" if start else ""
     return tuple(  # type: ignore[return-value]
