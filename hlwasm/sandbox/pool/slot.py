@@ -1,7 +1,8 @@
-"""A place for a sandbox in a pool, and what holds it."""
+"""A place for a sandbox in a pool, what holds it, and who waits for one."""
 
 from __future__ import annotations
 
+from _thread import allocate_lock, get_ident
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,7 @@ class Slot:
         functions: exports that were called, by index.
         dirty: it is to be restored before it is used.
         holder: reference to the borrower's token, None while it is idle.
-        owner: ident of the thread that had it last.
+        owner: ident of the thread that has it, or had it last.
         lost: it was abandoned: nobody will use it again.
         borrowed, errors, restores, created, replaced: counts.
     """
@@ -56,3 +57,18 @@ class Slot:
         assert self.sandbox is not None
         found = self.functions[function.index] = export_of(self.sandbox, function)
         return found
+
+
+class Waiter:
+    """A borrower in the line, made by its thread."""
+
+    __slots__ = ("bell", "ident", "slot", "token", "worker")
+
+    def __init__(self, token: Token, worker: bool) -> None:
+        self.token = token
+        self.worker = worker
+        self.ident = get_ident()
+        self.slot: Slot | None = None
+        # Released when there is a slot, or when there will be none.
+        self.bell = allocate_lock()
+        self.bell.acquire()

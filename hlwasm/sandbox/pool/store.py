@@ -28,7 +28,7 @@ from hlwasm.errors import (
     SandboxStateError,
 )
 from hlwasm.logs import INFO, WARNING, log
-from hlwasm.sandbox.pool.slot import Slot, Token
+from hlwasm.sandbox.pool.slot import Slot, Token, Waiter
 from hlwasm.sandbox.resources import Closing
 from hlwasm.sandbox.state import Status
 
@@ -37,20 +37,6 @@ if TYPE_CHECKING:
     from hlwasm.sandbox.sandbox import Sandbox
 
 LOGGER = "hlwasm.pool"
-
-
-class _Waiter:
-    """A borrower in the line."""
-
-    __slots__ = ("bell", "slot", "token", "worker")
-
-    def __init__(self, token: Token, worker: bool) -> None:
-        self.token = token
-        self.worker = worker
-        self.slot: Slot | None = None
-        # Released when there is a slot, or when there will be none.
-        self.bell = allocate_lock()
-        self.bell.acquire()
 
 
 class Store:
@@ -74,7 +60,7 @@ class Store:
         self._empty = list(self._slots)
         self._idle: dict[Slot, None] = {}  # the one that is idle for longest first
         self._last: dict[int, Slot] = {}  # by thread
-        self._waiters: deque[_Waiter] = deque()
+        self._waiters: deque[Waiter] = deque()
         self._lost: set[Slot] = set()
         self._back = threading.Condition(self._lock)
         self._refusing = ""
@@ -121,36 +107,43 @@ class Store:
                 raise PoolClosed(self._refusing)
             self._check_cancelled()
             for slot in self._idle:
+                self._own(slot, get_ident())
                 slot.holder = ref(token, slot.forgotten)
                 del self._idle[slot]
                 break
             else:
                 if self._empty:
                     slot = self._empty[-1]
+                    self._own(slot, get_ident())
                     slot.holder = ref(token, slot.forgotten)
                     del self._empty[-1]
                 elif timeout is not None and timeout <= 0:
                     raise self._timeout(timeout)
                 else:
-                    waiter = _Waiter(token, worker)
+                    waiter = Waiter(token, worker)
                     self._waiters.append(waiter)
         if slot is None:
             assert waiter is not None
             slot = self._wait(waiter, timeout)
-        ident = get_ident()
-        with self._lock:
-            if slot.owner != ident:
-                if self._last.get(slot.owner) is slot:
-                    del self._last[slot.owner]
-                slot.owner = ident
-            self._last[ident] = slot
         return slot
+
+    def _own(self, slot: Slot, ident: int) -> None:
+        """Notes whose the slot will be. With the lock held, which is not released before it is:
+        who looks at the owner of what is held, as :meth:`wait` does, sees no one else's.
+        """
+        if slot.owner != ident:
+            if self._last.get(slot.owner) is slot:
+                self._last.pop(slot.owner, None)
+            slot.owner = ident
+        # Otherwise the thread would go on by the fast way, where nobody refuses.
+        if not self._refusing:
+            self._last[ident] = slot
 
     def _check_cancelled(self) -> None:
         if self._cancelled:
             raise Cancelled("the pool was closed with cancel=True")
 
-    def _wait(self, waiter: _Waiter, timeout: float | None) -> Slot:
+    def _wait(self, waiter: Waiter, timeout: float | None) -> Slot:
         started = monotonic()
         try:
             seconds = -1 if timeout is None else min(timeout, threading.TIMEOUT_MAX)
@@ -282,6 +275,7 @@ class Store:
         while waiters:
             waiter = waiters[0]
             if waiter.slot is None:
+                self._own(slot, waiter.ident)
                 slot.holder = ref(waiter.token, slot.forgotten)
                 waiter.slot = slot
                 waiter.bell.release()

@@ -1,7 +1,4 @@
-"""Who gets which sandbox of a pool: bounds, turns, failures, lost borrowers.
-
-The sandboxes are stand-ins that only count: what is tested is who holds them.
-"""
+"""Who gets which sandbox of a pool: bounds, turns, failures, lost borrowers."""
 
 from __future__ import annotations
 
@@ -11,97 +8,13 @@ import signal
 import threading
 import time
 from contextlib import suppress
-from typing import Any, cast
 
 import pytest
 
-from hlwasm.errors import PoolClosed, PoolTimeout, SandboxClosed, SnapshotError
-from hlwasm.sandbox.pool.recipe import Recipe
-from hlwasm.sandbox.pool.slot import Slot, Token
-from hlwasm.sandbox.pool.store import Store
+from hlwasm.errors import PoolTimeout, SandboxClosed, SnapshotError
 from hlwasm.sandbox.state import Status
 from tests.interrupts import interrupted
-
-
-class Counted:
-    """In the place of a sandbox."""
-
-    def __init__(self) -> None:
-        self.status = Status.READY
-        self.restores = 0
-        self.closed = 0
-        self.cancelled = 0
-        self.users = 0
-        self.failure: BaseException | None = None
-
-    def restore(self, snapshot: object) -> None:
-        if self.failure is not None:
-            failure, self.failure = self.failure, None
-            raise failure
-        self.status = Status.READY
-        self.restores += 1
-
-    def close(self) -> None:
-        self.closed += 1
-
-    def cancel(self) -> None:
-        self.cancelled += 1
-
-
-class Counting:
-    """In the place of a recipe."""
-
-    def __init__(self) -> None:
-        self.snapshot: object = None
-        self.made: list[Counted] = []
-        self.failure: Exception | None = None
-
-    def make(self) -> Counted:
-        if self.failure is not None:
-            raise self.failure
-        self.snapshot = self
-        self.made.append(Counted())
-        return self.made[-1]
-
-
-class Borrower:
-    """Holds a slot from construction to :meth:`back`."""
-
-    def __init__(self, store: Store, timeout: float | None = 10.0) -> None:
-        self._store = store
-        self.token = Token()
-        self.slot: Slot | None = None
-        try:
-            self.slot = store.take(self.token, timeout)
-        except BaseException:
-            store.give(self.token, None)
-            raise
-
-    @property
-    def sandbox(self) -> Counted:
-        assert self.slot is not None
-        return cast(Counted, self.slot.sandbox)
-
-    def back(self) -> None:
-        self._store.give(self.token, self.slot)
-
-
-def make_store(size: int = 2, stateless: bool = True) -> tuple[Store, Counting]:
-    recipe = Counting()
-    return Store(cast(Recipe, recipe), size, stateless), recipe
-
-
-def in_thread(work: Any) -> threading.Thread:
-    thread = threading.Thread(target=work)
-    thread.start()
-    return thread
-
-
-def waiting(store: Store, count: int) -> None:
-    end = time.monotonic() + 10
-    while store.counts()["waiting"] != count:
-        assert time.monotonic() < end
-        time.sleep(0.001)
+from tests.unit.sandbox.pool_stores import Borrower, in_thread, make_store, waiting
 
 
 def test_sandboxes_are_made_when_they_are_needed() -> None:
@@ -279,38 +192,6 @@ def test_an_abandoned_sandbox_has_a_successor_and_is_closed_when_it_comes_back()
     second.back()
     assert (store.counts()["created"], store.counts()["borrowed"]) == (2, 2)
     assert len(recipe.made) == 2
-
-
-def test_the_end() -> None:
-    store, recipe = make_store(size=2)
-    held, other = Borrower(store), Borrower(store)
-    errors: list[BaseException] = []
-
-    def wait() -> None:
-        with pytest.raises(PoolClosed) as caught:
-            Borrower(store)
-        errors.append(caught.value)
-
-    thread = in_thread(wait)
-    waiting(store, 1)
-    store.refuse("closed for tests")
-    thread.join()
-    assert str(errors[0]) == "closed for tests"
-    with pytest.raises(RuntimeError, match="closed for tests"):
-        Borrower(store)
-    other.back()
-    store.cancel()
-    assert [each.cancelled for each in recipe.made] == [1, 0]
-    # Nobody waits for oneself.
-    assert store.wait(0)
-    finished: list[bool] = []
-    thread = in_thread(lambda: finished.append(store.wait(0.05)))
-    thread.join()
-    assert finished == [False]
-    store.finish()
-    assert [each.closed for each in recipe.made] == [0, 1]
-    held.back()
-    assert [each.closed for each in recipe.made] == [1, 1]
 
 
 @pytest.mark.parametrize("threads", [2, 7])
