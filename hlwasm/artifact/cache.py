@@ -181,6 +181,8 @@ class Cache:
     def _check_owner(fd: int) -> None:
         """Codecs are made from the description: no other user may write it."""
         status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise ArtifactError("the artifact is no file")
         if status.st_uid not in (0, os.geteuid()) or status.st_mode & stat.S_IWOTH:
             raise ArtifactError("other users can write the artifact")
 
@@ -234,15 +236,16 @@ class Cache:
 
         Raises:
             OSError: the file cannot be synchronised or renamed.
-            ArtifactError: the file is no artifact.
+            ArtifactError: the file is no artifact, or has another key.
         """
         os.fchmod(fd, 0o400)
         os.fsync(fd)
         target = self.path_of(key)
-        # A descriptor of its own, which cannot write.
-        reader = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        # A descriptor of its own, which cannot write. Not by the name, under which whoever may
+        # write the directory can have put something else.
+        reader = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC)
         try:
-            artifact = Artifact.from_fd(reader, target, cached=False)
+            artifact = Artifact.from_fd(reader, target, cached=False, key=key)
         except BaseException:
             os.close(reader)
             raise
@@ -349,9 +352,8 @@ class Cache:
             Each entry, with what is wrong with it or None.
         """
         for entry in self.entries():
-            try:
-                fd = os.open(entry.path, os.O_RDONLY | os.O_CLOEXEC)
-            except OSError:
+            fd = _open(entry.path)
+            if fd is None:
                 continue
             try:
                 problem = _problem_of(fd, entry)
@@ -375,10 +377,11 @@ def _problem_of(fd: int, entry: Entry) -> str | None:
     return None if sections.metadata.key == entry.key else "it has another key"
 
 
-def _open(path: str) -> int | None:
-    """A descriptor to read an entry; None where there is none."""
+def _open(path: str | Path) -> int | None:
+    """A descriptor to read an entry, which may be no file; None where there is none."""
     try:
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        # A pipe without a writer would block the opening.
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
         return None
 

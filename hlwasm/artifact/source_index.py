@@ -65,8 +65,12 @@ class SourceIndex:
 
     def _read(self) -> dict[str, Any]:
         try:
-            with open(self.path, "rb") as file:  # noqa: PTH123
-                status = os.fstat(file.fileno())
+            # A pipe without a writer would block the opening.
+            fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            with os.fdopen(fd, "rb") as file:
+                status = os.fstat(fd)
+                if not stat.S_ISREG(status.st_mode):
+                    return {}
                 # It decides what is run: no other user may write it.
                 if status.st_uid not in (0, os.geteuid()) or status.st_mode & stat.S_IWOTH:
                     return {}

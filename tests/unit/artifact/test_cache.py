@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from hlwasm.artifact.cache import Cache, default_root
+from hlwasm.artifact.cache import SNAPSHOT, Cache, default_root
+from hlwasm.artifact.file_format import write_trailer
+from hlwasm.errors import ArtifactError
 
-from .files import add_entry
+from .files import add_entry, artifact_file, code_of, metadata
 
 A, B, C = "a" * 64, "b" * 64, "c" * 64
 
@@ -131,6 +133,61 @@ def test_an_entry_under_a_wrong_name_is_not_used(cache: Cache) -> None:
 def test_an_entry_that_others_can_write_is_not_used(cache: Cache) -> None:
     add_entry(cache, A).chmod(0o666)
     assert cache.find(A) is None
+
+
+def test_a_new_entry_is_what_was_written_whatever_has_its_name(
+    cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = artifact_file(tmp_path / "other", code_of(77), key=A)
+    other.chmod(0o666)
+    assert cache.prepare()
+    fd, path = cache.create()
+
+    def replaced(fd: int) -> None:
+        other.rename(path)
+
+    monkeypatch.setattr(os, "fsync", replaced)
+    code = code_of(5000)
+    os.write(fd, code)
+    write_trailer(fd, len(code), "{}", metadata(A))
+    try:
+        with cache.commit(fd, path, A) as made:
+            assert os.pread(made.fd, 5000, 0) == code
+            with pytest.raises(OSError, match="Bad file descriptor"):
+                os.write(made.fd, b"x")
+    finally:
+        cache.discard(fd, path)
+    # What is there under its name now is another user's.
+    assert cache.find(A) is None
+
+
+def test_a_new_entry_has_its_key(cache: Cache) -> None:
+    assert cache.prepare()
+    fd, path = cache.create()
+    try:
+        code = code_of(100)
+        os.write(fd, code)
+        write_trailer(fd, len(code), "{}", metadata(B))
+        with pytest.raises(ArtifactError, match="another key"):
+            cache.commit(fd, path, A)
+    finally:
+        cache.discard(fd, path)
+    assert cache.entries() == []
+
+
+@pytest.mark.timeout(20)
+def test_pipes_in_the_place_of_files_block_nothing(cache: Cache) -> None:
+    places = cache.path_of(A), cache.path_of(A, SNAPSHOT), cache.root / "sources.json"
+    for place in places:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        os.mkfifo(place)
+    assert [problem is None for _, problem in cache.verify()] == [False, False]
+    for place in places[:2]:
+        assert not place.exists()
+        os.mkfifo(place)
+    assert cache.find(A) is None
+    assert cache.open_snapshot(A) is None
+    assert cache.sources().find(cache.root.stat()) is None
 
 
 def test_verify_finds_damaged_code(cache: Cache) -> None:
