@@ -135,7 +135,7 @@ class Snapshot(Shared):
                 runs code of the file's choice.
 
         Raises:
-            OSError: the file cannot be read.
+            OSError: the file cannot be read, or is a folder, pipe or device.
             SnapshotError: damaged, or of another machine, version, component or limits; or it
                 needs ``trusted``.
         """

@@ -125,10 +125,11 @@ def load(
     trusted: bool,
 ) -> Snapshot:
     """See :meth:`Snapshot.load`."""
+    from hlwasm.regular_file import open_regular
     from hlwasm.sandbox.host_state_json import decode
     from hlwasm.sandbox.snapshot import Snapshot
 
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    fd = open_regular(path)
     try:
         native, trailer = read(fd, component, limits, verify=verify)
         host = decode(_text(trailer, "host").encode(), component.description, trusted=trusted)

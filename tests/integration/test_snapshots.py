@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import signal
 import threading
@@ -257,6 +258,13 @@ def test_files_that_do_not_fit_are_refused(
     other = hlwasm.load(b'(module (func (export "f")))')
     with pytest.raises(hlwasm.SnapshotError, match="another component"):
         hlwasm.Snapshot.load(file, other)
+
+
+@pytest.mark.timeout(60)
+def test_a_pipe_is_no_snapshot_file(component: hlwasm.Component, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.snapshot")
+    with pytest.raises(OSError, match="not a regular file"):
+        hlwasm.Snapshot.load(tmp_path / "a.snapshot", component)
 
 
 def test_saving_fails_without_a_trace(
