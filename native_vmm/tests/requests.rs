@@ -4,8 +4,8 @@ mod common;
 
 use common::micro_guest::Do;
 use common::{
-    MIB, PAGE, READ_WRITE, TestResult, WINDOWS, answered, done, hypervisor, load, micro_guest,
-    micro_sandbox, request, text,
+    MIB, PAGE, READ_WRITE, TestResult, WINDOWS, answered, artifact, done, hypervisor, load,
+    micro_guest, micro_sandbox, request, text,
 };
 use host_guest_abi::exit::{
     EXIT_HOST_CALL, EXIT_IMAGE, EXIT_LOG, EXIT_PANIC, EXIT_PROTECT, EXIT_RELEASE, EXIT_REMAP,
@@ -319,6 +319,58 @@ fn a_guest_cannot_make_many_mappings() -> TestResult {
     }
     let after = count()?;
     assert!(after < before + 100, "{before} mappings became {after}");
+    Ok(())
+}
+
+/// There each hole would be two mappings more, for the pages beside it are a file's.
+#[test]
+fn nor_in_a_sandbox_made_from_a_snapshot() -> TestResult {
+    let Some(sandbox) = micro_sandbox()? else {
+        return Ok(());
+    };
+    let bytes = WINDOWS[2];
+    answered(&sandbox, EXIT_PROTECT, [WINDOW, bytes, READ_WRITE, 0], 0)?;
+    done(sandbox.command(Do::Fill.code(), &[WINDOW, bytes, 0x55])?);
+    let snapshot = sandbox.snapshot()?;
+    let copy = Sandbox::from_snapshot(&snapshot)?;
+    let before = count()?;
+    for _ in 0..3 {
+        let mut refused = 0;
+        for page in (0..bytes / PAGE).step_by(2) {
+            let hole = [WINDOW + page * PAGE, PAGE, READ_WRITE, 0];
+            refused += u64::from(request(&copy, EXIT_REMAP, hole).is_ok_and(is_refusal));
+        }
+        let after = count()?;
+        assert!(after < before + 60, "{before} mappings became {after}");
+        assert_eq!(refused, bytes / PAGE / 2 - 8);
+        copy.restore(&snapshot, true)?;
+    }
+    Ok(())
+}
+
+/// Whether a request was answered by EINVAL.
+fn is_refusal(exit: Exit) -> bool {
+    done(exit)[0] == u64::try_from(libc::EINVAL).unwrap_or(0)
+}
+
+#[test]
+fn images_without_bytes_are_none() -> TestResult {
+    if !hypervisor() {
+        return Ok(());
+    }
+    let (file, bytes) = artifact()?;
+    let config = Config::new(Driver::Kvm, 64 * MIB, &WINDOWS)?.with_artifact(file, bytes)?;
+    let sandbox = Sandbox::new(config.with_image(micro_guest::image()?))?;
+    answered(
+        &sandbox,
+        EXIT_PROTECT,
+        [WINDOW, WINDOWS[2], READ_WRITE, 0],
+        0,
+    )?;
+    for _ in 0..100 {
+        let image = [ARTIFACT, WINDOW + WINDOWS[2], 0, 0];
+        answered(&sandbox, EXIT_IMAGE, image, 0)?;
+    }
     Ok(())
 }
 

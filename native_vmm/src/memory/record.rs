@@ -120,6 +120,7 @@ impl MemorySnapshot {
         let mut copies = system_pages(&plan, artifact.as_deref(), image)?;
         read_copies(&plan, &file, &part, &record.copies, &mut copies)?;
         let working_set = WorkingSet::new(always(&extents, plan.ram_bytes));
+        let windows = windows.mapped_from(&plan, &extents);
         let snapshot = Self {
             plan,
             artifact,

@@ -273,10 +273,13 @@ impl Region {
 /// Whether the kernel backs any memory by large pages, asked for or not.
 fn large_pages_always() -> bool {
     static ALWAYS: OnceLock<bool> = OnceLock::new();
-    *ALWAYS.get_or_init(|| {
-        std::fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled")
-            .is_ok_and(|setting| setting.contains("[always]"))
-    })
+    if let Some(known) = ALWAYS.get() {
+        return *known;
+    }
+    // Outside of what a fork would leave half done in the child.
+    let always = std::fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled")
+        .is_ok_and(|setting| setting.contains("[always]"));
+    *ALWAYS.get_or_init(|| always)
 }
 
 impl Drop for Region {

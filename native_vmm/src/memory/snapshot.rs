@@ -107,11 +107,12 @@ impl MemorySnapshot {
         let ranges = [joined(fixed, 0), coalesce(pages)].concat();
         let (file, extents) = write_pages(region, ranges)?;
         let working_set = WorkingSet::new(always(&extents, plan.ram_bytes));
+        let windows = memory.windows.of_snapshot().mapped_from(plan, &extents);
         Ok(Self {
             plan: plan.clone(),
             artifact: memory.artifact.clone(),
             content: Content::new(file, true, extents, copies),
-            windows: memory.windows.of_snapshot(),
+            windows,
             working_set,
         })
     }

@@ -22,6 +22,10 @@ pub enum Change {
 pub struct State {
     pub accessible: u64,
     pub images: u32,
+    /// Whether pages of a snapshot are mapped here.
+    pub mapped: bool,
+    /// Times that pages in the middle were replaced, since then.
+    pub holes: u32,
     pub change: Change,
     /// Large pages are preferred from here to the end, once that is decided. Always just
     /// so: pages that differ in this are mappings of their own.
@@ -32,6 +36,8 @@ impl State {
     pub const NEW: Self = Self {
         accessible: 0,
         images: 0,
+        mapped: false,
+        holes: 0,
         change: Change::None,
         large_from: None,
     };

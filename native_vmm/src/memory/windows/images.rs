@@ -28,6 +28,9 @@ impl Windows {
             return Err(Refusal::Violation("an image in a transfer window"));
         }
         self.check_growth(&pages)?;
+        if padded == 0 {
+            return Ok(());
+        }
         let (window, state) = (plan.windows[pages.index], &mut self.states[pages.index]);
         if state.images == IMAGES_MAX {
             return Err(Refusal::Errno(libc::ENOMEM));

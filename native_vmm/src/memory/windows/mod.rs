@@ -37,6 +37,9 @@ pub use saved::WindowRecord;
 /// Images mapped into one window at a time; a linear memory has one.
 const IMAGES_MAX: u32 = 8;
 
+/// Holes in a window that was mapped from a snapshot. No runtime of ours makes any.
+const HOLES_MAX: u32 = 8;
+
 /// The windows of one sandbox.
 #[derive(Debug, Clone)]
 pub struct Windows {

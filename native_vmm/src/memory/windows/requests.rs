@@ -1,7 +1,7 @@
 //! Requests of the guest for its windows, served.
 
 use super::check::{Pages, Refusal, Request, Served};
-use super::{Access, Change, Plan, Region, State, Windows};
+use super::{Access, Change, HOLES_MAX, Plan, Region, State, Windows};
 
 /// Memory that growth backs at once. Under software KVM a page that is then used costs
 /// 2.0 µs instead of 4.7, one that is not costs 1.2 for nothing; large pages a tenth.
@@ -51,9 +51,12 @@ impl Windows {
         if end == offset {
             return Ok(());
         }
-        // A hole in an image would be a mapping more.
-        if state.images > 0 && end < state.accessible {
-            return Err(Refusal::Errno(libc::EINVAL));
+        // A hole in what is mapped from a file would be two mappings more.
+        if end < state.accessible {
+            if state.images > 0 || state.mapped && state.holes == HOLES_MAX {
+                return Err(Refusal::Errno(libc::EINVAL));
+            }
+            state.holes += u32::from(state.mapped);
         }
         state.remapped();
         state.renew(region, &window, (offset, end), Access::ReadWrite)?;

@@ -6,6 +6,7 @@ use std::{io, iter};
 use host_guest_abi::layout::LARGE_PAGE_BYTES;
 use serde::{Deserialize, Serialize};
 
+use super::super::content::Extent;
 use super::super::ranges::joined;
 use super::{
     Access, Change, IMAGES_MAX, Plan, Region, State, Windows, is_page_aligned, round_to_large_page,
@@ -30,6 +31,7 @@ impl Windows {
         let mut states = self.states.clone();
         for (index, state) in states.iter_mut().enumerate() {
             state.change = Change::None;
+            (state.mapped, state.holes) = (false, 0);
             state.large_from = state
                 .large_from
                 .filter(|_| !Plan::is_transfer(index))
@@ -40,6 +42,16 @@ impl Windows {
             images: Vec::new(),
             total_limit: self.total_limit,
         }
+    }
+
+    /// Takes note of where sandboxes of a snapshot have its pages mapped.
+    #[must_use]
+    pub fn mapped_from(mut self, plan: &Plan, extents: &[Extent]) -> Self {
+        for (window, state) in plan.windows.iter().zip(&mut self.states) {
+            let range = window.physical..window.physical + window.capacity;
+            state.mapped = extents.iter().any(|e| range.contains(&e.physical));
+        }
+        self
     }
 
     /// What a file has to say of the windows of a snapshot.
@@ -70,8 +82,8 @@ impl Windows {
             states.push(State {
                 accessible: record.accessible,
                 images: record.images,
-                change: Change::None,
                 large_from: record.large_from.and_then(round_to_large_page),
+                ..State::NEW
             });
         }
         let windows = Self {
