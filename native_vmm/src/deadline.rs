@@ -100,6 +100,13 @@ impl Alarm {
         }
     }
 
+    /// A run goes on.
+    pub fn go_on(&self) {
+        if self.kick.turn.come() {
+            watcher().unpark();
+        }
+    }
+
     /// The run has ended.
     pub fn leave_run(&self) {
         self.kick.turn.end();
@@ -108,6 +115,8 @@ impl Alarm {
     /// The command of this number begins.
     pub fn begin(&self, command: u64, limits: TimeLimits) {
         self.command.store(command, SeqCst);
+        // A program may block all signals at any time, for a `sigwait` of its own.
+        crate::kick::unblock();
         if limits.wall > 0 {
             self.set(&self.due, limits.wall);
         }
@@ -241,7 +250,7 @@ pub fn forget(alarm: &Arc<Alarm>) {
 /// The errno of `eventfd`.
 pub fn expiry_descriptor() -> std::io::Result<i32> {
     static MADE: Mutex<()> = Mutex::new(());
-    let _lock = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _lock = fork::lock(&MADE);
     let known = EXPIRY.load(SeqCst);
     if known >= 0 {
         return Ok(known);
@@ -267,6 +276,8 @@ pub fn hold() -> AlarmsHeld {
 pub fn start_anew(mut alarms: AlarmsHeld) {
     std::mem::forget(std::mem::take(&mut *alarms));
     WAKE.store(u64::MAX, SeqCst);
+    // The parent reads what is told there. Whoever knows the number still may close it.
+    EXPIRY.store(-1, SeqCst);
     turns::start_anew();
 }
 
@@ -288,7 +299,7 @@ fn watcher() -> Thread {
     {
         return thread.clone();
     }
-    let mut watcher = WATCHER.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut watcher = fork::lock(&WATCHER);
     // A child of a fork has none of its parent's threads.
     if let Some((owner, thread)) = &*watcher
         && *owner == process
@@ -368,6 +379,10 @@ fn look(watched: &mut [Watched], queue: &mut u64) -> bool {
         turns::carry_out(verdict, &one.alarm.kick.turn, &mut one.seen, queue);
         if matches!(verdict, Verdict::Wait(_)) {
             one.alarm.kick.interrupt();
+            if one.alarm.kick.is_pending() {
+                // It was rung for before it was told to wait.
+                one.alarm.kick.turn.go();
+            }
         }
     }
     look.again()
@@ -408,7 +423,7 @@ impl Scheduling {
             (libc::sched_getscheduler(thread), before.assume_init())
         };
         let ordinary = [libc::SCHED_OTHER, libc::SCHED_BATCH, libc::SCHED_IDLE];
-        if !ordinary.contains(&policy) {
+        if !ordinary.contains(&(policy & !libc::SCHED_RESET_ON_FORK)) {
             return None;
         }
         let before = Self {
@@ -428,13 +443,17 @@ impl Scheduling {
     /// watcher knows, and sees to later.
     fn lower() {
         let ordinary = libc::sched_param { sched_priority: 0 };
+        let policy = libc::SCHED_OTHER | libc::SCHED_RESET_ON_FORK;
         // SAFETY: only changes how the calling thread is scheduled.
-        unsafe { libc::sched_setscheduler(0, libc::SCHED_OTHER, &raw const ordinary) };
+        unsafe { libc::sched_setscheduler(0, policy, &raw const ordinary) };
     }
 
     fn restore(&self, thread: i32) {
+        // Whoever may raise by a resource limit alone may not take the flag away again, and
+        // would be refused all of it.
+        let policy = self.policy | libc::SCHED_RESET_ON_FORK;
         // SAFETY: as above. A thread that has ended meanwhile is no error.
-        unsafe { libc::sched_setscheduler(thread, self.policy, &raw const self.priority) };
+        unsafe { libc::sched_setscheduler(thread, policy, &raw const self.priority) };
     }
 }
 

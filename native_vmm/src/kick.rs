@@ -21,7 +21,7 @@ mod signal;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU64, Ordering::SeqCst};
 
-pub use signal::{SignalError, choose, forget_thread, thread};
+pub use signal::{SignalError, choose, forget_thread, thread, unblock};
 
 use crate::turns::Turn;
 
@@ -126,6 +126,19 @@ impl Kick {
             signal::send(runner);
         }
         runner
+    }
+
+    /// By the runner, after its machine was settled: a kick that came meanwhile may have lost
+    /// its flag.
+    pub fn remind(&self) {
+        if self.is_pending() {
+            self.flag().store(1, SeqCst);
+        }
+    }
+
+    /// Whether there is a reason that nobody has taken.
+    pub fn is_pending(&self) -> bool {
+        self.cancelled.load(SeqCst) || self.expired.load(SeqCst) != 0
     }
 
     /// By the runner, after an interrupted run of the command of this number: whether a

@@ -43,6 +43,8 @@ pub struct Turn {
     run: AtomicU64,
     /// GO or WAIT.
     word: AtomicU32,
+    /// Whether a thread is in the run, or waits for its turn; not while the caller has it.
+    inside: AtomicBool,
 }
 
 impl Turn {
@@ -51,12 +53,25 @@ impl Turn {
         // What the last run was told does not concern this one.
         self.go();
         self.run.fetch_add(1, SeqCst);
+        self.come()
+    }
+
+    /// A thread enters, or goes on with, the run.
+    pub fn come(&self) -> bool {
+        self.inside.store(true, SeqCst);
         RUNNING.fetch_add(1, SeqCst) >= places() && !LOOKING.swap(true, SeqCst)
+    }
+
+    /// The thread has left it, perhaps to go on later.
+    pub fn pause(&self) {
+        if self.inside.swap(false, SeqCst) {
+            RUNNING.fetch_sub(1, SeqCst);
+        }
     }
 
     /// The run has ended.
     pub fn end(&self) {
-        RUNNING.fetch_sub(1, SeqCst);
+        self.pause();
         self.run.fetch_add(1, SeqCst);
     }
 
@@ -103,6 +118,8 @@ pub struct Seen {
     ticks: u32,
     /// Its place among those that wait, counted from the first; 0 if it does not.
     waits: u64,
+    /// How often it was found with nobody inside.
+    away: u32,
 }
 
 /// One look at all sandboxes.
@@ -138,6 +155,16 @@ impl Look {
             self.running |= run % 2 == 1;
             return;
         }
+        if !turn.inside.load(SeqCst) {
+            // With its caller, who may never go on with it.
+            seen.away += 1;
+            if seen.away > 1 {
+                (seen.waits, seen.ticks) = (0, 0);
+                turn.go();
+            }
+            return;
+        }
+        seen.away = 0;
         self.running = true;
         if turn.is_over() {
             if seen.waits > 0 {
@@ -212,7 +239,12 @@ pub fn start_anew() {
 /// Guests that may run for long at the same time.
 fn places() -> usize {
     static PLACES: OnceLock<usize> = OnceLock::new();
-    *PLACES.get_or_init(|| std::thread::available_parallelism().map_or(1, Into::into))
+    // Known first: a fork meanwhile would leave the child with a place that is never filled.
+    if let Some(known) = PLACES.get() {
+        return *known;
+    }
+    let places = std::thread::available_parallelism().map_or(1, Into::into);
+    *PLACES.get_or_init(|| places)
 }
 
 #[cfg(test)]
@@ -231,6 +263,7 @@ mod tests {
             let turns: Vec<_> = (0..count).map(|_| Turn::default()).collect();
             for turn in &turns {
                 turn.run.fetch_add(1, SeqCst);
+                turn.inside.store(true, SeqCst);
             }
             Self {
                 turns,

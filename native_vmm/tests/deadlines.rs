@@ -197,3 +197,52 @@ fn copies_have_deadlines_as_others_have() -> TestResult {
     }
     Ok(())
 }
+
+#[test]
+fn a_thread_that_has_blocked_all_signals_is_stopped_too() -> TestResult {
+    let Some(sandbox) = micro_sandbox()? else {
+        return Ok(());
+    };
+    // The thread's first use of a sandbox lets the signal through, and then the program
+    // blocks it, as one does before a `sigwait`.
+    done(sandbox.command(Do::Nothing.code(), &[])?);
+    let mut all = std::mem::MaybeUninit::<libc::sigset_t>::zeroed();
+    // SAFETY: fills in the set, and changes the mask of this test's thread.
+    unsafe {
+        libc::sigfillset(all.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_BLOCK, all.as_ptr(), std::ptr::null_mut());
+    }
+    sandbox.limit_time(wall(20))?;
+    let started = Instant::now();
+    let exit = spin(&sandbox)?;
+    assert_eq!(
+        exit,
+        Exit::Interrupted {
+            reason: Some(Reason::Deadline)
+        }
+    );
+    assert!(started.elapsed() < Duration::from_secs(5));
+    Ok(())
+}
+
+#[test]
+fn a_deadline_ends_with_its_command_whatever_the_limits_are_by_then() -> TestResult {
+    let Some(sandbox) = micro_sandbox()? else {
+        return Ok(());
+    };
+    sandbox.limit_time(wall(100))?;
+    let exit = sandbox.command(Do::HostCalls.code(), &[1])?;
+    assert!(matches!(exit, Exit::HostCall { .. }), "{exit:?}");
+    let cpu = 600_000 * MILLISECOND;
+    sandbox.limit_time(TimeLimits { wall: 0, cpu })?;
+    done(sandbox.answer(0, 1)?);
+    let end = Instant::now() + Duration::from_millis(300);
+    while Instant::now() < end {
+        let mut exit = sandbox.command(Do::Count.code(), &[1_000_000])?;
+        while exit == (Exit::Interrupted { reason: None }) {
+            exit = sandbox.resume()?;
+        }
+        done(exit);
+    }
+    Ok(())
+}

@@ -297,3 +297,59 @@ fn a_sandbox_moves_between_threads() -> TestResult {
     }
     Ok(())
 }
+
+#[test]
+fn no_kick_is_lost_while_a_snapshot_is_taken() -> TestResult {
+    let Some(sandbox) = micro_sandbox()? else {
+        return Ok(());
+    };
+    let snapshot = sandbox.snapshot()?;
+    let (round, ended) = (AtomicU64::new(0), AtomicU64::new(0));
+    let end = Instant::now() + Duration::from_secs(3);
+    thread::scope(|scope| -> TestResult {
+        let kicker = scope.spawn(|| {
+            for number in 1.. {
+                while round.load(SeqCst) < number {
+                    if Instant::now() > end + Duration::from_secs(20) {
+                        return;
+                    }
+                    std::hint::spin_loop();
+                }
+                if round.load(SeqCst) == u64::MAX {
+                    return;
+                }
+                // At another moment of the snapshot each time.
+                for _ in 0..number * 37 % 3000 {
+                    std::hint::spin_loop();
+                }
+                sandbox.kick();
+                let kicked = Instant::now();
+                while ended.load(SeqCst) < number {
+                    if kicked.elapsed() > Duration::from_secs(5) {
+                        // Nothing stops the guest any more.
+                        std::process::abort();
+                    }
+                    thread::yield_now();
+                }
+            }
+        });
+        let mut number = 0;
+        while Instant::now() < end {
+            number += 1;
+            round.store(number, SeqCst);
+            sandbox.snapshot()?;
+            let mut exit = sandbox.command(Do::Count.code(), &[ENDLESS])?;
+            while exit == (Exit::Interrupted { reason: None }) {
+                exit = sandbox.resume()?;
+            }
+            let reason = Some(Reason::Cancel);
+            assert_eq!(exit, Exit::Interrupted { reason });
+            ended.store(number, SeqCst);
+            sandbox.restore(&snapshot, true)?;
+        }
+        round.store(u64::MAX, SeqCst);
+        ended.store(u64::MAX, SeqCst);
+        drop(kicker.join());
+        Ok(())
+    })
+}

@@ -38,14 +38,15 @@ pub extern "C" fn hlw_version() -> *const c_char {
 pub extern "C" fn hlw_abi_constants() -> *const c_char {
     static SOURCE: OnceLock<CString> = OnceLock::new();
     quiet(c"".as_ptr(), || {
-        let make = || {
-            let mut source = String::new();
-            host_guest_abi::export::python_source(&mut source)
-                .ok()
-                .and_then(|()| CString::new(source).ok())
-                .unwrap_or_default()
-        };
-        Some(SOURCE.get_or_init(make).as_ptr())
+        if let Some(known) = SOURCE.get() {
+            return Some(known.as_ptr());
+        }
+        let mut source = String::new();
+        let made = host_guest_abi::export::python_source(&mut source)
+            .ok()
+            .and_then(|()| CString::new(source).ok())
+            .unwrap_or_default();
+        Some(SOURCE.get_or_init(|| made).as_ptr())
     })
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 
 use crate::fork;
 
@@ -42,7 +42,7 @@ thread_local! {
 /// # Errors
 /// See [`SignalError`].
 pub fn choose(signal: i32) -> Result<(), SignalError> {
-    let _lock = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
+    let _lock = fork::lock(&INSTALLING);
     if !(libc::SIGRTMIN()..=libc::SIGRTMAX()).contains(&signal) {
         return Err(SignalError::NotRealTime(signal));
     }
@@ -58,7 +58,7 @@ pub(super) fn install() -> Result<(), SignalError> {
     if PREVIOUS.get().is_some() {
         return Ok(());
     }
-    let _lock = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
+    let _lock = fork::lock(&INSTALLING);
     if PREVIOUS.get().is_some() {
         return Ok(());
     }
@@ -89,16 +89,22 @@ pub fn thread() -> i32 {
     if known != 0 {
         return known;
     }
+    unblock();
+    // SAFETY: only asks.
+    let thread = unsafe { libc::gettid() };
+    THREAD.set(thread);
+    thread
+}
+
+/// Lets the signal through to the calling thread.
+pub fn unblock() {
     // SAFETY: these calls only read and change the calling thread's own state.
-    let thread = unsafe {
+    unsafe {
         let mut set = MaybeUninit::zeroed();
         libc::sigemptyset(set.as_mut_ptr());
         libc::sigaddset(set.as_mut_ptr(), SIGNAL.load(Ordering::Relaxed));
         libc::pthread_sigmask(libc::SIG_UNBLOCK, set.as_ptr(), ptr::null_mut());
-        libc::gettid()
-    };
-    THREAD.set(thread);
-    thread
+    }
 }
 
 /// Signals a thread of this process. One that has ended meanwhile is no error; one that

@@ -139,7 +139,8 @@ impl Guest {
         }
         self.require(State::Ready, "a command")?;
         self.trim();
-        self.sequence += 1;
+        // A snapshot file may say any number.
+        self.sequence = self.sequence.wrapping_add(1);
         self.mailbox()
             .write_command(self.sequence, command, arguments);
         self.commands += 1;
@@ -225,10 +226,14 @@ impl Guest {
         if !self.in_run {
             self.in_run = true;
             alarm.enter_run();
+        } else {
+            alarm.go_on();
         }
         let result = self.run_in_turn(alarm);
         if !matches!(result, Ok(Exit::Interrupted { reason: None })) {
             self.leave_run(alarm);
+        } else {
+            alarm.kick().turn.pause();
         }
         result
     }
@@ -258,7 +263,8 @@ impl Guest {
             if let Some(exit) = self.handle(stopped, alarm) {
                 self.state = exit.state();
                 self.clean = matches!(exit, Exit::Done { .. });
-                if matches!(self.state, State::Ready | State::Poisoned) && self.limits.wall > 0 {
+                if matches!(self.state, State::Ready | State::Poisoned) {
+                    // Whatever the limits are by now.
                     alarm.end();
                 }
                 return Ok(exit);

@@ -115,7 +115,11 @@ impl Sandbox {
     /// # Errors
     /// See [`SandboxError`].
     pub fn snapshot(&self) -> Result<Snapshot, SandboxError> {
-        self.enter(Guest::snapshot)
+        self.enter(|guest| {
+            let snapshot = guest.snapshot();
+            self.alarm.kick().remind();
+            snapshot
+        })
     }
 
     /// Puts the guest back to a snapshot, whatever it was doing. `alone` says that no other
@@ -125,7 +129,11 @@ impl Sandbox {
     /// # Errors
     /// See [`SandboxError`]. After any but `Busy` and `OtherLayout` the sandbox is unusable.
     pub fn restore(&self, snapshot: &Snapshot, alone: bool) -> Result<(), SandboxError> {
-        self.enter(|guest| guest.restore(&self.alarm, snapshot, alone))
+        self.enter(|guest| {
+            let restored = guest.restore(&self.alarm, snapshot, alone);
+            self.alarm.kick().remind();
+            restored
+        })
     }
 
     /// Gives a command and runs until the next exit.
