@@ -310,6 +310,28 @@ mod tests {
     }
 
     #[test]
+    fn runs_that_nobody_goes_on_with_take_no_turns() {
+        let count = 4 * places();
+        let mut crowd = Crowd::new(count + places());
+        for turn in &crowd.turns[..count] {
+            turn.inside.store(false, SeqCst);
+        }
+        // However long they are away, those that run have the places.
+        for _ in 0..20 {
+            crowd.tick();
+            assert!(crowd.turns[count..].iter().all(|turn| !turn.is_over()));
+        }
+        // And whoever comes back is in the queue again.
+        for turn in &crowd.turns {
+            turn.inside.store(true, SeqCst);
+        }
+        for _ in 0..3 {
+            crowd.tick();
+        }
+        assert_eq!(crowd.tick(), places());
+    }
+
+    #[test]
     fn short_runs_and_few_long_ones_are_left_alone() {
         let mut crowd = Crowd::new(places());
         for _ in 0..20 {
