@@ -30,7 +30,7 @@ class HostResources(Frozen):
         next_rep: the first rep to try for the next host resource.
         guest: the guest resources that Python objects held: number → type index and handle.
         garbage: numbers of those whose object was garbage and not dropped yet.
-        origin: the table that those objects belong to. Equal to nothing once it was pickled:
+        origin: the table that those objects belong to; None where the state is from a file:
             another process has none of the objects.
     """
 

@@ -15,7 +15,7 @@ state it may answer the same object each time, which is then not closed by a res
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hlwasm.errors import SnapshotError
@@ -52,11 +52,19 @@ class HostSide:
     Args:
         table: the sandbox's.
         providers: the sandbox's, in order.
+        is_given: whether the user serves the interface that a resource type belongs to, by
+            type index.
     """
 
-    def __init__(self, table: ResourceTable, providers: Sequence[Provider]) -> None:
+    def __init__(
+        self,
+        table: ResourceTable,
+        providers: Sequence[Provider],
+        is_given: Callable[[int], bool] = lambda _: False,
+    ) -> None:
         self._table = table
         self._providers = tuple(providers)
+        self._is_given = is_given
         self._restores = tuple([provider.restore for provider in providers])
 
     def capture(self) -> HostState:
@@ -89,6 +97,7 @@ class HostSide:
             )
         try:
             if not self._table.is_at(state.resources):
+                self._check_origin(state.resources)
                 # Closing may wait for somebody to read the guest's output.
                 for provider in self._providers:
                     provider.clear_interrupt()
@@ -97,6 +106,19 @@ class HostSide:
         finally:
             for index, restore in enumerate(self._restores):
                 restore(states[index])
+
+    def _check_origin(self, resources: HostResources) -> None:
+        """What is a provider's, as a file says, does not get to functions of the user, for
+        whom the guest could perhaps not get such an object.
+        """
+        if resources.origin is not None:
+            return
+        for kind, _, index in resources.host:
+            if resources.tokens[index][0] is not None and self._is_given(kind):
+                raise SnapshotError(
+                    f"the snapshot holds a {self._table.type_name(kind)} of WASI, and its "
+                    "interface is given as an import: grant what the saved sandbox was granted"
+                )
 
     def _capture_object(self, value: Any) -> Captured | None:
         for index, provider in enumerate(self._providers):

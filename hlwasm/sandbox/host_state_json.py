@@ -27,13 +27,18 @@ from hlwasm.sandbox.resources import REP_LIMIT, TABLE_LIMIT
 from hlwasm.wit.model import Description, Resource
 
 
-def encode(state: HostState) -> bytes:
+def encode(state: HostState, description: Description) -> bytes:
     """The state as bytes.
 
+    Args:
+        description: of the component that the snapshot is of.
+
     Raises:
-        SnapshotError: a maker of an object cannot be pickled.
+        SnapshotError: a maker of an object cannot be pickled, or a host function gave an
+            object of WASI as a resource of another type.
     """
     resources = state.resources
+    _check_types(resources, description)
     plain = {
         "resources": {
             "host": resources.host,
@@ -105,8 +110,24 @@ def _resources(
             made = tuple([_token(each, providers, trusted) for each in tokens])
             # What the user makes has state, whatever the file says.
             fixed = fixed and all(provider is not None for provider, _ in made)
-            return HostResources(entries, made, fixed, next_rep)
+            decoded = HostResources(entries, made, fixed, next_rep)
+            _check_types(decoded, description)
+            return decoded
     raise _damaged("the table of resources")
+
+
+def _check_types(resources: HostResources, description: Description) -> None:
+    """What WASI makes stands for resources of WASI, each for its own type: host functions are
+    called without another look at them.
+    """
+    from hlwasm.wasi.snapshot import stands_for
+
+    for kind, _, index in resources.host:
+        provider, data = resources.tokens[index]
+        resource = description.types[kind]
+        if provider is not None and not stands_for(data, resource.interface, resource.name):
+            name = resource.name or "resource"
+            raise SnapshotError(f"an object of WASI cannot stand for a {name} in a snapshot file")
 
 
 def _entry(plain: object, tokens: int, description: Description) -> tuple[int, int, int]:

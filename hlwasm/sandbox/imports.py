@@ -285,6 +285,12 @@ class Linker:
         """Whether a resource type is a provider's."""
         return self._description.types[type_index].interface in self.provided
 
+    def is_given(self, type_index: int) -> bool:
+        """Whether the user serves the interface that a resource type belongs to."""
+        interface = self._description.types[type_index].interface
+        functions = self._description.imports_by_interface
+        return interface in functions and interface not in self.provided
+
     def resource_class(self, type_index: int) -> Any:
         """What the user gave as the class of a resource type; MISSING for nothing."""
         interface = self._description.types[type_index].interface

@@ -326,13 +326,17 @@ class ResourceTable:
             restore_object: makes a host resource from its token.
 
         Raises:
-            Exception: what ``restore_object`` raised, and nothing is restored; or the first
-                that a ``close`` raised, and all is restored.
+            SnapshotError: an object cannot stand for its resource, and nothing is restored.
+            Exception: what ``restore_object`` raised, likewise; or the first that a ``close``
+                raised, and all is restored.
         """
         made: list[Any] = []
         try:
             for token in state.tokens:
                 made.append(restore_object(token))
+            for kind, _, index in state.host:
+                if type(made[index]) not in self._fitting.get(kind, ()):
+                    self._check_made(kind, made[index])
         except BaseException:
             kinds = {index: kind for kind, _, index in state.host}
             present = {id(value) for value in self._host.values()}
@@ -355,6 +359,14 @@ class ResourceTable:
         self.garbage[:] = state.garbage if ours else ()
         self._settle(state)
         _close_all(gone, self.on_closed).reraise()
+
+    def _check_made(self, type_index: int, value: Any) -> None:
+        """Host functions count on it wherever an object comes from."""
+        try:
+            if self._fits(type_index, value):
+                self._fitting.setdefault(type_index, set()).add(type(value))
+        except WitTypeError as error:
+            raise SnapshotError(f"what a host resource is made again as: {error}") from error
 
     def _settle(self, state: HostResources) -> None:
         """The table is in this state now."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from hlwasm.component import Component
     from hlwasm.sandbox.calls import CallLoop
     from hlwasm.sandbox.host_state import HostSide
+    from hlwasm.sandbox.imports import Linker
     from hlwasm.sandbox.limits import Limits
     from hlwasm.sandbox.providers import Provider
     from hlwasm.sandbox.snapshot import Snapshot
@@ -23,6 +24,7 @@ class Saving:
     component: Component
     limits: Limits
     _loop: CallLoop
+    _linker: Linker
     _providers: Sequence[Provider]
     _host_side: HostSide | None = None
 
@@ -56,7 +58,7 @@ class Saving:
             # Only here: most sandboxes are never saved.
             from hlwasm.sandbox.host_state import HostSide
 
-            self._host_side = HostSide(self._loop.resources, self._providers)
+            self._host_side = HostSide(self._loop.resources, self._providers, self._linker.is_given)
         return self._host_side
 
     def _check_compatible(self, snapshot: Snapshot) -> None:

@@ -56,7 +56,7 @@ def save(snapshot: Snapshot, path: str | os.PathLike[str]) -> None:
     from hlwasm.whole_files import named
 
     target = Path(path)
-    host = {"host": encode(snapshot._host).decode()}
+    host = {"host": encode(snapshot._host, snapshot.component.description).decode()}
     prefix = f".{target.name}.new-"
     _remove_abandoned(target.parent, prefix)
     with named(target):

@@ -43,6 +43,18 @@ if TYPE_CHECKING:
 
 _STREAMS = ("stdin", "stdout", "stderr")
 _U64 = (1 << 64) - 1
+# First part of a token → WIT names of the resources that it may stand for.
+_STANDS_FOR = {
+    "stdin": ("input-stream",),
+    "stdout": ("output-stream",),
+    "stderr": ("output-stream",),
+    "pollable": ("pollable",),
+    "ready": ("pollable",),
+    "timer": ("pollable",),
+    "instant": ("pollable",),
+    "error": ("error",),
+    "terminal": ("terminal-input", "terminal-output"),
+}
 
 
 class WasiState(Frozen):
@@ -189,6 +201,21 @@ def _capture_pollable(opened: dict[str, Any], value: Pollable) -> Captured | Non
             return Captured(("pollable", name), fixed=True)
     # Of a stream of the user's, but it never was anything but ready.
     return Captured(("ready",), fixed=True) if kind in (Pollable, StreamPollable) else None
+
+
+def stands_for(token: object, interface: str | None, name: str | None) -> bool:
+    """Whether a token, which may be anything, can be that of a resource of this type.
+
+    Args:
+        interface, name: WIT names of the type.
+    """
+    # Only here: what is restored in the process that it was captured in needs no check.
+    from hlwasm.wasi.host import WasiHost
+
+    match token:
+        case (str(kind), *_) if interface and WasiHost.provides(interface):
+            return name in _STANDS_FOR.get(kind, ())
+    return False
 
 
 def restore_resource(host: WasiHost, token: Any) -> object:

@@ -188,6 +188,99 @@ class User:
                 sandbox.restore(snapshot)
 
 
+class Blob:
+    """A resource of the user's."""
+
+    def name(self) -> str:
+        return "mine"
+
+    def __hlwasm_capture__(self) -> Callable[[], Blob]:
+        return Blob
+
+
+def refused(snapshot: hlwasm.Snapshot, path: Path, tokens: list[Any]) -> None:
+    """The file is not loaded with other tokens, whoever is said to make the objects."""
+    snapshot.save(path)
+    file = SnapshotFile(path)
+    for token in tokens:
+        trailer = file.trailer()
+        assert len(trailer["host"]["resources"]["host"]) == 1
+        trailer["host"]["resources"]["tokens"] = [token]
+        file.write(packed(trailer))
+        with pytest.raises(hlwasm.SnapshotError, match="cannot stand for"):
+            hlwasm.Snapshot.load(path, snapshot.component, limits=LIMITS, verify=False)
+    file.close()
+
+
+WASI_TOKENS: list[Any] = [
+    ["stdin"], ["stdout"], ["stderr"], ["pollable", "stdin"], ["ready"], ["timer", 0],
+    ["instant", 0], ["error", "x", None], ["terminal"],
+]  # fmt: skip
+
+
+def test_nothing_of_wasi_stands_for_a_resource_of_the_user(tmp_path: Path) -> None:
+    component = hlwasm.load(BLOBS.encode())
+    with component.instantiate({"a:b/c": {"make": Blob}}, limits=LIMITS) as sandbox:
+        sandbox.exports.make()
+        snapshot = sandbox.snapshot()
+    refused(snapshot, tmp_path / "a.snapshot", [[0, token] for token in WASI_TOKENS])
+
+
+def test_nothing_of_wasi_stands_for_another_type_of_wasi(tmp_path: Path) -> None:
+    component = hlwasm.load(TIMERS.encode())
+    with component.instantiate(limits=LIMITS) as sandbox:
+        sandbox.exports.make()
+        snapshot = sandbox.snapshot()
+    wrong = [token for token in WASI_TOKENS if token[0] in ("stdin", "stdout", "error", "terminal")]
+    refused(snapshot, tmp_path / "a.snapshot", [[0, token] for token in wrong])
+
+
+def test_functions_of_the_user_get_nothing_of_wasi_from_a_file(tmp_path: Path) -> None:
+    class Mine:
+        def block(self) -> None: ...
+
+    component = hlwasm.load(TIMERS.encode())
+    with component.instantiate(limits=LIMITS) as sandbox:
+        sandbox.exports.make()
+        sandbox.snapshot().save(tmp_path / "a.snapshot")
+    loaded = hlwasm.Snapshot.load(tmp_path / "a.snapshot", component, limits=LIMITS)
+    loaded.instantiate().close()
+    with pytest.raises(hlwasm.SnapshotError, match="pollable of WASI.*given as an import"):
+        loaded.instantiate({"wasi:io/poll": {"pollable": Mine}})
+
+
+# Imports WASI, too, so that there is a provider.
+BLOBS = """(component
+  (import "wasi:cli/exit@0.2.0" (instance $exit (export "exit" (func (param "s" (result))))))
+  (import "a:b/c" (instance $c
+    (export "blob" (type $b (sub resource))) (export "make" (func (result (own $b))))))
+  (core func $make (canon lower (func $c "make")))
+  (core func $exit (canon lower (func $exit "exit")))
+  (core module $m
+    (import "" "make" (func $make (result i32))) (import "" "exit" (func (param i32)))
+    (func (export "make") (drop (call $make))))
+  (core instance $i (instantiate $m
+    (with "" (instance (export "make" (func $make)) (export "exit" (func $exit))))))
+  (func (export "make") (canon lift (core func $i "make"))))"""
+TIMERS = """(component
+  (import "wasi:io/poll@0.2.0" (instance $poll
+    (export "pollable" (type $p (sub resource)))
+    (export "[method]pollable.block" (func (param "self" (borrow $p))))))
+  (alias export $poll "pollable" (type $pollable))
+  (import "wasi:clocks/monotonic-clock@0.2.0" (instance $clock
+    (alias outer 1 $pollable (type $q)) (export "pollable" (type $r (eq $q)))
+    (export "subscribe-duration" (func (param "when" u64) (result (own $r))))))
+  (core func $block (canon lower (func $poll "[method]pollable.block")))
+  (core func $sub (canon lower (func $clock "subscribe-duration")))
+  (core module $m
+    (import "" "block" (func (param i32)))
+    (import "" "sub" (func $sub (param i64) (result i32)))
+    (func (export "make") (drop (call $sub (i64.const 1000)))))
+  (core instance $i (instantiate $m
+    (with "" (instance (export "block" (func $block)) (export "sub" (func $sub))))))
+  (func (export "make") (canon lift (core func $i "make"))))"""
+
+
 class WasiUser(User):
     def start(self, snapshot: hlwasm.Snapshot) -> hlwasm.Sandbox:
         return snapshot.instantiate(wasi=WASI)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from hlwasm.errors import GuestDataError, SnapshotError
+from hlwasm.errors import GuestDataError, SnapshotError, WitTypeError
 from hlwasm.sandbox.captured import Captured
 from hlwasm.sandbox.resources import ResourceTable
 from tests.unit.sandbox.resource_tables import (
@@ -177,6 +177,35 @@ def test_a_maker_that_fails_closes_nothing_of_the_table(table: ResourceTable) ->
         table.restore(state, only_or_fail)
     assert counter(table, rep) is only
     assert log == []
+
+
+def test_what_is_made_must_fit_as_what_host_functions_give(table: ResourceTable) -> None:
+    log: list[str] = []
+    asked: list[object] = []
+    rep = table.lower_own(HOST, Counter("a", 1, log))
+    table.lower_own(OTHER, Counter("b", 2, log))
+    state = table.capture(capture_object)
+
+    def fits(type_index: int, value: object) -> bool:
+        asked.append(type(value))
+        if type_index == OTHER and not isinstance(value, Counter):
+            raise WitTypeError("expected a socket")
+        return True
+
+    class Wrong:
+        def close(self) -> None:
+            log.append("wrong")
+
+    table.fits = fits
+    with pytest.raises(SnapshotError, match="made again as: expected a socket"):
+        table.restore(state, lambda token: Wrong() if token[0] == "b" else restore_object(token))
+    assert counter(table, rep).value == 1
+    assert log == ["wrong", "a"]  # what was made
+    asked.clear()
+    for _ in range(3):
+        table.restore(state, restore_object)
+    # As the first that was put in: all objects of the class fit.
+    assert asked == []
 
 
 class Stubborn(Counter):

@@ -12,8 +12,70 @@ import pytest
 from hlwasm.errors import SnapshotError
 from hlwasm.sandbox.host_state import HostSide, HostState
 from hlwasm.sandbox.host_state_json import decode, encode
+from hlwasm.sandbox.resources import ResourceTable
 from hlwasm.wasi import Wasi, WasiHost
-from tests.unit.sandbox.resource_tables import GUEST, HOST, OTHER, WORLD, table_of
+from hlwasm.wasi.cli import Terminal
+from hlwasm.wasi.polling import Pollable
+from hlwasm.wasi.streams import Error, InputStream, OutputStream
+from tests.unit.sandbox.worlds import description
+
+IN, GUEST, OUT, BLOB, POLL, ERROR, TERMINAL_IN, TERMINAL_OUT = range(8)
+_NAMES = (
+    ("wasi:io/streams@0.2.6", "input-stream"),
+    ("a:b/d", "cursor"),
+    ("wasi:io/streams@0.2.6", "output-stream"),
+    ("a:b/c", "blob"),
+    ("wasi:io/poll@0.2.0", "pollable"),
+    ("wasi:io/error@0.2.6", "error"),
+    ("wasi:cli/terminal-input@0.2.6", "terminal-input"),
+    ("wasi:cli/terminal-output@0.2.6", "terminal-output"),
+    # Not WASI's, though they are called so.
+    ("a:b/c", "input-stream"),
+    (None, "input-stream"),
+    ("wasi:io/streams@0.3.0", "input-stream"),
+    ("a:b/c", None),
+)
+WORLD = description(
+    types=[
+        {
+            "kind": "resource",
+            "name": name,
+            "interface": interface,
+            "side": "guest" if index == GUEST else "host",
+        }
+        for index, (interface, name) in enumerate(_NAMES)
+    ]
+)
+# All that WASI captures, and the types that it does so of.
+TOKENS: list[tuple[list[Any], set[int]]] = [
+    (["stdin"], {IN}),
+    (["stdout"], {OUT}),
+    (["stderr"], {OUT}),
+    (["pollable", "stdin"], {POLL}),
+    (["ready"], {POLL}),
+    (["timer", 5], {POLL}),
+    (["instant", 5], {POLL}),
+    (["error", "broken", None], {ERROR}),
+    (["error", "broken", [5, "text"]], {ERROR}),
+    (["terminal"], {TERMINAL_IN, TERMINAL_OUT}),
+    (["unknown"], set()),
+    ([], set()),
+    ([["stdin"]], set()),
+]
+
+
+CLASSES: dict[int, type] = {
+    IN: InputStream,
+    OUT: OutputStream,
+    POLL: Pollable,
+    ERROR: Error,
+    TERMINAL_IN: Terminal,
+    TERMINAL_OUT: Terminal,
+}
+
+
+def table_of() -> ResourceTable:
+    return ResourceTable(WORLD, lambda number: None, {})
 
 
 class Cursor:
@@ -25,9 +87,13 @@ class Cursor:
 
 
 def side_with(*values: object, **grants: Any) -> tuple[HostSide, WasiHost]:
-    table, wasi = table_of([]), WasiHost(Wasi(**grants))
+    table, wasi = table_of(), WasiHost(Wasi(**grants))
+    kinds = {"stdin": IN, "stdout": OUT}
     for value in values:
-        table.lower_own(HOST, getattr(wasi, value) if isinstance(value, str) else value)
+        if isinstance(value, str):
+            table.lower_own(kinds[value], getattr(wasi, value))
+        else:
+            table.lower_own(BLOB, value)
     return HostSide(table, [wasi]), wasi
 
 
@@ -35,28 +101,28 @@ def test_there_and_back() -> None:
     side, wasi = side_with("stdin", "stdout", "stdin", stdin=b"abcdef")
     wasi.stdin.read(2)
     state = side.capture()
-    again = decode(encode(state), WORLD)
+    again = decode(encode(state, WORLD), WORLD)
     assert again.resources.host == state.resources.host
     assert again.resources.next_rep == 4
     assert again.providers == state.providers
 
-    table, clone = table_of([]), WasiHost(Wasi(stdin=b"abXYZ"))
+    table, clone = table_of(), WasiHost(Wasi(stdin=b"abXYZ"))
     other = HostSide(table, [clone])
     other.restore(again)
     assert table.is_at(again.resources)
-    assert table.lift_borrow(HOST, 1) is table.lift_borrow(HOST, 3) is clone.stdin
+    assert table.lift_borrow(IN, 1) is table.lift_borrow(IN, 3) is clone.stdin
     assert clone.stdin.read(9) == b"XYZ"
 
 
 def test_objects_of_the_user_need_trust() -> None:
     state = side_with("stdout", Cursor(7))[0].capture()
-    data = encode(state)
+    data = encode(state, WORLD)
     with pytest.raises(SnapshotError, match="runs code of the file's choice"):
         decode(data, WORLD)
-    table = table_of([])
+    table = table_of()
     trusted = decode(data, WORLD, trusted=True)
     HostSide(table, [WasiHost()]).restore(trusted)
-    assert table.lift_borrow(HOST, 2).position == 7
+    assert table.lift_borrow(BLOB, 2).position == 7
     assert not table.is_at(trusted.resources)
 
 
@@ -67,22 +133,24 @@ def test_what_cannot_be_pickled_is_named() -> None:
 
     state = side_with(Local())[0].capture()
     with pytest.raises(SnapshotError, match=r"lambda.*cannot be pickled for a file"):
-        encode(state)
+        encode(state, WORLD)
 
 
 def test_guest_resources_stay_behind() -> None:
-    table = table_of([])
+    table = table_of()
     kept = table.lift_own(GUEST, 5)
     state = HostSide(table, []).capture()
     assert state.resources.guest
-    assert decode(encode(state), WORLD) == HostState(decode(encode(state), WORLD).resources)
-    assert decode(encode(state), WORLD).resources.guest == ()
+    assert decode(encode(state, WORLD), WORLD) == HostState(
+        decode(encode(state, WORLD), WORLD).resources
+    )
+    assert decode(encode(state, WORLD), WORLD).resources.guest == ()
     del kept
 
 
 def changed(path: list[Any], value: object) -> bytes:
     """A good file with one value replaced; the last of an empty path is the whole."""
-    plain = json.loads(encode(side_with("stdin", "stdout")[0].capture()))
+    plain = json.loads(encode(side_with("stdin", "stdout")[0].capture(), WORLD))
     if not path:
         return json.dumps(value).encode()
     at = plain
@@ -103,16 +171,16 @@ def changed(path: list[Any], value: object) -> bytes:
         (["providers"], []),
         (["resources"], 5),
         (["resources", "host"], None),
-        (["resources", "host", 0], [HOST, 1]),
+        (["resources", "host", 0], [IN, 1]),
         (["resources", "host", 0], [GUEST, 1, 0]),
         (["resources", "host", 0], [99, 1, 0]),
         (["resources", "host", 0], [-1, 1, 0]),
-        (["resources", "host", 0], [HOST, 0, 0]),
-        (["resources", "host", 0], [HOST, 1 << 31, 0]),
-        (["resources", "host", 0], [HOST, 1, 2]),
-        (["resources", "host", 0], [HOST, 1, -1]),
-        (["resources", "host", 0], [HOST, 2, 0]),  # twice
-        (["resources", "host", 0], [OTHER, 1, 1]),  # a token is left over
+        (["resources", "host", 0], [IN, 0, 0]),
+        (["resources", "host", 0], [IN, 1 << 31, 0]),
+        (["resources", "host", 0], [IN, 1, 2]),
+        (["resources", "host", 0], [IN, 1, -1]),
+        (["resources", "host", 0], [OUT, 2, 0]),  # twice
+        (["resources", "host", 0], [OUT, 1, 1]),  # a token is left over
         (["resources", "host", 0], ["x", 1, 0]),
         (["resources", "next_rep"], 0),
         (["resources", "next_rep"], 1 << 31),
@@ -144,10 +212,60 @@ def test_damaged_objects_are_refused_though_trusted(pickled: str) -> None:
         decode(data, WORLD, trusted=True)
 
 
-def test_a_token_that_wasi_does_not_know_is_found_at_the_restore() -> None:
-    deep: list[Any] = []
-    for _ in range(500):
-        deep = [deep]
-    state = decode(changed(["resources", "tokens", 0], [0, {"stdin": deep}]), WORLD)
+@pytest.mark.parametrize(
+    ("kind", "token"),
+    [(POLL, ["timer", -1]), (POLL, ["instant", "5"]), (IN, ["stdin", 1]), (ERROR, ["error", 5])],
+)
+def test_a_token_that_wasi_does_not_know_is_found_at_the_restore(
+    kind: int, token: list[Any]
+) -> None:
+    state = decode(one(kind, token), WORLD)
     with pytest.raises(SnapshotError, match="does not know"):
-        HostSide(table_of([]), [WasiHost()]).restore(state)
+        HostSide(table_of(), [WasiHost()]).restore(state)
+
+
+def one(kind: int, token: object) -> bytes:
+    """A file with one resource."""
+    wasi = {"closed": [], "stdin_position": 0, "stdin_digest": ""}
+    tokens = [[0, token]]
+    resources = {"host": [[kind, 1, 0]], "next_rep": 2, "fixed": True, "tokens": tokens}
+    return json.dumps({"resources": resources, "providers": [wasi]}).encode()
+
+
+@pytest.mark.parametrize(("token", "kinds"), TOKENS)
+def test_what_wasi_makes_stands_for_its_own_types_alone(token: list[Any], kinds: set[int]) -> None:
+    for kind in range(len(_NAMES)):
+        if kind not in kinds:
+            with pytest.raises(SnapshotError):
+                decode(one(kind, token), WORLD)
+            continue
+        table = table_of()
+        HostSide(table, [WasiHost()]).restore(decode(one(kind, token), WORLD))
+        assert isinstance(table.lift_borrow(kind, 1), CLASSES[kind])
+
+
+@pytest.mark.parametrize("token", [None, "stdin", 5, {"stdin": 1}, {}])
+def test_what_is_no_token_stands_for_nothing(token: object) -> None:
+    with pytest.raises(SnapshotError, match="cannot stand for"):
+        decode(one(IN, token), WORLD)
+
+
+def test_a_file_gives_nothing_of_wasi_to_functions_of_the_user() -> None:
+    captured = side_with("stdin")[0].capture()
+    loaded = decode(encode(captured, WORLD), WORLD)
+    table, wasi = table_of(), WasiHost()
+    side = HostSide(table, [wasi], {IN}.__contains__)
+    with pytest.raises(SnapshotError, match=r"input-stream of WASI.*given as an import"):
+        side.restore(loaded)
+    # What this process captured was given by a host function.
+    side.restore(captured)
+    assert table.lift_borrow(IN, 1) is wasi.stdin
+    HostSide(table, [wasi], {OUT}.__contains__).restore(loaded)
+
+
+def test_an_object_of_wasi_as_another_type_stays_out_of_files() -> None:
+    side = side_with(Pollable())[0]
+    state = side.capture()
+    side.restore(state)
+    with pytest.raises(SnapshotError, match="cannot stand for a blob in a snapshot file"):
+        encode(state, WORLD)
