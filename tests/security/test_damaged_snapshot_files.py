@@ -245,7 +245,7 @@ def test_functions_of_the_user_get_nothing_of_wasi_from_a_file(tmp_path: Path) -
         sandbox.snapshot().save(tmp_path / "a.snapshot")
     loaded = hlwasm.Snapshot.load(tmp_path / "a.snapshot", component, limits=LIMITS)
     loaded.instantiate().close()
-    with pytest.raises(hlwasm.SnapshotError, match="pollable of WASI.*given as an import"):
+    with pytest.raises(hlwasm.SnapshotError, match=r"pollable of WASI.*given as an import"):
         loaded.instantiate({"wasi:io/poll": {"pollable": Mine}})
 
 
