@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 from hlwasm.errors import Cancelled, PoolClosed, PoolError, PoolTimeout
 from hlwasm.logs import WARNING, log
 from hlwasm.sandbox.pool.exports import export_of, find, pooled_exports
+from hlwasm.sandbox.pool.futures import FORKED
 from hlwasm.sandbox.pool.recipe import Recipe, check_size, check_timeout
 from hlwasm.sandbox.pool.statistics import PoolStatistics
 from hlwasm.sandbox.pool.store import LOGGER
-from hlwasm.sandbox.pool.tasks import FORKED
 from hlwasm.sandbox.resources import Closing
 from hlwasm.sandbox.state import Status
 

@@ -8,7 +8,7 @@ import weakref
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from hlwasm.sandbox.pool.tasks import FORKED
+from hlwasm.sandbox.pool.futures import FORKED
 
 if TYPE_CHECKING:
     from hlwasm.sandbox.pool.pool import Pool

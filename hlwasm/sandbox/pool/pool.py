@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from _thread import get_ident
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from time import monotonic
@@ -11,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 from hlwasm.errors import PoolError, PoolTimeout
 from hlwasm.sandbox.pool import life
 from hlwasm.sandbox.pool.exports import find, pooled_exports
+from hlwasm.sandbox.pool.futures import PoolFuture, cancel_all
 from hlwasm.sandbox.pool.recipe import Recipe, check_size, check_timeout
 from hlwasm.sandbox.pool.slot import Slot, Token
 from hlwasm.sandbox.pool.statistics import PoolStatistics
 from hlwasm.sandbox.pool.store import Store
-from hlwasm.sandbox.pool.tasks import PoolFuture, Tasks, Work
+from hlwasm.sandbox.pool.tasks import Tasks, Work
 
 if TYPE_CHECKING:
     from hlwasm.component import Component
@@ -122,6 +124,8 @@ class Pool(Executor):
         self._timeout = timeout
         self._store = store = Store(recipe, size, stateless)
         self._tasks = Tasks(store, size, max_pending, recipe.limits.deadline)
+        # Threads that are inside themselves, and close: they do not wait for each other.
+        self._closers: set[int] = set()
         self._functions: dict[str, Callable[..., Any]] = {}
         self.exports = pooled_exports(recipe.component.description, self._bind)
         life.register(self, self._tasks, store)
@@ -251,10 +255,17 @@ class Pool(Executor):
             chunksize: for other executors.
 
         Raises:
-            PoolTimeout, PoolClosed: as for :meth:`submit`.
+            PoolTimeout, PoolClosed: as for :meth:`submit`. What was submitted before is
+                cancelled, but for the tasks that run.
         """
-        submit: Any = fn  # Executor knows no names
-        return super().map(submit, *iterables, timeout=timeout, chunksize=chunksize)
+        submitter = _Submitter(self)
+        function: Any = fn  # Executor knows no names
+        try:
+            return submitter.map(function, *iterables, timeout=timeout, chunksize=chunksize)
+        except BaseException:
+            # Nobody will get the results.
+            cancel_all(submitter.submitted, queued=True)
+            raise
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """As for any executor: no more tasks and borrowers; with ``wait``, what is queued is
@@ -272,7 +283,8 @@ class Pool(Executor):
         """Ends the pool: nobody is let in any more, those inside finish, and so does what was
         submitted; then all sandboxes are closed. Idempotent.
 
-        A sandbox that this thread has borrowed itself is closed when it is given back.
+        A sandbox that this thread has borrowed itself is closed when it is given back. Tasks and
+        borrowers that close the pool do not wait for each other.
 
         Args:
             cancel: queued tasks are cancelled, and calls that run raise
@@ -293,10 +305,19 @@ class Pool(Executor):
 
     def _finish(self, timeout: float | None) -> None:
         end = None if timeout is None else monotonic() + timeout
-        ended = True
-        for part in (self._tasks, self._store):
-            left = None if end is None else max(0.0, end - monotonic())
-            ended = part.wait(left) and ended
+        ended, me, parts = True, get_ident(), (self._tasks, self._store)
+        inside = any(part.has(me) for part in parts)
+        try:
+            if inside:
+                self._closers.add(me)
+                for part in parts:
+                    part.look_again()
+            for part in parts:
+                left = None if end is None else max(0.0, end - monotonic())
+                ended = part.wait(left, self._closers if inside else ()) and ended
+        finally:
+            self._closers.discard(me)
+        self._tasks.fail_rest()
         self._store.finish()
         if not ended:
             raise PoolTimeout(f"calls still run in the pool after {timeout} s; they were left")
@@ -325,6 +346,19 @@ class Pool(Executor):
     def __repr__(self) -> str:
         counts = self._store.counts()
         return f"<Pool of {self.component.name}: {counts['busy']} of {counts['size']} busy>"
+
+
+class _Submitter(Executor):
+    """Submits for :meth:`Pool.map`, and remembers what."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self.submitted: list[PoolFuture] = []
+
+    def submit(self, fn: str | Callable[..., Any], /, *args: Any, **kwargs: Any) -> PoolFuture:
+        future = self._pool.submit(fn, *args, **kwargs)
+        self.submitted.append(future)
+        return future
 
 
 class Borrowed:

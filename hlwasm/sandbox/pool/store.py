@@ -16,6 +16,7 @@ from __future__ import annotations
 import threading
 from _thread import allocate_lock, get_ident
 from collections import deque
+from collections.abc import Container
 from time import monotonic
 from typing import TYPE_CHECKING
 from weakref import ref
@@ -351,13 +352,28 @@ class Store:
             if sandbox is not None:
                 sandbox.cancel()
 
-    def wait(self, timeout: float | None) -> bool:
-        """Waits until nobody but this thread, and those given up, has a slot."""
+    def has(self, ident: int) -> bool:
+        """Whether that thread has a slot."""
+        with self._lock:
+            return any(s.holder is not None and s.owner == ident for s in self._slots)
+
+    def wait(self, timeout: float | None, but: Container[int] = ()) -> bool:
+        """Waits until nobody has a slot but this thread, those given up, and those in ``but``,
+        which may change: see :meth:`look_again`.
+        """
         me = get_ident()
+
+        def back() -> bool:
+            owners = [s.owner for s in self._slots if s.holder is not None]
+            return all(owner == me or owner in but for owner in owners)
+
         with self._back:
-            return self._back.wait_for(
-                lambda: all(s.holder is None or s.owner == me for s in self._slots), timeout
-            )
+            return self._back.wait_for(back, timeout)
+
+    def look_again(self) -> None:
+        """Has those in :meth:`wait` look whom they wait for."""
+        with self._back:
+            self._back.notify_all()
 
     def finish(self) -> None:
         """Closes the sandboxes that are idle now, and the others when they come back.

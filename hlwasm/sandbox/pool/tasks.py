@@ -12,22 +12,20 @@ import sys
 import threading
 from _thread import allocate_lock, get_ident
 from collections import deque
-from collections.abc import Callable
-from concurrent.futures import Future, InvalidStateError
+from collections.abc import Callable, Container
 from contextlib import suppress
-from os import getpid
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from hlwasm.errors import PoolClosed, PoolTimeout
 from hlwasm.sandbox.call_endings import deadline_exceeded
+from hlwasm.sandbox.pool.futures import PoolFuture, cancel_all, resolve
 from hlwasm.sandbox.pool.slot import Token
 
 if TYPE_CHECKING:
     from hlwasm.sandbox.pool.slot import Slot
     from hlwasm.sandbox.pool.store import Store
 
-FORKED = "the pool belongs to the parent process: make one in this process"
 # How long after its deadline a thread may still come back, in seconds: the guest is kicked
 # within a millisecond or two, but must get a core then.
 _PATIENCE = 0.05
@@ -36,26 +34,6 @@ _LOOK = 0.002
 
 # Work for a slot that holds a sandbox.
 Work = Callable[["Slot"], Any]
-
-
-class PoolFuture(Future[Any]):
-    """What was submitted. In a forked child, which has no threads to do it, waiting raises."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._process = getpid()
-
-    def _check(self) -> None:
-        if self._process != getpid() and not self.done():
-            raise PoolClosed(FORKED)
-
-    def result(self, timeout: float | None = None) -> Any:
-        self._check()
-        return super().result(timeout)
-
-    def exception(self, timeout: float | None = None) -> BaseException | None:
-        self._check()
-        return super().exception(timeout)
 
 
 class _Worker:
@@ -145,12 +123,12 @@ class Tasks:
     def _wait_for_room(self, timeout: float | None) -> None:
         if timeout is None or timeout > 0:
             reason = f"it was so for {timeout} s"
-            if any(worker.thread.ident == get_ident() for worker in self._workers):
+            if self.has(get_ident()):
                 timeout, reason = 0, "a task cannot wait for others"
             elif _in_event_loop():
                 timeout, reason = 0, "an event loop cannot wait here; see AsyncPool"
         else:
-            reason = "and timeout is 0"
+            reason = "timeout is 0"
         self._blocked += 1
         try:
             if not self._room.wait_for(
@@ -193,9 +171,14 @@ class Tasks:
             with self._lock:
                 self._workers.discard(worker)
                 self._abandoned.discard(worker)
+                if self._queue:
+                    # It did not end because there was nothing to do.
+                    with suppress(Exception):
+                        self._wake()
                 self._ended.notify_all()
                 finish = None if self._workers else self._finish
             if finish is not None:
+                self.fail_rest()
                 finish()
 
     def _next(self, worker: _Worker) -> bool:
@@ -243,11 +226,7 @@ class Tasks:
             error = failure
             begun = begun or future.set_running_or_notify_cancel()
         if begun:
-            with suppress(InvalidStateError):  # the watcher has failed it
-                if error is None:
-                    future.set_result(result)
-                else:
-                    future.set_exception(error)
+            resolve(future, result, error)
         # Its traceback leads back here.
         del error
 
@@ -269,18 +248,23 @@ class Tasks:
         """A thread that lives while tasks run."""
         assert self._deadline is not None
         while True:
+            late: list[PoolFuture] = []
             with self._lock:
                 now = monotonic()
-                due = [self._look(worker, now) for worker in list(self._workers) if worker.slot]
+                workers = [worker for worker in self._workers if worker.slot]
+                due = [self._look(worker, now, late) for worker in workers]
                 if not due:
                     self._watcher = None
                     return
                 # Tasks that begin later are due later.
                 pause = min(due) - now
+            # Their callbacks may take any lock, and so may those who wait for this one.
+            for future in late:
+                resolve(future, None, deadline_exceeded(self._deadline))
             self._watcher_bell.acquire(timeout=min(pause, threading.TIMEOUT_MAX))
 
-    def _look(self, worker: _Worker, now: float) -> float:
-        """When to look at it again."""
+    def _look(self, worker: _Worker, now: float, late: list[PoolFuture]) -> float:
+        """When to look at it again; adds the future that is to be failed to ``late``."""
         slot, future, deadline = worker.slot, worker.future, self._deadline
         assert slot is not None and future is not None and deadline is not None
         assert worker.token is not None
@@ -292,8 +276,7 @@ class Tasks:
             worker.failed = None
         elif worker.failed is None:
             worker.failed = now
-            with suppress(InvalidStateError):
-                future.set_exception(deadline_exceeded(deadline))
+            late.append(future)
         elif now > worker.failed + _PATIENCE and self._store.abandon(worker.token, slot):
             worker.abandoned = True
             worker.slot = None
@@ -326,17 +309,42 @@ class Tasks:
                 worker.bell.release()
             self._idle.clear()
             self._room.notify_all()
-        for future, _ in cancelled:
-            if future.cancel():
-                future.set_running_or_notify_cancel()
+        cancel_all([future for future, _ in cancelled], queued=False)
 
-    def wait(self, timeout: float | None) -> bool:
-        """Waits until all threads have ended but this one and those that were abandoned."""
+    def has(self, ident: int) -> bool:
+        """Whether that thread does tasks."""
+        with self._lock:
+            return any(worker.thread.ident == ident for worker in self._workers)
+
+    def wait(self, timeout: float | None, but: Container[int] = ()) -> bool:
+        """Waits until all threads have ended but this one, those that were abandoned, and
+        those in ``but``, which may change: see :meth:`look_again`.
+        """
         me = get_ident()
+
+        def ended() -> bool:
+            idents = [worker.thread.ident for worker in self._workers]
+            return all(ident == me or ident in but for ident in idents)
+
         with self._ended:
-            return self._ended.wait_for(
-                lambda: all(worker.thread.ident == me for worker in self._workers), timeout
-            )
+            return self._ended.wait_for(ended, timeout)
+
+    def look_again(self) -> None:
+        """Has those in :meth:`wait` look whom they wait for."""
+        with self._ended:
+            self._ended.notify_all()
+
+    def fail_rest(self) -> None:
+        """Fails what is still queued where no thread is left to do it. After :meth:`wait`."""
+        me = get_ident()
+        with self._lock:
+            if any(worker.thread.ident != me for worker in self._workers):
+                return
+            rest = list(self._queue)
+            self._queue.clear()
+        for future, _ in rest:
+            if future.set_running_or_notify_cancel():
+                resolve(future, None, PoolClosed(self._refusing))
 
     def when_ended(self, finish: Callable[[], None]) -> None:
         """Has ``finish`` called when the last thread has ended. After :meth:`refuse`."""
@@ -344,6 +352,7 @@ class Tasks:
             if self._workers:
                 self._finish = finish
                 return
+        self.fail_rest()
         finish()
 
     def start_anew(self, reason: str) -> None:

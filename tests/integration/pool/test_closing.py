@@ -82,6 +82,52 @@ def test_a_sandbox_that_the_closing_thread_has_itself(make: Make) -> None:
     other.close()
 
 
+def test_those_who_close_do_not_wait_for_each_other(make: Make) -> None:
+    pool = make(size=2)
+    together = threading.Barrier(2)
+
+    def task(sandbox: hlwasm.Sandbox) -> str:
+        together.wait(20)
+        pool.close()
+        return "closed"
+
+    futures = [pool.submit(task) for _ in range(2)]
+    assert [future.result(20) for future in futures] == ["closed", "closed"]
+    other = make(size=2)
+    closed: list[bool] = []
+
+    def borrow() -> None:
+        with other.sandbox():
+            together.wait(20)
+            other.close()
+            closed.append(True)
+
+    threads = [threading.Thread(target=borrow, daemon=True) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert closed == [True, True]
+
+
+def test_who_is_not_inside_waits_for_a_task_that_closes(make: Make) -> None:
+    gate = Gate()
+    pool = make(size=2, imports=gate)
+
+    def task(sandbox: hlwasm.Sandbox) -> None:
+        pool.close()
+
+    other = pool.submit("ask", 1)
+    assert gate.entered.acquire(timeout=20)
+    closing = pool.submit(task)
+    with pytest.raises(hlwasm.PoolTimeout):
+        pool.close(timeout=0.1)
+    assert not closing.done()
+    gate.open.set()
+    pool.close()
+    assert closing.done() and other.done()
+
+
 def test_ctrl_c_while_waiting_for_a_sandbox(make: Make) -> None:
     pool = make(size=1)
     with pool.sandbox() as sandbox:

@@ -77,6 +77,40 @@ def test_submit_waits_for_room(make: Make) -> None:
         pool.submit(nested).result(60)
 
 
+def test_the_queue_has_no_room_at_once(make: Make) -> None:
+    gate = Gate()
+    pool = make(size=1, imports=gate, max_pending=2, timeout=0)
+    pool.submit("ask", 0)
+    assert gate.entered.acquire(timeout=20)
+    for n in (1, 2):
+        pool.submit("ask", n)
+    with pytest.raises(hlwasm.PoolTimeout) as caught:
+        pool.submit("ask", 3)
+    assert str(caught.value) == (
+        "2 tasks wait already, and timeout is 0: submit more slowly, or raise max_pending="
+    )
+    gate.open.set()
+
+
+def test_map_without_room_cancels_what_it_submitted(make: Make) -> None:
+    gate = Gate()
+    pool = make(size=1, imports=gate, max_pending=3, timeout=0)
+    other = pool.submit("ask", 100)
+    assert gate.entered.acquire(timeout=20)
+    calls = []
+
+    def work(sandbox: hlwasm.Sandbox, n: int) -> None:
+        calls.append(n)
+
+    double: Any = work  # gets the sandbox first
+    with pytest.raises(hlwasm.PoolTimeout):
+        pool.map(double, range(10))
+    gate.open.set()
+    assert other.result(20) == 100
+    pool.close()
+    assert calls == []
+
+
 def test_a_deadline_ends_the_wait_for_a_host_function_that_blocks(make: Make) -> None:
     gate = Gate()
     pool = make(size=1, imports=gate, limits=hlwasm.Limits(deadline=0.2))
