@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from hlwasm.errors import Cancelled, PoolClosed, PoolError, PoolTimeout
 from hlwasm.logs import WARNING, log
 from hlwasm.sandbox.pool.exports import export_of, find, pooled_exports
+from hlwasm.sandbox.pool.first import made_by_this_call, not_made_in_time
 from hlwasm.sandbox.pool.futures import FORKED
 from hlwasm.sandbox.pool.recipe import Recipe, check_size, check_timeout
 from hlwasm.sandbox.pool.statistics import PoolStatistics
@@ -111,7 +112,8 @@ class AsyncPool:
         self._timeout = timeout
         self._process = getpid()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._first = asyncio.Lock()  # held while the first sandbox is made
+        self._maker: asyncio.Task[Any] | None = None  # who makes the first sandbox
+        self._made: asyncio.Future[None] | None = None  # done when it no longer does
         self._empty = [_Place() for _ in range(size)]
         self._idle: list[_Place] = []  # the one that came back last is taken first
         self._out: set[_Place] = set()
@@ -162,9 +164,10 @@ class AsyncPool:
 
     @asynccontextmanager
     async def _borrow(self, timeout: float | None) -> AsyncIterator[AsyncSandbox]:
+        end = None if timeout is None else monotonic() + timeout
         place = await self._take(timeout)
         try:
-            sandbox = await self._prepare(place)
+            sandbox = await self._prepare(place, end)
             self._borrowed += 1
             yield sandbox
         except BaseException:
@@ -196,6 +199,8 @@ class AsyncPool:
             self._loop = loop
         if self._loop is not loop:
             raise PoolError("the pool is used by another event loop: make one in this one")
+        if self._maker is not None and self._maker is asyncio.current_task():
+            raise made_by_this_call()
 
     async def _wait(self, timeout: float | None) -> _Place:
         assert self._loop is not None
@@ -226,19 +231,36 @@ class AsyncPool:
             "raise size= or timeout=, or ask for less at a time"
         )
 
-    async def _prepare(self, place: _Place) -> AsyncSandbox:
+    async def _prepare(self, place: _Place, end: float | None) -> AsyncSandbox:
         if place.dirty:
             await self._clean(place)
         if place.sandbox is None:
             if self._recipe.snapshot is None:
-                async with self._first:
-                    place.sandbox = await self._recipe.make_async()
+                place.sandbox = await self._make_first(end)
             else:
                 place.sandbox = await self._recipe.make_async()
             self._created += 1
         if self._cancelled:
             raise Cancelled("the pool was closed with cancel=True")
         return place.sandbox
+
+    async def _make_first(self, end: float | None) -> AsyncSandbox:
+        """Or the second, where another task makes the first."""
+        assert self._loop is not None
+        while self._made is not None and self._recipe.snapshot is None:
+            left = None if end is None or end == float("inf") else max(0.0, end - monotonic())
+            done, _ = await asyncio.wait([self._made], timeout=left)
+            if not done:
+                raise not_made_in_time()
+        if self._recipe.snapshot is not None:
+            return await self._recipe.make_async()
+        self._made = made = self._loop.create_future()
+        try:
+            self._maker = asyncio.current_task()
+            return await self._recipe.make_async()
+        finally:
+            self._maker = self._made = None
+            made.set_result(None)
 
     def _give(self, place: _Place) -> None:
         """Cannot be interrupted: what has to be awaited is done by a task of its own."""

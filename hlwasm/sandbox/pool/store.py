@@ -14,7 +14,7 @@ and a slot that comes back goes to the first of them: nobody overtakes.
 from __future__ import annotations
 
 import threading
-from _thread import allocate_lock, get_ident
+from _thread import get_ident
 from collections import deque
 from collections.abc import Container
 from time import monotonic
@@ -29,6 +29,7 @@ from hlwasm.errors import (
     SandboxStateError,
 )
 from hlwasm.logs import INFO, WARNING, log
+from hlwasm.sandbox.pool.first import First
 from hlwasm.sandbox.pool.slot import Slot, Token, Waiter
 from hlwasm.sandbox.resources import Closing
 from hlwasm.sandbox.state import Status
@@ -53,10 +54,9 @@ class Store:
         self.size = size
         self._recipe = recipe
         self._stateless = stateless
-        # Held while the first sandbox is made, of which the snapshot is taken.
-        self._first = allocate_lock()
         # Guards all that follows. Reentrant, for signal handlers.
         self._lock = threading.RLock()
+        self._first = First(recipe, self._lock)
         self._slots = [Slot(self._forgotten) for _ in range(size)]
         self._empty = list(self._slots)
         self._idle: dict[Slot, None] = {}  # the one that is idle for longest first
@@ -83,9 +83,11 @@ class Store:
 
         Raises:
             PoolClosed, PoolTimeout: see there.
+            PoolError: this thread makes the first sandbox.
             Cancelled: the pool was closed, not waiting for anybody.
             HlwasmError: a sandbox cannot be made.
         """
+        end = None
         with self._lock:
             slot = self._last.get(get_ident())
             if slot in self._idle:
@@ -95,9 +97,11 @@ class Store:
             else:
                 slot = None
         if slot is None:
+            self._first.check()
+            end = None if timeout is None else monotonic() + timeout
             slot = self._take_other(token, timeout, worker)
         if slot.sandbox is None or slot.dirty:
-            self._prepare(slot)
+            self._prepare(slot, end)
             self._check_cancelled()
         return slot
 
@@ -168,17 +172,15 @@ class Store:
             "raise size= or timeout=, or ask for less at a time"
         )
 
-    def _prepare(self, slot: Slot) -> None:
+    def _prepare(self, slot: Slot, end: float | None) -> None:
         if slot.sandbox is not None:
             self._clean(slot, always=True)
         if slot.sandbox is not None:
             return
         if self._recipe.snapshot is None:
-            with self._first:
-                sandbox = self._recipe.make()
+            slot.sandbox = self._first.make(slot, end)
         else:
-            sandbox = self._recipe.make()
-        slot.sandbox = sandbox
+            slot.sandbox = self._recipe.make()
         slot.created += 1
 
     def give(self, token: Token, slot: Slot | None) -> None:
@@ -253,6 +255,7 @@ class Store:
         with self._lock:
             if slot.holder is None or slot.holder() is not token:
                 return
+            self._first.leave(slot)
             if not self._waiters and not slot.lost and slot.sandbox is not None:
                 # As below, without further ado.
                 self._idle[slot] = None
@@ -419,6 +422,7 @@ class Store:
         """In a forked child: nothing here is of use, and the locks are as they were."""
         self._lock = threading.RLock()
         self._back = threading.Condition(self._lock)
+        self._first = First(self._recipe, self._lock)
         self._idle, self._last, self._empty = {}, {}, []
         # Not freed here, in the midst of the fork.
         self._parents, self._slots = self._slots, []

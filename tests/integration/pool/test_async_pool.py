@@ -154,6 +154,54 @@ def test_the_end(component: hlwasm.Component) -> None:
     assert time.monotonic() - started < 20
 
 
+def test_the_first_use_uses_the_pool_itself(component: hlwasm.Component) -> None:
+    async def main() -> None:
+        async def host(value: int) -> int:
+            return int(await pool.call("add", value, 1))
+
+        async def warm_up(sandbox: hlwasm.AsyncSandbox) -> None:
+            if warm:
+                await sandbox.exports.ask(1)
+
+        warm = [True]
+        pool = hlwasm.AsyncPool(component, size=2, imports={"host": host}, warm_up=warm_up)
+        with pytest.raises(hlwasm.PoolError, match="first sandbox is being made by this call"):
+            await asyncio.wait_for(pool.call("count"), 20)
+        warm.clear()
+        assert await pool.call("ask", 4) == 5
+        await pool.aclose()
+
+    run(main)
+
+
+def test_waiting_for_the_first_sandbox_ends(component: hlwasm.Component) -> None:
+    async def main() -> None:
+        go = asyncio.Event()
+        warmed: list[object] = []
+
+        async def warm_up(sandbox: hlwasm.AsyncSandbox) -> None:
+            warmed.append(sandbox)
+            await go.wait()
+
+        pool = hlwasm.AsyncPool(component, size=3, imports=IMPORTS, warm_up=warm_up)
+        first = asyncio.create_task(pool.call("count"))
+        await until(lambda: warmed)
+        for timeout in (0, 0.05):
+            with pytest.raises(hlwasm.PoolTimeout, match="first sandbox"):
+                async with pool.sandbox(timeout):
+                    pass
+        # Where its maker is cancelled, another makes it.
+        second = asyncio.create_task(pool.call("count"))
+        await asyncio.sleep(0.01)
+        first.cancel()
+        await until(lambda: len(warmed) == 2)
+        go.set()
+        assert await second == 1
+        await pool.aclose()
+
+    run(main)
+
+
 def test_one_event_loop_and_one_process(component: hlwasm.Component) -> None:
     pool = hlwasm.AsyncPool(component, size=1, imports=IMPORTS)
 

@@ -256,3 +256,20 @@ def test_a_pool_is_warmed_up_once(component: hlwasm.Component) -> None:
             assert [await pool.call("count") for _ in range(3)] == [2, 2, 2]
 
     asyncio.run(main())
+
+
+def test_the_first_use_uses_the_pool_itself(make: Make) -> None:
+    warm = [True]
+
+    def host(value: int) -> int:
+        return int(pool.call("add", value, 1))
+
+    def warm_up(sandbox: hlwasm.Sandbox) -> None:
+        if warm:
+            sandbox.exports.ask(1)
+
+    pool = make(size=2, imports={"host": host}, warm_up=warm_up)
+    with pytest.raises(hlwasm.PoolError, match="first sandbox is being made by this call"):
+        pool.submit("count").result(20)
+    warm.clear()
+    assert pool.call("ask", 4) == 5

@@ -75,8 +75,10 @@ class Borrower:
         self._store.give(self.token, self.slot)
 
 
-def make_store(size: int = 2, stateless: bool = True) -> tuple[Store, Counting]:
-    recipe = Counting()
+def make_store(
+    size: int = 2, stateless: bool = True, recipe: Counting | None = None
+) -> tuple[Store, Counting]:
+    recipe = recipe or Counting()
     return Store(cast(Recipe, recipe), size, stateless), recipe
 
 
