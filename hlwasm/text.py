@@ -15,6 +15,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
 
 
+def cut_off(text: str, length: int = 300) -> str:
+    """Printable, and without what is beyond a length, with a sign of it."""
+    return printable(text if len(text) <= length else f"{text[:length]}…")
+
+
 def size_text(size: int) -> str:
     """A size in the largest fitting unit: ``17.5 MiB``."""
     value, unit = float(size), 0

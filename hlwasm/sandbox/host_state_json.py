@@ -20,11 +20,17 @@ import json
 import pickle
 from typing import Any
 
+from hlwasm.codec.checks import short
 from hlwasm.errors import SnapshotError
 from hlwasm.sandbox.captured import HostResources
 from hlwasm.sandbox.host_state import HostState
 from hlwasm.sandbox.resources import REP_LIMIT, TABLE_LIMIT
+from hlwasm.text import cut_off
 from hlwasm.wit.model import Description, Resource
+
+# Most lists, objects and values in them. Three bytes of JSON can become a hundred of Python's;
+# these are counted before anything is made of the text. Enough for 30,000 resources.
+ELEMENTS_MAX = 1 << 18
 
 
 def encode(state: HostState, description: Description) -> bytes:
@@ -49,7 +55,17 @@ def encode(state: HostState, description: Description) -> bytes:
         # WASI's is the only kind of provider that there is.
         "providers": [provider.as_dict() for provider in state.providers],
     }
-    return json.dumps(plain, separators=(",", ":")).encode()
+    data = json.dumps(plain, separators=(",", ":")).encode()
+    if _elements(data) > ELEMENTS_MAX:
+        raise SnapshotError(
+            f"the guest holds {len(resources.host)} host resources, too many for a snapshot file: "
+            "take the snapshot when it holds fewer"
+        )
+    return data
+
+
+def _elements(data: bytes) -> int:
+    return data.count(b"[") + data.count(b"{") + data.count(b",")
 
 
 def _encode_token(provider: int | None, data: Any) -> list[Any]:
@@ -68,7 +84,7 @@ def decode(data: bytes, description: Description, *, trusted: bool = False) -> H
     """What :func:`encode` made, checked.
 
     Args:
-        data: the bytes; the caller bounds their size.
+        data: the bytes; the caller bounds their number.
         description: of the component that the snapshot is of.
         trusted: whether objects of the user may be unpickled, which runs code of the file's
             choice.
@@ -78,6 +94,8 @@ def decode(data: bytes, description: Description, *, trusted: bool = False) -> H
     """
     from hlwasm.wasi.snapshot import WasiState
 
+    if _elements(data) > ELEMENTS_MAX or not data.isascii():
+        raise _damaged("it has too many parts, or other characters than ASCII")
     try:
         match json.loads(data):
             case {"resources": dict(resources), "providers": [*providers]}:
@@ -160,7 +178,8 @@ def _unpickled(text: str) -> Any:
     try:
         make = pickle.loads(base64.b64decode(text, validate=True))
     except Exception as error:  # whatever a class that has changed since raises
-        raise SnapshotError(f"an object of the snapshot cannot be unpickled: {error}") from error
+        reason = cut_off(str(error))
+        raise SnapshotError(f"an object of the snapshot cannot be unpickled: {reason}") from error
     if not callable(make):
-        raise _damaged(f"{make!r} makes no resource")
+        raise _damaged(f"{short(make)} makes no resource")
     return make

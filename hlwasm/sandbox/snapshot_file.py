@@ -5,11 +5,13 @@
     offset 0     header, one page: magic, version, position and size of the trailer, size of
                  the pages, checksums of both
     4096         pages of guest memory, as native_vmm writes them
-    behind them  trailer, JSON: what it is a snapshot of, the host's side, native_vmm's record
+    behind them  trailer: lengths of three parts, then these: JSON that says what it is a snapshot
+                 of, the host's side, native_vmm's record
 
 The header is written last, into a new file that then takes the old one's place: a file that
 is there is whole. All sizes are checked against the file and against bounds before anything
-is read; what native_vmm finds in its part it takes for the work of a hostile guest.
+is read, and who a part is for checks it: here only the first is looked into, which is small.
+What native_vmm finds in its part it takes for the work of a hostile guest.
 """
 
 from __future__ import annotations
@@ -23,8 +25,11 @@ from typing import TYPE_CHECKING, Any
 
 from hlwasm.artifact.fingerprint import abi_fingerprint, native_fingerprint
 from hlwasm.artifact.hashing import new_blake2b
+from hlwasm.codec.checks import short
 from hlwasm.errors import SnapshotError
+from hlwasm.frozen import Frozen
 from hlwasm.native.handles import NativeSnapshot
+from hlwasm.text import cut_off
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,9 +39,13 @@ if TYPE_CHECKING:
     from hlwasm.sandbox.snapshot import Snapshot
 
 MAGIC = b"HLWSNAP\n"
-VERSION = 1
+VERSION = 2
 PAGE = 4096
-TRAILER_LIMIT = 64 << 20
+# Most bytes of the parts of the trailer; of the record, native_vmm reads no more.
+DESCRIPTION_MAX, HOST_MAX, RECORD_MAX = 1 << 16, 8 << 20, 8 << 20
+_PARTS_MAX = (DESCRIPTION_MAX, HOST_MAX, RECORD_MAX)
+_LENGTHS = struct.Struct("<III")
+_NAME_MAX = 200
 # Magic, version, reserved, position and size of the trailer, size of the pages, checksum of
 # the trailer, checksum of the pages, checksum of all that is before.
 _HEADER = struct.Struct("<8sII QQQ 32s 32s")
@@ -56,7 +65,7 @@ def save(snapshot: Snapshot, path: str | os.PathLike[str]) -> None:
     from hlwasm.whole_files import named
 
     target = Path(path)
-    host = {"host": encode(snapshot._host, snapshot.component.description).decode()}
+    host = encode(snapshot._host, snapshot.component.description)
     prefix = f".{target.name}.new-"
     _remove_abandoned(target.parent, prefix)
     with named(target):
@@ -81,33 +90,33 @@ def write(
     native: NativeSnapshot,
     component: Component,
     limits: Limits,
-    more: dict[str, str],
+    host: bytes = b"",
 ) -> None:
     """Writes a snapshot into an empty file.
 
     Args:
-        more: to be told in the trailer, besides the origin.
+        host: the host's side, if it has one.
 
     Raises:
         OSError: it cannot be written.
-        SnapshotError: the trailer is too large.
+        SnapshotError: a part of the trailer is too large.
     """
     size, record = native.save(fd, PAGE)
     described = {
-        "component": component.name,
+        "component": component.name[:_NAME_MAX],
         "key": component.artifact.key,
         "abi": abi_fingerprint(),
         "native": native_fingerprint(),
         "limits": limits.as_dict(),
-        **more,
-        "record": record.decode(),
     }
-    trailer = json.dumps(described).encode()
-    if len(trailer) > TRAILER_LIMIT:
-        raise SnapshotError(
-            f"the snapshot knows too much of the host for a file: {len(trailer)} bytes, "
-            f"and the limit is {TRAILER_LIMIT}"
-        )
+    parts = json.dumps(described).encode(), host, record
+    for part, most, what in zip(parts, _PARTS_MAX, ("origin", "host", "memory"), strict=True):
+        if len(part) > most:
+            raise SnapshotError(
+                f"the snapshot knows too much of the {what} for a file: {len(part)} bytes, "
+                f"and the limit is {most}"
+            )
+    trailer = _LENGTHS.pack(*map(len, parts)) + b"".join(parts)
     _write(fd, trailer, PAGE + size)
     header = _HEADER.pack(
         MAGIC, VERSION, 0, PAGE + size, len(trailer), size,
@@ -131,8 +140,10 @@ def load(
 
     fd = open_regular(path)
     try:
-        native, trailer = read(fd, component, limits, verify=verify)
-        host = decode(_text(trailer, "host").encode(), component.description, trusted=trusted)
+        native, data = read(fd, component, limits, verify=verify)
+        if not data:
+            raise SnapshotError("the snapshot file is damaged: it has no host")
+        host = decode(data, component.description, trusted=trusted)
         return Snapshot(component, limits, native, host)
     except SnapshotError as error:
         error.args = (f"{os.fspath(path)}: {error}",)
@@ -143,20 +154,41 @@ def load(
 
 def read(
     fd: int, component: Component, limits: Limits, *, verify: bool
-) -> tuple[NativeSnapshot, dict[str, Any]]:
-    """The guest of a snapshot file, and the trailer.
+) -> tuple[NativeSnapshot, bytes]:
+    """The guest of a snapshot file, and the host's side.
 
     Raises:
         SnapshotError: damaged, or of another machine, version, component or limits.
     """
-    size, trailer = read_parts(fd, verify=verify)
-    _check_origin(trailer, component, limits)
-    record = _text(trailer, "record").encode()
-    return NativeSnapshot.load(component.configuration(limits), fd, PAGE, size, record), trailer
+    parts = read_parts(fd, verify=verify)
+    _check_origin(parts.description, component, limits)
+    configuration = component.configuration(limits)
+    try:
+        native = NativeSnapshot.load(configuration, fd, PAGE, parts.size, parts.record)
+    except SnapshotError as error:
+        # It may name what it found in the record.
+        raise SnapshotError(cut_off(str(error))) from None
+    return native, parts.host
 
 
-def read_parts(fd: int, *, verify: bool) -> tuple[int, dict[str, Any]]:
-    """Size of the pages, and the trailer, of any snapshot file.
+class Parts(Frozen):
+    """What is in a snapshot file.
+
+    Attributes:
+        size: of the pages, in bytes.
+        description: what it is a snapshot of.
+        host: the host's side, see :mod:`hlwasm.sandbox.host_state_json`; empty for none.
+        record: native_vmm's.
+    """
+
+    size: int
+    description: dict[str, Any]
+    host: bytes
+    record: bytes
+
+
+def read_parts(fd: int, *, verify: bool) -> Parts:
+    """The parts of any snapshot file.
 
     Raises:
         SnapshotError: damaged.
@@ -174,7 +206,7 @@ def read_parts(fd: int, *, verify: bool) -> tuple[int, dict[str, Any]]:
         )
     if _checksum(header) != checksum:
         raise SnapshotError("the snapshot file is damaged: its header is")
-    if length > TRAILER_LIMIT or position != PAGE + size:
+    if length > _LENGTHS.size + sum(_PARTS_MAX) or position != PAGE + size:
         raise SnapshotError("the snapshot file is damaged: its sizes are impossible")
     if os.fstat(fd).st_size != position + length:
         raise SnapshotError("the snapshot file is cut off, or something was added to it")
@@ -183,36 +215,46 @@ def read_parts(fd: int, *, verify: bool) -> tuple[int, dict[str, Any]]:
         raise SnapshotError("the snapshot file is damaged: what describes it is")
     if verify and _checksum_of_pages(fd, size) != pages_sum:
         raise SnapshotError("the snapshot file is damaged: its pages are")
+    description, host, record = _split(trailer)
     try:
-        parsed = json.loads(trailer)
+        parsed = json.loads(description)
     except (ValueError, RecursionError) as error:
         raise SnapshotError(f"the snapshot file is damaged: {error}") from None
     if not isinstance(parsed, dict):
         raise SnapshotError("the snapshot file is damaged: what describes it is")
-    return size, parsed
+    return Parts(size, parsed, host, record)
 
 
-def _check_origin(trailer: dict[str, Any], component: Component, limits: Limits) -> None:
-    if trailer.get("abi") != abi_fingerprint() or trailer.get("native") != native_fingerprint():
+def _split(trailer: bytes) -> list[bytes]:
+    if len(trailer) < _LENGTHS.size:
+        raise SnapshotError("the snapshot file is damaged: what describes it is")
+    lengths = _LENGTHS.unpack_from(trailer)
+    fit = all(length <= most for length, most in zip(lengths, _PARTS_MAX, strict=True))
+    if not fit or _LENGTHS.size + sum(lengths) != len(trailer):
+        raise SnapshotError("the snapshot file is damaged: its sizes are impossible")
+    parts, position = [], _LENGTHS.size
+    for length in lengths:
+        parts.append(trailer[position : position + length])
+        position += length
+    return parts
+
+
+def _check_origin(told: dict[str, Any], component: Component, limits: Limits) -> None:
+    if told.get("abi") != abi_fingerprint() or told.get("native") != native_fingerprint():
         raise SnapshotError("the snapshot was made by another version of hlwasm: make it again")
-    if trailer.get("key") != component.artifact.key:
+    # What is told may be of any length and depth.
+    if told.get("key") != component.artifact.key:
+        name = short(told.get("component"))
         raise SnapshotError(
-            f"the snapshot is of another component ({trailer.get('component')!r}), or of another "
+            f"the snapshot is of another component ({name}), or of another "
             f"build of {component.name}: make it again"
         )
-    saved, given = trailer.get("limits"), limits.as_dict()
+    saved, given = told.get("limits"), limits.as_dict()
     if saved != given:
         saved = saved if isinstance(saved, dict) else {}
         differing = [name for name in given if saved.get(name) != given[name]]
-        values = ", ".join(f"{name}={saved.get(name)!r}" for name in differing)
+        values = ", ".join(f"{name}={short(saved.get(name))}" for name in differing)
         raise SnapshotError(f"the snapshot was taken under other limits: pass Limits({values})")
-
-
-def _text(trailer: dict[str, Any], name: str) -> str:
-    text = trailer.get(name)
-    if not isinstance(text, str):
-        raise SnapshotError(f"the snapshot file is damaged: it has no {name}")
-    return text
 
 
 def _checksum(data: bytes) -> bytes:

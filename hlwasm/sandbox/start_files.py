@@ -70,7 +70,7 @@ def save_start(cache: Cache, component: Component, limits: Limits, start: Start)
 
     layout = _layout_of(limits)
     key = _key(component, layout)
-    cache.add_snapshot(key, lambda fd: write(fd, start.native, component, layout, {}))
+    cache.add_snapshot(key, lambda fd: write(fd, start.native, component, layout))
 
 
 def _layout_of(limits: Limits) -> Limits:

@@ -83,7 +83,7 @@ class WasiState(Frozen):
                 "stdin_position": int(position),
                 "stdin_digest": str(digest),
                 **rest,
-            } if not rest and position >= 0 and all(name in _STREAMS for name in closed):
+            } if not rest and 0 <= position <= _U64 and all(name in _STREAMS for name in closed):
                 return cls(tuple(closed), position, digest)
         raise SnapshotError("the snapshot's state of WASI is not valid")
 

@@ -250,7 +250,7 @@ def test_files_that_do_not_fit_are_refused(
     refused(whole[:100], "cut off")
     refused(whole[:-1], "cut off")
     refused(whole + b"x", "added")
-    refused(whole[:9] + b"\x01" + whole[10:], "format 257")
+    refused(whole[:9] + b"\x01" + whole[10:], "format 258")
     refused(whole[:40] + b"\x01" + whole[41:], "header")
     refused(whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:], "pages")
     refused(whole[:-10] + b"\x01" + whole[-9:], "describes")

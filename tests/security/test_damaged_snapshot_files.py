@@ -7,11 +7,8 @@ what is tested is what stands behind them.
 from __future__ import annotations
 
 import copy
-import json
-import os
 import random
 import resource
-import struct
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,13 +18,12 @@ from typing import Any
 import pytest
 
 import hlwasm
-from hlwasm.sandbox.snapshot_file import _HEADER, MAGIC, PAGE, VERSION, _checksum
 from tests.scale import scaled
+from tests.security.snapshot_files import LIMITS, SnapshotFile, packed
 from tests.stateful import IMPORTS, TEXT
 
 pytestmark = pytest.mark.hypervisor
 
-LIMITS = hlwasm.Limits(memory=32 << 20, deadline=0.02)
 ROUNDS = scaled(1500, 50_000)
 # Sandboxes are made from so many of the files that are accepted: this takes longest.
 TRIED = 120
@@ -38,61 +34,6 @@ HOSTILE: list[Any] = [
     1e308, "", "\0", "../../etc/passwd", "é" * 1000, [], {}, [[]], [0, 0, 0], {"a": [1]},
     list(range(1000)), [[[[[[[[1]]]]]]]],
 ]  # fmt: skip
-
-
-class SnapshotFile:
-    """A snapshot file to be changed: header, pages, and what the trailer says."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        data = path.read_bytes()
-        self._size = _HEADER.unpack_from(data)[5]
-        self._pages = data[PAGE : PAGE + self._size]
-        self._trailer = json.loads(data[PAGE + self._size :])
-        self._fd = os.open(path, os.O_RDWR)
-
-    def close(self) -> None:
-        os.close(self._fd)
-
-    def trailer(self) -> dict[str, Any]:
-        """A copy, with what is JSON inside JSON taken apart."""
-        inner = {name: json.loads(self._trailer[name]) for name in ("record", "host")}
-        return {**self._trailer, **inner}
-
-    def write(
-        self,
-        trailer: bytes,
-        *,
-        pages: bytes | None = None,
-        size: int | None = None,
-        sizes: tuple[int, int, int] | None = None,
-    ) -> None:
-        """Writes the file; ``size`` bytes of pages, and other ``sizes`` in the header than
-        there are."""
-        size = self._size if size is None else size
-        position, length, told = sizes or (PAGE + size, len(trailer), size)
-        header = _HEADER.pack(
-            MAGIC, VERSION, 0, position, length, told, _checksum(trailer), bytes(32)
-        )
-        os.ftruncate(self._fd, PAGE + size)
-        os.pwrite(self._fd, self._pages if pages is None else pages, PAGE)
-        os.pwrite(self._fd, trailer, PAGE + size)
-        os.ftruncate(self._fd, PAGE + size + len(trailer))
-        os.pwrite(self._fd, header + _checksum(header), 0)
-
-    def random_pages(self, chance: random.Random) -> bytes:
-        """The pages, some words of them changed."""
-        pages = bytearray(self._pages)
-        for _ in range(chance.choice([1, 10, 1000])):
-            at = chance.randrange(len(pages) // 8) * 8
-            word = chance.choice([0, (1 << 64) - 1, chance.getrandbits(64), 0x40_0000])
-            struct.pack_into("<Q", pages, at, word)
-        return bytes(pages)
-
-
-def packed(trailer: dict[str, Any]) -> bytes:
-    parts = {name: json.dumps(trailer[name]) for name in ("record", "host") if name in trailer}
-    return json.dumps({**trailer, **parts}).encode()
 
 
 def leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -186,99 +127,6 @@ class User:
                 with suppress(hlwasm.HlwasmError, OSError):
                     self.use(sandbox)
                 sandbox.restore(snapshot)
-
-
-class Blob:
-    """A resource of the user's."""
-
-    def name(self) -> str:
-        return "mine"
-
-    def __hlwasm_capture__(self) -> Callable[[], Blob]:
-        return Blob
-
-
-def refused(snapshot: hlwasm.Snapshot, path: Path, tokens: list[Any]) -> None:
-    """The file is not loaded with other tokens, whoever is said to make the objects."""
-    snapshot.save(path)
-    file = SnapshotFile(path)
-    for token in tokens:
-        trailer = file.trailer()
-        assert len(trailer["host"]["resources"]["host"]) == 1
-        trailer["host"]["resources"]["tokens"] = [token]
-        file.write(packed(trailer))
-        with pytest.raises(hlwasm.SnapshotError, match="cannot stand for"):
-            hlwasm.Snapshot.load(path, snapshot.component, limits=LIMITS, verify=False)
-    file.close()
-
-
-WASI_TOKENS: list[Any] = [
-    ["stdin"], ["stdout"], ["stderr"], ["pollable", "stdin"], ["ready"], ["timer", 0],
-    ["instant", 0], ["error", "x", None], ["terminal"],
-]  # fmt: skip
-
-
-def test_nothing_of_wasi_stands_for_a_resource_of_the_user(tmp_path: Path) -> None:
-    component = hlwasm.load(BLOBS.encode())
-    with component.instantiate({"a:b/c": {"make": Blob}}, limits=LIMITS) as sandbox:
-        sandbox.exports.make()
-        snapshot = sandbox.snapshot()
-    refused(snapshot, tmp_path / "a.snapshot", [[0, token] for token in WASI_TOKENS])
-
-
-def test_nothing_of_wasi_stands_for_another_type_of_wasi(tmp_path: Path) -> None:
-    component = hlwasm.load(TIMERS.encode())
-    with component.instantiate(limits=LIMITS) as sandbox:
-        sandbox.exports.make()
-        snapshot = sandbox.snapshot()
-    wrong = [token for token in WASI_TOKENS if token[0] in ("stdin", "stdout", "error", "terminal")]
-    refused(snapshot, tmp_path / "a.snapshot", [[0, token] for token in wrong])
-
-
-def test_functions_of_the_user_get_nothing_of_wasi_from_a_file(tmp_path: Path) -> None:
-    class Mine:
-        def block(self) -> None: ...
-
-    component = hlwasm.load(TIMERS.encode())
-    with component.instantiate(limits=LIMITS) as sandbox:
-        sandbox.exports.make()
-        sandbox.snapshot().save(tmp_path / "a.snapshot")
-    loaded = hlwasm.Snapshot.load(tmp_path / "a.snapshot", component, limits=LIMITS)
-    loaded.instantiate().close()
-    with pytest.raises(hlwasm.SnapshotError, match=r"pollable of WASI.*given as an import"):
-        loaded.instantiate({"wasi:io/poll": {"pollable": Mine}})
-
-
-# Imports WASI, too, so that there is a provider.
-BLOBS = """(component
-  (import "wasi:cli/exit@0.2.0" (instance $exit (export "exit" (func (param "s" (result))))))
-  (import "a:b/c" (instance $c
-    (export "blob" (type $b (sub resource))) (export "make" (func (result (own $b))))))
-  (core func $make (canon lower (func $c "make")))
-  (core func $exit (canon lower (func $exit "exit")))
-  (core module $m
-    (import "" "make" (func $make (result i32))) (import "" "exit" (func (param i32)))
-    (func (export "make") (drop (call $make))))
-  (core instance $i (instantiate $m
-    (with "" (instance (export "make" (func $make)) (export "exit" (func $exit))))))
-  (func (export "make") (canon lift (core func $i "make"))))"""
-TIMERS = """(component
-  (import "wasi:io/poll@0.2.0" (instance $poll
-    (export "pollable" (type $p (sub resource)))
-    (export "[method]pollable.block" (func (param "self" (borrow $p))))))
-  (alias export $poll "pollable" (type $pollable))
-  (import "wasi:clocks/monotonic-clock@0.2.0" (instance $clock
-    (alias outer 1 $pollable (type $q)) (export "pollable" (type $r (eq $q)))
-    (export "subscribe-duration" (func (param "when" u64) (result (own $r))))))
-  (core func $block (canon lower (func $poll "[method]pollable.block")))
-  (core func $sub (canon lower (func $clock "subscribe-duration")))
-  (core module $m
-    (import "" "block" (func (param i32)))
-    (import "" "sub" (func $sub (param i64) (result i32)))
-    (func (export "make") (drop (call $sub (i64.const 1000)))))
-  (core instance $i (instantiate $m
-    (with "" (instance (export "block" (func $block)) (export "sub" (func $sub))))))
-  (func (export "make") (canon lift (core func $i "make"))))"""
 
 
 class WasiUser(User):

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from hlwasm.errors import SnapshotError
+from hlwasm.sandbox.captured import HostResources
 from hlwasm.sandbox.host_state import HostSide, HostState
-from hlwasm.sandbox.host_state_json import decode, encode
+from hlwasm.sandbox.host_state_json import ELEMENTS_MAX, decode, encode
 from hlwasm.sandbox.resources import ResourceTable
 from hlwasm.wasi import Wasi, WasiHost
 from hlwasm.wasi.cli import Terminal
@@ -269,3 +270,20 @@ def test_an_object_of_wasi_as_another_type_stays_out_of_files() -> None:
     side.restore(state)
     with pytest.raises(SnapshotError, match="cannot stand for a blob in a snapshot file"):
         encode(state, WORLD)
+
+
+def test_more_than_a_file_may_have_is_not_encoded() -> None:
+    def holding(count: int) -> HostState:
+        entries = tuple([(BLOB, number, 0) for number in range(1, count + 1)])
+        return HostState(HostResources(entries, ((None, Cursor),), False, count + 1))
+
+    most = holding(ELEMENTS_MAX // 4 - 10)
+    assert decode(encode(most, WORLD), WORLD, trusted=True).resources == most.resources
+    with pytest.raises(SnapshotError, match="holds 65536 host resources, too many"):
+        encode(holding(ELEMENTS_MAX // 4), WORLD)
+
+
+def test_more_than_is_encoded_is_not_decoded() -> None:
+    for data in (b'{"x":[' + b"[]," * ELEMENTS_MAX + b"0]}", '{"é":1}'.encode()):
+        with pytest.raises(SnapshotError, match="too many parts, or other characters"):
+            decode(data, WORLD)
