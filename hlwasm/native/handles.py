@@ -162,7 +162,9 @@ class NativeSandbox:
         artifact_bytes: length of the artifact, in bytes.
     """
 
-    __slots__ = ("_life", "_owner", "artifact_bytes", "exit", "ffi", "lib", "pointer", "views")
+    __slots__ = (
+        "_exits", "_life", "_owner", "artifact_bytes", "exit", "ffi", "lib", "pointer", "views",
+    )  # fmt: skip
 
     def __init__(
         self, configuration: Configuration, snapshot: NativeSnapshot | None = None
@@ -195,6 +197,7 @@ class NativeSandbox:
             raise_status(ffi, lib, status)
         self.pointer: Any = self._owner[0]
         self.exit = lib.hlw_last_exit(self.pointer)
+        self._exits = ffi.new("hlw_counters *")
 
     def limit_time(self, wall: float | None, cpu: float | None) -> None:
         """Limits the time of each command from now on, in seconds."""
@@ -271,6 +274,16 @@ class NativeSandbox:
         """Reads the counters."""
         out = self._read_counters()
         return Counters(*[getattr(out, name) for name in Counters.__match_args__])
+
+    def exits(self) -> int | None:
+        """How often the guest has come back since it was made; None while a command runs in it.
+        By the sandbox's thread.
+        """
+        if self.exit.kind != self.lib.HLW_EXIT_DONE:
+            return None
+        out = self._exits
+        self.lib.hlw_counters_read(self.pointer, out)
+        return int(out.exits)
 
     def usage(self) -> Usage:
         """What it takes and has done.

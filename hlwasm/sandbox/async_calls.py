@@ -22,14 +22,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from hlwasm.errors import SandboxStateError, Trap
+from hlwasm.errors import SandboxStateError
 from hlwasm.native.handles import NativeSandbox
 from hlwasm.sandbox.async_deadline import Deadline
 from hlwasm.sandbox.call_endings import deadline_exceeded
 from hlwasm.sandbox.calls import CallLoop
 from hlwasm.sandbox.guest_resources import AsyncGuestResource
 from hlwasm.sandbox.providers import Suspended
-from hlwasm.sandbox.state import Guard
+from hlwasm.sandbox.state import Guard, Status
 from hlwasm.sandbox.workers import Workers
 
 
@@ -91,8 +91,8 @@ class AsyncCalls:
         self._core.guard.begin()
         garbage = self.resources.garbage
         try:
-            # What was lent to a call that was not made: another value did not fit.
-            self.resources.end_call()
+            # Of a call that was not made: another value did not fit, for example.
+            self.resources.undo_call()
             while garbage:
                 await self._drop_now(garbage.pop())
         except BaseException:
@@ -109,8 +109,11 @@ class AsyncCalls:
         """
         try:
             await self._to_the_end(partial(self._core.call, index))
-        except Trap as error:
+        except BaseException as error:
             self._core.name_call(error, index)
+            if self._core.guard.status is Status.READY:
+                # The task was cancelled while it waited for a worker.
+                self.resources.undo_call()
             raise
         self.resources.end_call()
 
@@ -136,9 +139,20 @@ class AsyncCalls:
         self.end()
 
     async def _drop_now(self, number: int) -> None:
-        index = self._core.prepare_drop(number)
-        if index is not None:
-            await self.invoke(index)
+        core, native = self._core, self._native
+        held = self.resources.release(number)
+        if held is None:
+            return  # a restore took the handle away
+        exits = native.exits()
+        try:
+            await self._call_drop(core.prepare_drop(*held), number)
+        except BaseException:
+            core.keep_undropped(number, held, exits)
+            raise
+
+    async def _call_drop(self, index: int, number: int) -> None:
+        """As in :class:`~hlwasm.sandbox.calls.CallLoop`."""
+        await self.invoke(index)
 
     # Exits ------------------------------------------------------------------------
 

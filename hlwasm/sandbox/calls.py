@@ -102,6 +102,7 @@ class CallLoop:
         self.import_memory = native.window(_abi.WINDOW_IMPORT_BRIDGE)
         self.export_memory = native.window(_abi.WINDOW_EXPORT_BRIDGE)
         self.resources = ResourceTable(description, self._drop_guest, resource_classes)
+        self.resources.exits = native.exits
         self.bind_import: Binders = {}
         self.interrupt_providers: Callable[[BaseException], None] = lambda error: None
         self.end = self.guard.end
@@ -132,8 +133,8 @@ class CallLoop:
             if self._thread != get_ident():
                 self._thread = None
             if self._lent or self._garbage:
-                # What was lent to a call that was not made: another value did not fit.
-                self.resources.end_call()
+                # Of a call that was not made: another value did not fit, or Ctrl-C came.
+                self.resources.undo_call()
                 self._collect_garbage()
         except BaseException:
             self.end()
@@ -153,6 +154,8 @@ class CallLoop:
         except BaseException as error:
             self.name_call(error, index)
             self.poison_unless_ready(error)
+            if self._lent and self.guard.status is Status.READY:
+                self.resources.undo_call()
             raise
         if self._lent:
             self.resources.end_call()
@@ -234,25 +237,43 @@ class CallLoop:
             if self.guard.status is Status.READY:
                 self._garbage.append(number)
             return
+        except BaseException:
+            self._garbage.append(number)
+            raise
         try:
             self._drop_now(number)
         finally:
             self.end()
 
     def _drop_now(self, number: int) -> None:
-        index = self.prepare_drop(number)
-        if index is not None:
-            self.invoke(index)
-
-    def prepare_drop(self, number: int) -> int | None:
-        """Lowers the handle of a held resource; returns the index of the call that drops it.
-
-        None where there is nothing to drop: a restore took the handle away.
-        """
         held = self.resources.release(number)
         if held is None:
-            return None
-        type_index, handle = held
+            return  # a restore took the handle away
+        exits = self._native.exits()
+        try:
+            self._call_drop(self.prepare_drop(*held), number)
+        except BaseException:
+            self.keep_undropped(number, held, exits)
+            raise
+
+    def _call_drop(self, index: int, number: int) -> None:
+        """Makes the call that drops a resource. Overridden by what watches calls."""
+        self.invoke(index)
+
+    def keep_undropped(self, number: int, held: tuple[int, int], exits: int | None) -> None:
+        """A drop ended with an exception: the resource is garbage again if the guest was not
+        entered.
+
+        Args:
+            number, held: the resource's, and what :meth:`ResourceTable.release` returned.
+            exits: of the native sandbox, before.
+        """
+        if self.guard.status is Status.READY and self._native.exits() == exits:
+            self.resources.hold_guest(number, *held)
+            self._garbage.append(number)
+
+    def prepare_drop(self, type_index: int, handle: int) -> int:
+        """Lowers a handle; returns the index of the call that drops its resource."""
         data = _abi.TRANSFER_DATA
         _DROP_PARAMETERS.pack_into(self.export_memory, _abi.TRANSFER_CURSOR, data + 16, handle)
         return self.description.drops_by_resource[type_index]
@@ -278,17 +299,29 @@ class CallLoop:
         """The same, for calls with a deadline, which host functions have to keep too."""
         from hlwasm.sandbox.expiry import Attendance, DeadlinePassed
 
-        attendance = None
+        if self._attendance is not None:
+            # Ctrl-C came right before it was to leave.
+            self._attendance.leave()
+        self._attendance = attendance = Attendance(
+            self._native.is_expired, self._interrupt_providers
+        )
         try:
             try:
-                attendance = Attendance(self._native.is_expired, self._interrupt_providers)
-                self._attendance = attendance
+                attendance.enter()
                 self._serve(kind)
             finally:
+                passed = attendance.leave()
                 self._attendance = None
-                passed = attendance is not None and attendance.leave()
         except DeadlinePassed:
+            if not attendance.is_late():
+                raise  # of a call that this one is part of
             passed = True
+        except Exception as error:
+            # A host function may have made another exception of what was raised in it.
+            ours = isinstance(error, HlwasmError) and not isinstance(error, DeadlineExceeded)
+            if ours or not attendance.is_late():
+                raise
+            raise deadline_exceeded(self._limits.deadline) from error
         if passed:
             raise deadline_exceeded(self._limits.deadline) from None
 

@@ -48,6 +48,8 @@ TABLE_LIMIT = 1 << 20
 
 # Stands for a type index in what marks guest resources as given away by the running call.
 _GIVEN = -1
+# Has what was lent looked through at the end of a call that gave something away.
+_SOMETHING_GIVEN = (_GIVEN, 0)
 
 
 class ResourceTable:
@@ -65,6 +67,7 @@ class ResourceTable:
         fits: whether all objects of a class can stand for a host resource, by type index and
             one of its objects; raises a WitTypeError where this one cannot.
         on_closed: given what each ``close`` returned that a restore called.
+        exits: how often the guest has come back so far; None while a call runs in it.
     """
 
     def __init__(
@@ -79,6 +82,7 @@ class ResourceTable:
         self.component = "the component"
         self.fits: Callable[[int, Any], bool] | None = None
         self.on_closed: Callable[[Any], object] | None = None
+        self.exits: Callable[[], int | None] = lambda: None
         self._classes = classes
         self._host: dict[tuple[int, int], Any] = {}
         # How many handles the guest owns of each host object, by its id.
@@ -88,6 +92,10 @@ class ResourceTable:
         # What the running call was lent: type index, and rep or handle. And the numbers of the
         # guest resources that it was given.
         self._lent: set[tuple[int, int]] = set()
+        # What a call that is about to be made takes: type index, object, and rep or handle of
+        # each; and what `exits` was before it. What host functions answer is given for good.
+        self._given: list[tuple[int, Any, int]] = []
+        self._given_at: int | None = None
         self._next = 1
         # Type index and handle of each guest resource that an object holds, by number.
         self._held: dict[int, tuple[int, int]] = {}
@@ -118,6 +126,7 @@ class ResourceTable:
         if self._resource(type_index).side == "host":
             rep = self._insert(type_index, value)
             self._handles[id(value)] = self._handles.get(id(value), 0) + 1
+            self._give(type_index, value, rep)
             return rep
         handle = self._guest_handle(type_index, value)
         if (type_index, handle) in self._lent:
@@ -125,10 +134,24 @@ class ResourceTable:
         value._give_up("was given away")
         self.release(value._number)
         self._lent.add((_GIVEN, value._number))
+        self._give(type_index, value, handle)
         return handle
+
+    def _give(self, type_index: int, value: Any, handle: int) -> None:
+        exits = self.exits()
+        if exits is None:
+            return
+        if not self._given:
+            self._given_at = exits
+        self._lent.add(_SOMETHING_GIVEN)
+        self._given.append((type_index, value, handle))
 
     def take_back(self, type_index: int, value: Any, handle: int) -> None:
         """Undoes :meth:`lower_own`: the call that the resource was for was not made."""
+        if self._given:
+            kind, given, as_handle = self._given[-1]
+            if given is value and (kind, as_handle) == (type_index, handle):
+                self._given.pop()
         if self._resource(type_index).side == "host":
             self._take(type_index, handle)
         else:
@@ -243,10 +266,20 @@ class ResourceTable:
         return found
 
     def end_call(self) -> None:
-        """Takes back what was lent for the call."""
+        """Takes back what was lent for the call; what was given to it is the guest's."""
         for key in self._lent:
             self._host.pop(key, None)
         self._lent.clear()
+        self._given.clear()
+
+    def undo_call(self) -> None:
+        """The same for a call that may not have been made, in a guest that is whole: it takes
+        back what was given, too, if the guest was not entered.
+        """
+        if self._given and self.exits() == self._given_at:
+            while self._given:
+                self.take_back(*self._given[-1])
+        self.end_call()
 
     def has_lent(self) -> bool:
         """Whether :meth:`end_call` has work to do."""

@@ -37,11 +37,9 @@ class _WatchedLoop(CallLoop):
             self.end()
             raise
 
-    def _drop_now(self, number: int) -> None:
-        index = self.prepare_drop(number)
-        if index is not None:
-            with self.watcher.drop(self.description.resources_by_drop[index], number):
-                self.invoke(index)
+    def _call_drop(self, index: int, number: int) -> None:
+        with self.watcher.drop(self.description.resources_by_drop[index], number):
+            self.invoke(index)
 
     def _bind_destructor(self, number: int) -> Callable[[int], int]:
         destroy = super()._bind_destructor(number)

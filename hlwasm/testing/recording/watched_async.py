@@ -31,11 +31,9 @@ class _WatchedCalls(AsyncCalls):
             self.end()
             raise
 
-    async def _drop_now(self, number: int) -> None:
-        index = self._core.prepare_drop(number)
-        if index is not None:
-            with self.watcher.drop(self._core.description.resources_by_drop[index], number):
-                await self.invoke(index)
+    async def _call_drop(self, index: int, number: int) -> None:
+        with self.watcher.drop(self._core.description.resources_by_drop[index], number):
+            await self.invoke(index)
 
 
 class WatchedAsyncSandbox(Watched, AsyncSandbox):

@@ -261,6 +261,7 @@ def test_a_dropped_host_resource_is_closed(rig: Rig) -> None:
 
     file = File()
     rep = rig.loop.resources.lower_own(HOST_RESOURCE, file)
+    rig.loop.resources.end_call()
     rig.script.host_call(_abi.TRANSFER_DROP_RESOURCE | 3, rep)
     rig.result(0)
     rig.script.done()

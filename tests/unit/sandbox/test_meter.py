@@ -99,6 +99,7 @@ def test_drops_of_resources_are_host_calls(rig: Callable[..., Rig]) -> None:
     for _ in range(2):
         rep = it.loop.resources.lower_own(0, File())
         it.script.host_call(_abi.TRANSFER_DROP_RESOURCE | 3, rep)
+    it.loop.resources.end_call()
     with pytest.raises(HostCallLimitExceeded):
         it.go()
     assert closed == [1]
