@@ -8,6 +8,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
+from hlwasm.errors import HlwasmError
+
 
 class Deadline:
     """Cancels the task that is in this ``async with`` statement when the time is up, and turns
@@ -49,6 +51,9 @@ class Deadline:
             self._task.uncancel()
         # Somebody else may have cancelled the task too: that goes before.
         if kind is asyncio.CancelledError and _cancels(self._task) <= self._cancels:
+            raise own from error
+        # What was cancelled may have made another exception of it.
+        if isinstance(error, Exception) and not isinstance(error, HlwasmError):
             raise own from error
 
 

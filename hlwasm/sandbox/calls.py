@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from hlwasm.errors import (
     ArtifactError,
+    DeadlineExceeded,
     GuestDataError,
     GuestFault,
     HlwasmError,

@@ -37,11 +37,17 @@ _SIGNAL = 12
 class DeadlinePassed(BaseException):
     """Raised in a host function whose call is too late; the call loop makes it
     DeadlineExceeded. No Exception, so that host functions do not catch it by mistake.
+
+    Where calls nest, it may be raised in a host function of the inner one for the outer one.
     """
+
+    def __str__(self) -> str:
+        return "the deadline of the call that this one is part of has passed"
 
 
 class Attendance:
-    """A thread that serves host calls of one call with a deadline.
+    """A thread that serves host calls of one call with a deadline, from :meth:`enter` on until
+    :meth:`leave`.
 
     Args:
         is_expired: whether the deadline has passed.
@@ -65,30 +71,33 @@ class Attendance:
         # Whether what was sent is an exception, which arrives between two instructions.
         self._raised = False
         self.errand: Errand | None = None
+
+    def enter(self) -> None:
+        """The thread serves from now on; to be called where :meth:`leave` follows in any case."""
         _enter(self)
-        if is_expired():
+        if self._is_expired():
             # Nobody may have been told of it.
             self._expire()
 
     def leave(self) -> bool:
-        """The thread serves no more; whether an exception was on its way to it.
+        """The thread serves no more; whether its call is late. May be called again.
 
-        Raises nothing: what arrives during this is what it answers.
+        Raises:
+            DeadlinePassed: the one that arrives during this is another call's.
         """
         try:
             with self._lock:
                 self._active = False
                 _present.discard(self)
-                sent, self._sent = self._sent, False
             if self._raised:
                 _let_arrive()
-            return sent
         except DeadlinePassed:
-            self._sent = False
             with self._lock:
                 self._active = False
             _present.discard(self)
-            return True
+            if not self._sent:
+                raise
+        return self._sent
 
     def check(self) -> None:
         """Interrupts the thread if its call is too late. By the thread that watches."""
@@ -116,8 +125,16 @@ class Attendance:
                 _raise_in(self._thread, DeadlinePassed)
 
     def is_late(self) -> bool:
-        """Whether the deadline was found to have passed."""
+        """Whether the deadline was found to have passed, before :meth:`leave`."""
         return self._sent
+
+    def is_of_this_thread(self) -> bool:
+        """Whether it is the calling thread that serves."""
+        return self._thread == get_ident()
+
+    def renew(self) -> None:
+        """Forgets who holds its lock."""
+        self._lock = threading.Lock()
 
     def is_struck(self) -> bool:
         """Whether the signal that arrived is for this."""
@@ -128,21 +145,33 @@ class Attendance:
 # for a Python without a global lock, unlike tuple(…).
 _present: set[Attendance] = set()
 _watch_lock = threading.Lock()
-_watcher: tuple[int, threading.Thread] | None = None
+_watcher: threading.Thread | None = None
 
 
 def _enter(attendance: Attendance) -> None:
     global _watcher
     _present.add(attendance)
-    if _watcher is None or _watcher[0] != os.getpid():
+    if _watcher is None:
         with _watch_lock:
-            if _watcher is None or _watcher[0] != os.getpid():
-                _present.intersection_update({attendance})
+            if _watcher is None:
                 thread = threading.Thread(target=_watch, name="hlwasm-expiry", daemon=True)
                 thread.start()
-                _watcher = (os.getpid(), thread)
+                _watcher = thread
     if _in_main_thread(get_ident()):
         _install_handler()
+
+
+def _forget() -> None:
+    """In the child of a fork: the parent's threads are not here, and held locks stay so."""
+    global _present, _watch_lock, _watcher
+    # A host function that forks comes back in the child, too.
+    own = [each for each in _present.copy() if each.is_of_this_thread()]
+    for each in own:
+        each.renew()
+    _present, _watch_lock, _watcher = set(own), threading.Lock(), None
+
+
+os.register_at_fork(after_in_child=_forget)
 
 
 def _watch() -> None:

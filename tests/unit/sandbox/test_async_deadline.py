@@ -56,12 +56,13 @@ def test_a_cancellation_that_is_swallowed_leaves_no_trace() -> None:
             with pytest.raises(asyncio.CancelledError):
                 await asyncio.sleep(3600)
         assert cancels() == 0
-        with pytest.raises(ZeroDivisionError):
+        with pytest.raises(TooLate) as caught:
             async with Deadline(0.01, TooLate):
                 try:
                     await asyncio.sleep(3600)
                 finally:
                     raise ZeroDivisionError
+        assert isinstance(caught.value.__cause__, ZeroDivisionError)
         assert cancels() == 0
 
     asyncio.run(main())
