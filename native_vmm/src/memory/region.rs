@@ -261,7 +261,14 @@ impl Region {
             )
         };
         if mapped == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
+            let error = io::Error::last_os_error();
+            if fd >= 0 {
+                // A file that refuses (a server is gone) is asked when the old pages are unmapped
+                // already: what the process maps next could come to lie in the gap, in
+                // the guest's memory.
+                let _ = self.renew(offset, bytes, access);
+            }
+            return Err(error);
         }
         if self.small_pages {
             self.advise_small(address, bytes);
