@@ -22,8 +22,8 @@ from hlwasm.sandbox.pool.exports import export_of, find, pooled_exports
 from hlwasm.sandbox.pool.first import made_by_this_call, not_made_in_time
 from hlwasm.sandbox.pool.futures import FORKED
 from hlwasm.sandbox.pool.recipe import Recipe, check_size, check_timeout
+from hlwasm.sandbox.pool.slot import LOGGER
 from hlwasm.sandbox.pool.statistics import PoolStatistics
-from hlwasm.sandbox.pool.store import LOGGER
 from hlwasm.sandbox.resources import Closing
 from hlwasm.sandbox.state import Status
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from hlwasm.errors import PoolClosed
 from hlwasm.logs import WARNING, log
-from hlwasm.sandbox.pool.store import LOGGER
+from hlwasm.sandbox.pool.slot import LOGGER
 
 FORKED = "the pool belongs to the parent process: make one in this process"
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import atexit
 import os
 import weakref
+from _thread import start_new_thread
+from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -30,6 +32,13 @@ def register(pool: Pool, tasks: Tasks, store: Store) -> None:
 
 
 def _forget(tasks: Tasks, store: Store) -> None:
+    # The garbage collector calls this in a thread that may hold locks, those of this pool or of
+    # another: what takes some is done by a thread that has none. (threading takes one itself.)
+    with suppress(RuntimeError):  # no more threads
+        start_new_thread(_end, (tasks, store))
+
+
+def _end(tasks: Tasks, store: Store) -> None:
     reason = "the pool was forgotten"
     tasks.refuse(reason, cancel=False)
     store.refuse(reason)

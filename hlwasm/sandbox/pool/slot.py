@@ -8,11 +8,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
+from hlwasm.errors import SandboxStateError
+from hlwasm.logs import WARNING, log
 from hlwasm.sandbox.pool.exports import export_of
 
 if TYPE_CHECKING:
     from hlwasm.sandbox.sandbox import Sandbox
     from hlwasm.wit.model import Function
+
+LOGGER = "hlwasm.pool"
+
+COUNTS = ("borrowed", "errors", "created", "restores", "replaced")
 
 
 class Token:
@@ -34,7 +40,7 @@ class Slot:
         holder: reference to the borrower's token, None while it is idle.
         owner: ident of the thread that has it, or had it last.
         lost: it was abandoned: nobody will use it again.
-        borrowed, errors, restores, created, replaced: counts.
+        borrowed, errors, created, restores, replaced: counts.
     """
 
     __slots__ = (
@@ -57,6 +63,24 @@ class Slot:
         assert self.sandbox is not None
         found = self.functions[function.index] = export_of(self.sandbox, function)
         return found
+
+    def free(self) -> None:
+        """Closes its sandbox."""
+        sandbox, self.sandbox = self.sandbox, None
+        self.functions, self.dirty = {}, False
+        assert sandbox is not None
+        try:
+            sandbox.close()
+        except SandboxStateError:
+            # Its borrower left a call behind in another thread.
+            sandbox.cancel()
+        except Exception as error:
+            log(LOGGER, WARNING, "closing a sandbox: %s: %s", type(error).__name__, error)
+
+    def add(self, other: Slot) -> None:
+        """Adds its counts."""
+        for name in COUNTS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
 class Waiter:

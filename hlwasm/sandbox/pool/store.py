@@ -14,31 +14,26 @@ and a slot that comes back goes to the first of them: nobody overtakes.
 from __future__ import annotations
 
 import threading
-from _thread import get_ident
+from _thread import get_ident, start_new_thread
 from collections import deque
 from collections.abc import Container
+from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING
 from weakref import ref
 
-from hlwasm.errors import (
-    Cancelled,
-    PoolClosed,
-    PoolTimeout,
-    SandboxClosed,
-    SandboxStateError,
-)
+from hlwasm.errors import Cancelled, PoolClosed, PoolTimeout, SandboxClosed
 from hlwasm.logs import INFO, WARNING, log
 from hlwasm.sandbox.pool.first import First
-from hlwasm.sandbox.pool.slot import Slot, Token, Waiter
+from hlwasm.sandbox.pool.slot import COUNTS, LOGGER, Slot, Token, Waiter
 from hlwasm.sandbox.resources import Closing
 from hlwasm.sandbox.state import Status
 
 if TYPE_CHECKING:
     from hlwasm.sandbox.pool.recipe import Recipe
     from hlwasm.sandbox.sandbox import Sandbox
-
-LOGGER = "hlwasm.pool"
+# How long a thread waits for the lock that may not wait for it, in seconds.
+_PATIENCE = 0.2
 
 
 class Store:
@@ -229,32 +224,29 @@ class Store:
         level = INFO if isinstance(error, SandboxClosed) else WARNING
         log(LOGGER, level, "a sandbox is replaced: %s: %s", type(error).__name__, error)
         slot.replaced += 1
-        self._free(slot)
+        slot.free()
 
-    @staticmethod
-    def _free(slot: Slot) -> None:
-        sandbox, slot.sandbox = slot.sandbox, None
-        slot.functions, slot.dirty = {}, False
-        assert sandbox is not None
-        try:
-            sandbox.close()
-        except SandboxStateError:
-            # Its borrower left a call behind in another thread.
-            sandbox.cancel()
-        except Exception as error:
-            log(LOGGER, WARNING, "closing a sandbox: %s: %s", type(error).__name__, error)
-
-    def _forgotten(self, slot: Slot, holder: object) -> None:
+    def _forgotten(self, slot: Slot, _: object) -> None:
         """The token has died, without giving the slot back."""
-        with self._lock:
-            if slot.holder is holder:
-                slot.dirty = True
+        # The garbage collector may call this in a thread that holds any lock, of another pool
+        # for one, whose owner waits for this lock: it must not wait for long. Nor is it to close
+        # host resources, which runs code of the user.
+        if not self._closed and not slot.lost and self._lock.acquire(timeout=_PATIENCE):
+            try:
                 self._put(None, slot)
+            finally:
+                self._lock.release()
+        else:
+            with suppress(RuntimeError):  # no more threads
+                start_new_thread(self._put, (None, slot))
 
     def _put(self, token: Token | None, slot: Slot) -> None:
+        """Takes the slot back, if that token holds it; None for any that died."""
         with self._lock:
             if slot.holder is None or slot.holder() is not token:
                 return
+            if token is None:
+                slot.dirty = True  # what was done in it is not known
             self._first.leave(slot)
             if not self._waiters and not slot.lost and slot.sandbox is not None:
                 # As below, without further ado.
@@ -262,14 +254,14 @@ class Store:
                 slot.holder = None
             elif slot.lost:
                 self._lost.discard(slot)
-                self._count(slot)
+                self._gone.add(slot)
                 slot.holder = None
             else:
                 self._pass_on(slot)
             if self._refusing:
                 self._back.notify_all()
         if slot.lost and slot.sandbox is not None:
-            self._free(slot)
+            slot.free()
         if self._closed:
             self._close_idle()
 
@@ -317,7 +309,6 @@ class Store:
         """The fields of PoolStatistics that are known here."""
         with self._lock:
             slots = (*self._slots, *self._lost, self._gone)
-            names = ("borrowed", "errors", "created", "restores", "replaced")
             return {
                 "size": self.size,
                 "idle": len(self._idle),
@@ -326,12 +317,8 @@ class Store:
                 "abandoned": len(self._lost),
                 "waits": self._waits,
                 "wait_time": self._wait_time,
-                **{name: sum(getattr(slot, name) for slot in slots) for name in names},
+                **{name: sum(getattr(slot, name) for slot in slots) for name in COUNTS},
             }
-
-    def _count(self, slot: Slot) -> None:
-        for name in ("borrowed", "errors", "created", "restores", "replaced"):
-            setattr(self._gone, name, getattr(self._gone, name) + getattr(slot, name))
 
     # The end ----------------------------------------------------------------------
 

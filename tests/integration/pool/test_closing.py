@@ -158,3 +158,27 @@ def test_a_forgotten_pool_ends(component: hlwasm.Component) -> None:
         return threads() == before
 
     until(ended)
+
+
+def test_forgetting_a_pool_waits_for_no_lock(component: hlwasm.Component) -> None:
+    """The garbage collector may do it in a thread for whose locks others wait."""
+    pool = hlwasm.Pool(component, size=1, imports=IMPORTS)
+    assert pool.submit("add", 2, 3).result(20) == 5
+    tasks, store = pool._tasks, pool._store
+    forgotten = [pool]
+    del pool
+    locked, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with tasks._lock, store._lock:
+            locked.set()
+            assert done.wait(20)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert locked.wait(20)
+    forgotten.clear()
+    gc.collect()
+    done.set()
+    thread.join(20)
+    until(lambda: tasks.threads() == 0 and store.counts()["idle"] == 0)

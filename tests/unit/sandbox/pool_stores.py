@@ -89,7 +89,11 @@ def in_thread(work: Any) -> threading.Thread:
 
 
 def waiting(store: Store, count: int) -> None:
+    until(store, "waiting", count)
+
+
+def until(store: Store, name: str, count: int) -> None:
     end = time.monotonic() + 10
-    while store.counts()["waiting"] != count:
+    while store.counts()[name] != count:
         assert time.monotonic() < end
         time.sleep(0.001)

@@ -14,7 +14,7 @@ import pytest
 from hlwasm.errors import PoolTimeout, SandboxClosed, SnapshotError
 from hlwasm.sandbox.state import Status
 from tests.interrupts import interrupted
-from tests.unit.sandbox.pool_stores import Borrower, in_thread, make_store, waiting
+from tests.unit.sandbox.pool_stores import Borrower, in_thread, make_store, until, waiting
 
 
 def test_sandboxes_are_made_when_they_are_needed() -> None:
@@ -169,6 +169,25 @@ def test_a_borrower_that_is_forgotten_loses_it() -> None:
     again.back()
 
 
+def test_forgetting_a_borrower_waits_for_no_lock() -> None:
+    """The garbage collector may do it in a thread for whose locks others wait."""
+    store, _ = make_store(size=1)
+    forgotten = [Borrower(store)]
+    locked, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with store._lock:
+            locked.set()
+            assert done.wait(20)
+
+    thread = in_thread(hold)
+    assert locked.wait(20)
+    forgotten.clear()
+    done.set()
+    thread.join(20)
+    Borrower(store, timeout=20).back()
+
+
 def test_an_abandoned_sandbox_has_a_successor_and_is_closed_when_it_comes_back() -> None:
     store, recipe = make_store(size=1)
     stuck = Borrower(store)
@@ -229,6 +248,8 @@ def test_one_borrower_at_a_time_whatever_happens(threads: int) -> None:
     for worker in workers:
         worker.join()
     assert problems == []
+    # What was forgotten may be brought back by another thread.
+    until(store, "busy", 0)
     counts = store.counts()
     assert (counts["busy"], counts["waiting"]) == (0, 0)
     assert counts["created"] == len(recipe.made)
