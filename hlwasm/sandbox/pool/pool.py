@@ -215,7 +215,8 @@ class Pool(Executor):
         ``timeout``; in the thread of an event loop, and from inside of a task, it does not.
 
         A task whose call passes ``Limits.deadline`` fails at that time even if a host function
-        blocks. Its thread and sandbox are given up then, and others take their place.
+        blocks. Its thread and sandbox are given up then, and others take their place. Callbacks
+        of futures should not block: at a deadline the thread that watches all runs them.
 
         Args:
             fn: name of an export, as for :meth:`call`; or a callable, which gets the sandbox

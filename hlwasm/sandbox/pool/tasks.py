@@ -204,7 +204,7 @@ class Tasks:
     def _do(self, worker: _Worker, future: PoolFuture, work: Work) -> None:
         token = Token()
         slot = result = error = None
-        begun = False
+        begun: bool | None = None  # not asked yet
         try:
             try:
                 slot = self._store.take(token, worker=True)
@@ -224,7 +224,8 @@ class Tasks:
                 self._store.give(token, slot)
         except BaseException as failure:
             error = failure
-            begun = begun or future.set_running_or_notify_cancel()
+            if begun is None:
+                begun = future.set_running_or_notify_cancel()
         if begun:
             resolve(future, result, error)
         # Its traceback leads back here.
