@@ -23,6 +23,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum
 
+from hlwasm.errors import NativeError
+
 # How long a guest may run while others wait, in seconds: far above what a switch costs (two
 # exits), and short enough that a call of a millisecond is served soon among those that spin.
 SLICE = 0.005
@@ -34,6 +36,8 @@ THREADS_MAX = 32
 # How long the end of the process waits for guests to stop, in seconds. Stopping takes a
 # millisecond, but for a host function that nothing ends.
 _EXIT_PATIENCE = 1.0
+# As of a synchronous sandbox.
+_FORKED = "the sandbox belongs to the process that this one was forked from; make one here"
 
 
 class Outcome(Enum):
@@ -176,6 +180,7 @@ class Workers:
 
     def __init__(self, count: int) -> None:
         self.count = count
+        self._process = os.getpid()
         # Guards all that follows.
         self._lock = threading.Lock()
         self._new: deque[Job] = deque()
@@ -186,6 +191,10 @@ class Workers:
         self._busy = 0  # without those that are blocked
         self._referee: threading.Thread | None = None
         self._closed = False
+
+    def is_foreign(self) -> bool:
+        """Whether this is a forked child, where there are none of its threads."""
+        return self._process != os.getpid()
 
     def contended(self) -> bool:
         """Whether a job waits for a thread."""
@@ -237,7 +246,10 @@ class Workers:
 
         Raises:
             RuntimeError: not even a first thread can be started.
+            NativeError: the threads are those of the process that this one was forked from.
         """
+        if self.is_foreign():
+            raise NativeError(_FORKED)
         with self._lock:
             if self._closed:
                 job.abandon()
