@@ -14,8 +14,8 @@ from hlwasm.errors import Err, ProgramExit
 from hlwasm.native import _abi
 from hlwasm.sandbox import workers
 from hlwasm.sandbox.async_calls import AsyncCalls, task_guard
+from hlwasm.sandbox.async_closing import AsyncClosing
 from hlwasm.sandbox.guest_resources import AsyncGuestResource
-from hlwasm.sandbox.resources import Closing
 from hlwasm.sandbox.sandbox import SandboxBase, exit_code
 
 if TYPE_CHECKING:
@@ -215,12 +215,14 @@ class AsyncSandbox(SandboxBase):
         saved: list[Snapshot] = []
 
         def save() -> bool:
-            saved.append(self._save())
+            saved.append(self._save(host))
             return True
 
         # Drops what is garbage, which may take host functions of the user.
         await self._calls.begin()
         try:
+            # Here, for it calls methods of the user's objects.
+            host = self._host().capture()
             await self._workers.run(save)
         finally:
             self._calls.end()
@@ -232,22 +234,21 @@ class AsyncSandbox(SandboxBase):
         Raises:
             SandboxBusy, ReentrantCall, SandboxClosed, SnapshotError: see there.
         """
-
-        closed: list[Any] = []
+        closings: list[Callable[[], Any]] = []
 
         def restore() -> bool:
-            # Values are lowered in the event loop's thread, and the guest runs in others.
-            self._restore(snapshot, lowers_elsewhere=True)
+            self._restore(snapshot, closings)
             return True
 
-        closing = Closing()
-        self._loop.resources.on_closed = closed.append
-        with closing:
-            await self._workers.run(restore, always=True)
-        for each in closed:
-            if isawaitable(each):
-                with closing:
-                    await each
+        closing = AsyncClosing()
+        # Here, where it is known which task this is.
+        self._guard.begin_look(end_loan=True)
+        try:
+            with closing:
+                await self._workers.run(restore, always=True)
+        finally:
+            self._guard.end()
+        await closing.close_all(closings)
         closing.reraise()
 
     def fork(self, imports: Any = None, *, wasi: Wasi | None = None) -> Instantiation:
@@ -274,15 +275,16 @@ class AsyncSandbox(SandboxBase):
         """
         if not self._guard.close():
             return
-        closing = Closing()
+        closing = AsyncClosing()
         if self._native is not None:
-            for close in self._loop.resources.take_all():
-                with closing:
-                    closed = close()
-                    if isawaitable(closed):
-                        await closed
+            # What throws the coroutine away is raised here as well as where it waits.
+            with closing:
+                await closing.close_all(self._loop.resources.take_all())
         with closing:
-            await self._workers.run(self._free, always=True)
+            if closing.thrown_away or self._workers.is_foreign():
+                self._free()
+            else:
+                await self._workers.run(self._free, always=True)
         closing.reraise()
 
     def _free(self) -> bool:

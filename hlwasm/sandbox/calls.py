@@ -81,6 +81,7 @@ class CallLoop:
         bind_import: makes the server of host function number n, at its first call. One under
             the number of a drop goes before the usual one, which calls ``close``.
         logged: the guest runtime has had something to say.
+        closed: everything is freed.
         interrupt_providers: raises an exception in host functions of providers that wait;
             called from any thread.
     """
@@ -118,6 +119,7 @@ class CallLoop:
         self._lent = self.resources._lent
         self._serves: dict[int, Serve] = {}
         self.logged = False
+        self.closed = False
         self._attendance: Attendance | None = None
         self._serve_kind = self._serve if limits.deadline is None else self._serve_in_time
         for memory in (self.import_memory, self.export_memory):
@@ -335,7 +337,17 @@ class CallLoop:
             attendance = self._attendance
             if attendance is None:
                 return implementation(*arguments)
-            return run_elsewhere(implementation, arguments, attendance)
+            guard = self.guard
+            caller = guard.host_caller
+
+            def run(*arguments: object) -> object:
+                guard.host_caller = get_ident()
+                return implementation(*arguments)
+
+            try:
+                return run_elsewhere(run, arguments, attendance)
+            finally:
+                guard.host_caller = caller
 
         return call
 
@@ -458,24 +470,26 @@ class CallLoop:
         """Saves the guest. Between ``begin`` and ``end``."""
         return self._native.snapshot()
 
-    def restore(self, snapshot: NativeSnapshot, lowers_elsewhere: bool = False) -> None:
+    def restore(self, snapshot: NativeSnapshot, elsewhere: bool = False) -> None:
         """Enters a sandbox that no call runs in, and puts the guest back to a snapshot.
         ``end`` follows, unless this raises.
 
         Args:
             snapshot: of a sandbox of the same layout.
-            lowers_elsewhere: values are lowered by other threads than that of ``begin``.
+            elsewhere: a worker does this for a task, which has entered the sandbox and will
+                leave it, and lowers values in another thread.
 
         Raises:
             SandboxBusy, ReentrantCall, SandboxClosed, ViewInUse: see there.
             NativeError: the kernel has no memory left; the sandbox is of no use then.
         """
         guard = self.guard
-        guard.begin_look(end_loan=True)
+        if not elsewhere:
+            guard.begin_look(end_loan=True)
         try:
             thread = get_ident()
             # A call whose arguments did not fit may have lowered some, and never ran the guest.
-            alone = self._thread == thread and not lowers_elsewhere
+            alone = self._thread == thread and not elsewhere
             self._thread = thread
             status = self._restore(self._pointer, snapshot.pointer, alone)
             if status < 0:
@@ -485,7 +499,8 @@ class CallLoop:
         except BaseException as error:
             # KeyboardInterrupt comes as soon as the native half returns.
             self.poison_restored(error)
-            self.end()
+            if not elsewhere:
+                self.end()
             raise
 
     def poison_restored(self, error: BaseException) -> None:
@@ -505,7 +520,7 @@ class CallLoop:
         self._native.kick()
 
     def close(self) -> None:
-        """Frees everything. Called once, by the sandbox, when nothing runs."""
+        """Frees everything. By the sandbox, when nothing runs; again if Ctrl-C ended it."""
         try:
             self.resources.close()
         finally:
@@ -514,3 +529,4 @@ class CallLoop:
             self._pointer = None
             loan, self.guard.loan = self.guard.loan, None
             self._native.close(lent=loan is not None and not loan.release())
+            self.closed = True

@@ -16,6 +16,7 @@ state it may answer the same object each time, which is then not closed by a res
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hlwasm.errors import SnapshotError
@@ -76,8 +77,13 @@ class HostSide:
         resources = self._table.capture(self._capture_object)
         return HostState(resources, tuple([p.capture() for p in self._providers]))
 
-    def restore(self, state: HostState) -> None:
+    def restore(self, state: HostState, closings: list[Callable[[], Any]] | None = None) -> None:
         """Puts it back, or sets up that of a new sandbox; next to free if nothing has changed.
+
+        Args:
+            state: what was captured.
+            closings: takes what closes the user's objects that are not part of the state; by
+                default they are closed here, as those of providers always are.
 
         After an exception the host's side fits no guest: the sandbox must stay poisoned until
         another restore succeeds.
@@ -102,10 +108,22 @@ class HostSide:
                 for provider in self._providers:
                     provider.clear_interrupt()
                 # First, because it closes streams, which are the providers' to put back.
-                self._table.restore(state.resources, self._restore_object)
+                self._table.restore(
+                    state.resources,
+                    self._restore_object,
+                    None if closings is None else partial(self._close_later, closings),
+                )
         finally:
             for index, restore in enumerate(self._restores):
                 restore(states[index])
+
+    def _close_later(
+        self, closings: list[Callable[[], Any]], kind: int, close: Callable[[], Any]
+    ) -> None:
+        if self._is_given(kind):
+            closings.append(close)
+        else:
+            close()
 
     def _check_origin(self, resources: HostResources) -> None:
         """What is a provider's, as a file says, does not get to functions of the user, for

@@ -29,6 +29,7 @@ A snapshot holds the table too. Restoring one follows these rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +67,6 @@ class ResourceTable:
         component: name of the component, for messages.
         fits: whether all objects of a class can stand for a host resource, by type index and
             one of its objects; raises a WitTypeError where this one cannot.
-        on_closed: given what each ``close`` returned that a restore called.
         exits: how often the guest has come back so far; None while a call runs in it.
     """
 
@@ -81,7 +81,6 @@ class ResourceTable:
         self.plain_class: type[HeldResource] = GuestResource
         self.component = "the component"
         self.fits: Callable[[int, Any], bool] | None = None
-        self.on_closed: Callable[[Any], object] | None = None
         self.exits: Callable[[], int | None] = lambda: None
         self._classes = classes
         self._host: dict[tuple[int, int], Any] = {}
@@ -291,9 +290,9 @@ class ResourceTable:
         Raises:
             BaseException: the first that a ``close`` raised; all are called.
         """
-        _close_all(self.take_all()).reraise()
+        _close_by(None, self.take_all())
 
-    def take_all(self) -> list[Callable[[], Any]]:
+    def take_all(self) -> list[partial[Any]]:
         """What closes the host resources that the guest still holds, newest first; it holds
         none now.
         """
@@ -304,7 +303,7 @@ class ResourceTable:
         self._handles.clear()
         return closings
 
-    def _closings(self, kept: Container[int]) -> list[Callable[[], Any]]:
+    def _closings(self, kept: Container[int]) -> list[partial[Any]]:
         """What closes each object in the table, newest first, but those of these ids."""
         objects = {id(value): (key[0], value) for key, value in self._host.items()}
         found = reversed(objects.items())
@@ -351,12 +350,18 @@ class ResourceTable:
         """Whether :meth:`restore` has nothing to do: this is asked after each call."""
         return state is self._at and not self._changed and not self.garbage
 
-    def restore(self, state: HostResources, restore_object: Callable[[Any], Any]) -> None:
+    def restore(
+        self,
+        state: HostResources,
+        restore_object: Callable[[Any], Any],
+        close: Callable[[int, Callable[[], Any]], object] | None = None,
+    ) -> None:
         """Puts the table back.
 
         Args:
             state: captured from this table, or from one of another sandbox of the component.
             restore_object: makes a host resource from its token.
+            close: called instead of what closes an object, with its type index and that.
 
         Raises:
             SnapshotError: an object cannot stand for its resource, and nothing is restored.
@@ -374,7 +379,8 @@ class ResourceTable:
             kinds = {index: kind for kind, _, index in state.host}
             present = {id(value) for value in self._host.values()}
             new = [(kinds[i], value) for i, value in enumerate(made) if id(value) not in present]
-            _close_all([partial(self._close, *each) for each in reversed(new)])
+            with suppress(Exception):  # it is logged
+                _close_by(close, [partial(self._close, *each) for each in reversed(new)])
             raise
         # In case of an interrupt in between.
         self._changed = True
@@ -391,7 +397,7 @@ class ResourceTable:
         self._held.update(state.guest if ours else ())
         self.garbage[:] = state.garbage if ours else ()
         self._settle(state)
-        _close_all(gone, self.on_closed).reraise()
+        _close_by(close, gone)
 
     def _check_made(self, type_index: int, value: Any) -> None:
         """Host functions count on it wherever an object comes from."""
@@ -473,7 +479,8 @@ class ResourceTable:
 class Closing:
     """Several closings, each in a ``with`` statement: all are done, whatever they raise.
 
-    The first exception is kept, the others are logged.
+    The first exception is kept, but one that is no Exception (KeyboardInterrupt, CancelledError)
+    goes before those that are. The others are logged.
     """
 
     def __init__(self) -> None:
@@ -482,25 +489,33 @@ class Closing:
     def __enter__(self) -> None: ...
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
-        if error is not None and self._first is not None:
+        if error is None:
+            return True
+        other = self._first
+        if other is None or (isinstance(other, Exception) and not isinstance(error, Exception)):
+            self._first, error = error, other
+        if error is not None:
             log(__name__, WARNING, "closing a host resource failed: %r", error)
-        elif error is not None:
-            self._first = error
         return True
 
     def reraise(self) -> None:
-        """Raises the first exception, if there was one."""
+        """Raises the exception that was kept, if there was one."""
         if self._first is not None:
             raise self._first
 
 
-def _close_all(
-    closings: Iterable[Callable[[], Any]], then: Callable[[Any], object] | None = None
-) -> Closing:
+def close_all(closings: Iterable[Callable[[], object]]) -> Closing:
+    """Calls all."""
     closing = Closing()
     for close in closings:
         with closing:
-            closed = close()
-            if then is not None:
-                then(closed)
+            close()
     return closing
+
+
+def _close_by(
+    close: Callable[[int, Callable[[], Any]], object] | None, closings: list[partial[Any]]
+) -> None:
+    if close is not None:
+        closings = [partial(close, each.args[0], each) for each in closings]
+    close_all(closings).reraise()

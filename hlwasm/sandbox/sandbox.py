@@ -235,6 +235,8 @@ class Sandbox(SandboxBase):
     gets :class:`hlwasm.SandboxBusy`. Close it, or use it in a ``with`` statement.
     """
 
+    _freed = False
+
     def __init__(
         self,
         component: Component,
@@ -329,12 +331,18 @@ class Sandbox(SandboxBase):
         Raises:
             SandboxBusy, ReentrantCall: a call is running.
         """
-        if self._guard.close():
-            try:
-                self._loop.close()
-            finally:
-                for provider in self._providers:
-                    provider.close()
+        self._guard.close(self._free)
+
+    def _free(self) -> None:
+        # Not only by the first to close: Ctrl-C may end that at any moment.
+        if self._freed:
+            return
+        try:
+            self._loop.close()
+        finally:
+            for provider in self._providers:
+                provider.close()
+            self._freed = self._loop.closed
 
     def __enter__(self) -> Sandbox:
         return self

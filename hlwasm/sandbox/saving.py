@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hlwasm.errors import SnapshotError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from hlwasm.component import Component
     from hlwasm.sandbox.calls import CallLoop
-    from hlwasm.sandbox.host_state import HostSide
+    from hlwasm.sandbox.host_state import HostSide, HostState
     from hlwasm.sandbox.imports import Linker
     from hlwasm.sandbox.limits import Limits
     from hlwasm.sandbox.providers import Provider
@@ -28,15 +28,26 @@ class Saving:
     _providers: Sequence[Provider]
     _host_side: HostSide | None = None
 
-    def _save(self) -> Snapshot:
-        """See :meth:`Sandbox.snapshot`; called between ``begin`` and ``end``."""
+    def _save(self, host: HostState | None = None) -> Snapshot:
+        """See :meth:`Sandbox.snapshot`; called between ``begin`` and ``end``.
+
+        Args:
+            host: the host's side, if it is captured already.
+        """
         from hlwasm.sandbox.snapshot import Snapshot
 
-        host = self._host().capture()
+        if host is None:
+            host = self._host().capture()
         return Snapshot(self.component, self.limits, self._loop.snapshot(), host)
 
-    def _restore(self, snapshot: Snapshot, lowers_elsewhere: bool = False) -> None:
-        """See :meth:`Sandbox.restore`, and :meth:`CallLoop.restore` for the other argument."""
+    def _restore(self, snapshot: Snapshot, closings: list[Callable[[], Any]] | None = None) -> None:
+        """See :meth:`Sandbox.restore`.
+
+        Args:
+            snapshot: likewise.
+            closings: a worker restores for a task, which has entered the sandbox and leaves it,
+                and calls what this takes; see :meth:`HostSide.restore`.
+        """
         try:
             native, host = snapshot._native, snapshot._host
         except AttributeError:
@@ -44,14 +55,15 @@ class Saving:
         if snapshot.component is not self.component or snapshot.limits is not self.limits:
             self._check_compatible(snapshot)
         loop = self._loop
-        loop.restore(native, lowers_elsewhere)
+        loop.restore(native, closings is not None)
         try:
-            (self._host_side or self._host()).restore(host)
+            (self._host_side or self._host()).restore(host, closings)
         except BaseException as error:
             loop.poison_restored(error)
             raise
         finally:
-            loop.end()
+            if closings is None:
+                loop.end()
 
     def _host(self) -> HostSide:
         if self._host_side is None:

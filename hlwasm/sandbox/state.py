@@ -172,8 +172,12 @@ class Guard:
             self.status = Status.POISONED
             self.reason = reason
 
-    def close(self) -> bool:
+    def close(self, free: Callable[[], object] | None = None) -> bool:
         """Closes unless a call is running; False where it was closed before.
+
+        Args:
+            free: called with the sandbox held, also where it was closed before, but by one
+                caller at a time; others do not wait for it.
 
         Raises:
             SandboxBusy, ReentrantCall: a call is running.
@@ -181,12 +185,15 @@ class Guard:
         caller = object()
         try:
             if self._enter(None, caller) is not caller:
+                if self.status is Status.CLOSED:
+                    return False
                 self.refuse()
-            if self.status is Status.CLOSED:
-                return False
+            first = self.status is not Status.CLOSED
             self.ready = False
             self.status = Status.CLOSED
-            return True
+            if free is not None:
+                free()
+            return first
         finally:
             self._leave(caller)
 

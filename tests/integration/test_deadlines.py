@@ -261,6 +261,21 @@ def test_host_functions_can_be_given_up(component: hlwasm.Component, elsewhere: 
     assert failures == []
 
 
+@pytest.mark.parametrize("abandon", [False, True])
+def test_a_host_function_that_calls_its_own_sandbox(
+    component: hlwasm.Component, abandon: bool
+) -> None:
+    def work(value: int) -> int:
+        with pytest.raises(hlwasm.ReentrantCall):
+            sandbox.exports.add(1, 2)
+        return value
+
+    limits = hlwasm.Limits(deadline=30, abandon_host_calls=abandon)
+    with component.instantiate({"work": work}, limits=limits) as sandbox:
+        assert sandbox.exports.call(3) == 3
+        assert sandbox.exports.add(1, 2) == 3
+
+
 def test_calls_in_time_notice_nothing(component: hlwasm.Component) -> None:
     limits = hlwasm.Limits(deadline=0.5, cpu_time=5.0)
     with component.instantiate({"work": lambda value: value + 1}, limits=limits) as sandbox:

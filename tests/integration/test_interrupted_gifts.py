@@ -1,4 +1,6 @@
-"""Ctrl-C right before and right after the guest: what a call was given is where it belongs."""
+"""Ctrl-C right before and right after the guest, and while a sandbox is closed: what a call was
+given is where it belongs, and nothing is left behind.
+"""
 
 from __future__ import annotations
 
@@ -99,3 +101,28 @@ def test_what_host_functions_answer_is_not_kept_until_the_call_ends(start: Start
     made = sandbox.exports.client.make("notes", b"hello")
     assert made.data == b"hello"
     assert sizes and not any(sizes)
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_closing_again_after_ctrl_c(start: Start, moment: str) -> None:
+    sandbox = start("resources", {"store": Store()})
+    blob = Blob("kept")
+    sandbox.exports.client.keep(blob)
+    loop = sandbox._loop
+    place, name = (loop, "close") if moment == "before" else (sandbox._guard, "end")
+    real = getattr(place, name)
+
+    def interrupted() -> None:
+        setattr(place, name, real)
+        if moment == "after":
+            real()
+        raise KeyboardInterrupt
+
+    setattr(place, name, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        sandbox.close()
+    assert sandbox.status is hlwasm.Status.CLOSED
+    sandbox.close()
+    assert loop._native.pointer is None
+    assert blob.closed == 1
+    sandbox.close()

@@ -77,3 +77,31 @@ assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 5
 assert asyncio.run(use()) == 5
 """)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_sandbox_of_the_parent_is_refused_in_a_forked_child() -> None:
+    done = python("""
+import signal
+loop = asyncio.new_event_loop()
+sandbox = loop.run_until_complete(start().__aenter__())
+snapshot = loop.run_until_complete(sandbox.snapshot())
+async def use():
+    for call in (lambda: sandbox.exports.add(2, 3), lambda: sandbox.restore(snapshot)):
+        try:
+            await call()
+        except hlwasm.NativeError as error:
+            assert "process that this one was forked from" in str(error)
+        else:
+            return 1
+    await sandbox.aclose()
+    return 7
+child = os.fork()
+if child == 0:
+    signal.alarm(30)
+    os._exit(asyncio.run(use()))
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+assert loop.run_until_complete(sandbox.exports.add(2, 3)) == 5
+loop.run_until_complete(sandbox.aclose())
+loop.close()
+""")
+    assert done.returncode == 0, done.stderr
