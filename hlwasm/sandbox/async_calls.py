@@ -19,12 +19,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from hlwasm.errors import SandboxStateError
+from hlwasm.errors import Cancelled, HlwasmError, SandboxStateError
 from hlwasm.native.handles import NativeSandbox
-from hlwasm.sandbox.async_deadline import Deadline
+from hlwasm.sandbox.async_deadline import Deadline, uncancel
 from hlwasm.sandbox.call_endings import deadline_exceeded
 from hlwasm.sandbox.calls import CallLoop
 from hlwasm.sandbox.guest_resources import AsyncGuestResource
@@ -81,6 +82,8 @@ class AsyncCalls:
         self._cancel = cancel
         self._awaited = awaited
         self._deadline = deadline
+        # The host coroutine that is awaited was cancelled by `cancel_served`.
+        self._cancelling = False
         core.resources.drop_guest = self._drop_guest
         core.resources.plain_class = AsyncGuestResource
 
@@ -230,5 +233,26 @@ class AsyncCalls:
             serve: Any = self._core.server(function)
             result: int = await serve(pointer)
             return result
+        except BaseException as error:
+            ours = isinstance(error, (asyncio.CancelledError, Exception))
+            if not self._cancelling or not ours or isinstance(error, HlwasmError):
+                raise
+            raise Cancelled("the call was cancelled") from error
         finally:
             guard.host_caller = None
+            if self._cancelling:
+                self._cancelling = False
+                uncancel(_current_task())
+
+    def cancel_served(self) -> None:
+        """Ends the host coroutine that is awaited, if one is. Any thread may call this."""
+        task = self._core.guard.host_caller
+        if isinstance(task, asyncio.Task):
+            with suppress(RuntimeError):  # its loop may be closed by now
+                task.get_loop().call_soon_threadsafe(self._cancel_task, task)
+
+    def _cancel_task(self, task: asyncio.Task[Any]) -> None:
+        # Between two steps of the task, which waits in its host coroutine, or no more.
+        if self._core.guard.host_caller is task and not self._cancelling:
+            self._cancelling = True
+            task.cancel()

@@ -47,14 +47,19 @@ class Deadline:
         own, self._error = self._error, None
         if own is None:
             return
-        if sys.version_info >= (3, 11):
-            self._task.uncancel()
+        uncancel(self._task)
         # Somebody else may have cancelled the task too: that goes before.
         if kind is asyncio.CancelledError and _cancels(self._task) <= self._cancels:
             raise own from error
         # What was cancelled may have made another exception of it.
         if isinstance(error, Exception) and not isinstance(error, HlwasmError):
             raise own from error
+
+
+def uncancel(task: Any) -> None:
+    """Takes back one ``cancel()`` of a task, whose exception has arrived."""
+    if sys.version_info >= (3, 11):
+        task.uncancel()
 
 
 def _cancels(task: asyncio.Task[Any]) -> int:

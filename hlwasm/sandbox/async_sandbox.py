@@ -17,6 +17,7 @@ from hlwasm.sandbox.async_calls import AsyncCalls, task_guard
 from hlwasm.sandbox.async_closing import AsyncClosing
 from hlwasm.sandbox.guest_resources import AsyncGuestResource
 from hlwasm.sandbox.sandbox import SandboxBase, exit_code
+from hlwasm.sandbox.state import Status
 
 if TYPE_CHECKING:
     from hlwasm.component import Component
@@ -188,6 +189,13 @@ class AsyncSandbox(SandboxBase):
             return 0
 
         return destroy
+
+    def cancel(self) -> None:
+        """As :meth:`hlwasm.Sandbox.cancel`; a host coroutine that is awaited is cancelled, too."""
+        super().cancel()
+        calls: AsyncCalls | None = self.__dict__.get("_calls")
+        if calls is not None and self.status is not Status.CLOSED:
+            calls.cancel_served()
 
     async def run(self) -> int:
         """Runs the program: the component's ``wasi:cli/run``.

@@ -152,6 +152,62 @@ def test_cancel_from_another_thread(component: hlwasm.Component) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_cancel_ends_a_host_coroutine(component: hlwasm.Component, elsewhere: bool) -> None:
+    host = Endless()
+
+    async def main() -> None:
+        async with component.instantiate_async(host) as sandbox:
+            snapshot = await sandbox.snapshot()
+            for _ in range(2):
+                call = asyncio.create_task(sandbox.exports.next(1))
+                await asyncio.sleep(ENTERED)
+                if elsewhere:
+                    await asyncio.to_thread(sandbox.cancel)
+                else:
+                    sandbox.cancel()
+                sandbox.cancel()
+                done, _ = await asyncio.wait([call], timeout=5)
+                assert done and isinstance(call.exception(), hlwasm.Cancelled)
+                assert sandbox.status is hlwasm.Status.POISONED
+                await sandbox.restore(snapshot)
+                # The kick is taken back, too.
+                assert await sandbox.exports.add(1, 2) == 3
+        assert host.cleaned_up == 2
+
+    asyncio.run(main())
+
+
+def test_a_cancelled_host_coroutine_that_goes_on(component: hlwasm.Component) -> None:
+    """Its guest does not, and the task is as it was."""
+    outcomes: list[object] = []
+
+    async def fetch(key: int) -> int:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            if key:
+                raise ValueError("converted") from None
+        return key
+
+    async def use(sandbox: hlwasm.AsyncSandbox, key: int) -> None:
+        with pytest.raises(hlwasm.Cancelled):
+            await sandbox.exports.next(key)
+        await asyncio.sleep(0.01)
+        outcomes.append(key)
+
+    async def main() -> None:
+        for key in (0, 1):
+            async with component.instantiate_async({"fetch": fetch}) as sandbox:
+                task = asyncio.create_task(use(sandbox, key))
+                await asyncio.sleep(ENTERED)
+                sandbox.cancel()
+                await asyncio.wait_for(task, 5)
+
+    asyncio.run(main())
+    assert outcomes == [0, 1]
+
+
 @pytest.mark.parametrize("moment", [0, 0.002, 0.01])
 def test_cancelling_while_it_is_made(component: hlwasm.Component, moment: float) -> None:
     async def main() -> None:
