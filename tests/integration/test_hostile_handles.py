@@ -211,7 +211,9 @@ class Rig:
         """The number of a new object of a resource type, as the host gives it out."""
         types = self.loop.description.types
         [index] = [each.index for each in types if each.name == name and isinstance(each, Resource)]
-        return self.loop.resources.lower_own(index, object())
+        number = self.loop.resources.lower_own(index, object())
+        self.loop.resources.end_call()  # as one that a call took
+        return number
 
     def give(self, name: str, *words: int) -> Any:
         """Calls an export whose result is these words; a list's elements lie behind."""
