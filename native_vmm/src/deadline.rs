@@ -25,15 +25,8 @@ use std::time::Duration;
 
 use crate::fork;
 use crate::kick::Kick;
+use crate::scheduling::{Raised, lower, raise_watcher};
 use crate::turns::{self, Look, Seen, TICK, Verdict};
-
-/// How long the scheduling of a thread whose time was up stays raised, unless it uses the
-/// sandbox again before: enough for its caller to get Python's lock and take note.
-const RAISED: u64 = 50_000_000;
-/// Real-time priorities, the lowest that there are: of threads that were kicked, and of the
-/// watcher.
-const PRIORITY_KICKED: i32 = 1;
-const PRIORITY_WATCHER: i32 = 2;
 
 /// The time limits of one sandbox, in nanoseconds, and when they end what runs now.
 ///
@@ -89,7 +82,7 @@ impl Alarm {
     /// The calling thread uses the sandbox again: if it was raised, it has taken note.
     pub fn note(&self) {
         if self.raised.load(Relaxed) && self.raised.swap(false, SeqCst) {
-            Scheduling::lower();
+            lower();
         }
     }
 
@@ -322,7 +315,7 @@ fn watcher() -> Thread {
 
 fn run() {
     block_signals();
-    Scheduling::raise(0, PRIORITY_WATCHER);
+    raise_watcher();
     let mut raised = Vec::new();
     let mut grace = true;
     let mut queue = 0;
@@ -403,94 +396,6 @@ pub fn block_signals() {
         let mut set = MaybeUninit::zeroed();
         libc::sigfillset(set.as_mut_ptr());
         libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), std::ptr::null_mut());
-    }
-}
-
-/// How a thread is scheduled.
-struct Scheduling {
-    policy: i32,
-    priority: libc::sched_param,
-}
-
-impl Scheduling {
-    /// Raises a thread, 0 for the calling one; answers how it was scheduled before. Does
-    /// nothing where the process may not do that, or the thread is a real-time one already.
-    fn raise(thread: i32, priority: i32) -> Option<Self> {
-        let mut before = MaybeUninit::zeroed();
-        // SAFETY: only asks; `before` has room for the answer, all zeros of which are valid.
-        let (policy, before) = unsafe {
-            libc::sched_getparam(thread, before.as_mut_ptr());
-            (libc::sched_getscheduler(thread), before.assume_init())
-        };
-        let ordinary = [libc::SCHED_OTHER, libc::SCHED_BATCH, libc::SCHED_IDLE];
-        if !ordinary.contains(&(policy & !libc::SCHED_RESET_ON_FORK)) {
-            return None;
-        }
-        let before = Self {
-            policy,
-            priority: before,
-        };
-        let wanted = libc::sched_param {
-            sched_priority: priority,
-        };
-        let policy = libc::SCHED_RR | libc::SCHED_RESET_ON_FORK;
-        // SAFETY: only changes how a thread of this process is scheduled.
-        let result = unsafe { libc::sched_setscheduler(thread, policy, &raw const wanted) };
-        (result == 0).then_some(before)
-    }
-
-    /// Makes the calling thread, which was raised, an ordinary one. What else it was the
-    /// watcher knows, and sees to later.
-    fn lower() {
-        let ordinary = libc::sched_param { sched_priority: 0 };
-        let policy = libc::SCHED_OTHER | libc::SCHED_RESET_ON_FORK;
-        // SAFETY: only changes how the calling thread is scheduled.
-        unsafe { libc::sched_setscheduler(0, policy, &raw const ordinary) };
-    }
-
-    fn restore(&self, thread: i32) {
-        // Whoever may raise by a resource limit alone may not take the flag away again, and
-        // would be refused all of it.
-        let policy = self.policy | libc::SCHED_RESET_ON_FORK;
-        // SAFETY: as above. A thread that has ended meanwhile is no error.
-        unsafe { libc::sched_setscheduler(thread, policy, &raw const self.priority) };
-    }
-}
-
-/// A thread whose scheduling is raised.
-struct Raised {
-    thread: i32,
-    until: u64,
-    before: Scheduling,
-}
-
-impl Raised {
-    /// Raises a thread, 0 for none; whether that was possible.
-    fn add(raised: &mut Vec<Self>, thread: i32, time: u64) -> bool {
-        if thread == 0 {
-            return false;
-        }
-        let Some(before) = Scheduling::raise(thread, PRIORITY_KICKED) else {
-            return false;
-        };
-        raised.push(Self {
-            thread,
-            until: time + RAISED,
-            before,
-        });
-        true
-    }
-
-    /// Lowers those whose time has come; answers when the next one's comes.
-    fn lower(raised: &mut Vec<Self>, time: u64) -> u64 {
-        raised.retain(|one| {
-            let keep = one.until > time;
-            if !keep {
-                one.before.restore(one.thread);
-            }
-            keep
-        });
-        raised.iter().map(|one| one.until).min().unwrap_or(u64::MAX)
     }
 }
 

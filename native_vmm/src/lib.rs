@@ -26,4 +26,5 @@ pub mod kick;
 pub mod loader;
 pub mod memory;
 pub mod sandbox;
+mod scheduling;
 pub mod turns;
