@@ -96,52 +96,35 @@ impl HotPages {
         &self.pages
     }
 
-    /// Takes pages away that hold what they held at the snapshot, as far as that is known.
+    /// Whether a page is hot and holds what it held at the snapshot.
     ///
     /// # Errors
-    /// If the file behind the pages was cut off, or the kernel refuses to read them.
+    /// If the file behind the page was cut off, or the kernel refuses to read it.
     ///
     /// # Safety
-    /// Nothing runs in the region, all are whole, accessible pages of it, and the sources are
+    /// Nothing runs in the region, it is a whole, accessible page of it, and the sources are
     /// from this content.
-    pub unsafe fn retain_changed(
+    pub unsafe fn is_unchanged(
         &self,
         region: &Region,
         content: &Content,
-        pages: &mut Vec<u64>,
-    ) -> io::Result<()> {
-        let known = |physical: &u64| {
-            let index = self
-                .pages
-                .binary_search_by_key(physical, |page| page.physical);
-            self.pages[index.ok()?].source
+        physical: u64,
+    ) -> io::Result<bool> {
+        let index = self
+            .pages
+            .binary_search_by_key(&physical, |page| page.physical);
+        let Some(source) = index.ok().and_then(|index| self.pages[index].source) else {
+            return Ok(false);
         };
         if content.is_sealed() {
-            pages.retain(|page| {
-                let address = region.address(*page, PAGE_BYTES);
-                // SAFETY: as the caller promised.
-                known(page).is_none_or(|source| unsafe { !source.equals(address) })
-            });
-            return Ok(());
+            // SAFETY: as the caller promised.
+            return Ok(unsafe { source.equals(region.address(physical, PAGE_BYTES)) });
         }
         let mut copy = Page::new();
-        let mut changed = Vec::with_capacity(pages.len());
-        for page in pages.iter() {
-            let is_changed = match known(page) {
-                None => true,
-                Some(source) => {
-                    // SAFETY: as the caller promised.
-                    unsafe { careful_copies::read(region, *page, &mut copy)? };
-                    // SAFETY: the copy is a whole page, and the content exists.
-                    unsafe { !source.equals(copy.bytes().as_ptr()) }
-                }
-            };
-            if is_changed {
-                changed.push(*page);
-            }
-        }
-        *pages = changed;
-        Ok(())
+        // SAFETY: as the caller promised.
+        unsafe { careful_copies::read(region, physical, &mut copy)? };
+        // SAFETY: the copy is a whole page, and the content exists.
+        Ok(unsafe { source.equals(copy.bytes().as_ptr()) })
     }
 
     /// Copies all pages back.

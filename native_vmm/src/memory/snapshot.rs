@@ -308,12 +308,17 @@ impl GuestMemory {
             })?;
         }
         // It started with some, which are its own whether it has written to them or not.
-        // SAFETY: the sandbox is freed, so nothing runs in the region.
-        unsafe {
-            base.hot
-                .retain_changed(&self.region, &snapshot.content, &mut pages)?
-        };
-        snapshot.working_set.learn_from_freed(pages);
+        let mut unchanged = Vec::new();
+        for &page in &pages {
+            // SAFETY: the sandbox is freed, so nothing runs in the region.
+            if unsafe {
+                base.hot
+                    .is_unchanged(&self.region, &snapshot.content, page)?
+            } {
+                unchanged.push(page);
+            }
+        }
+        snapshot.working_set.learn_from_freed(pages, &unchanged);
         if let Some(artifact) = &snapshot.artifact {
             artifact.clone_freed();
         }

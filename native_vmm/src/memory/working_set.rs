@@ -9,6 +9,7 @@
 //!
 //! Some pages need not be learned: see [`always`].
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use host_guest_abi::layout::{HOT_CODE_BYTES, IMAGE, PAGE_BYTES};
@@ -43,13 +44,25 @@ pub fn always(extents: &[Extent], ram_bytes: u64) -> Vec<u64> {
     pages
 }
 
+/// What was learned of sandboxes that were freed.
+#[derive(Default)]
+struct Freed {
+    /// What the last one had written to, where there was one.
+    last: Option<Vec<u64>>,
+    /// How many in a row have left a page as they had it from the start.
+    idle: HashMap<u64, u32>,
+}
+
+/// So many sandboxes in a row may leave a page as it was: some are written to with what they
+/// hold already, as by counting references up and down.
+const PATIENCE: u32 = 16;
+
 /// What is known of one snapshot. Any thread may use it.
 #[derive(Default)]
 pub struct WorkingSet {
     always: Vec<u64>,
     pages: Mutex<Arc<[HotPage]>>,
-    /// What the last sandbox that was freed had written to, where there was one.
-    freed: Mutex<Option<Vec<u64>>>,
+    freed: Mutex<Freed>,
 }
 
 impl WorkingSet {
@@ -85,10 +98,21 @@ impl WorkingSet {
         *fork::lock(&self.pages) = pages.into();
     }
 
-    /// Takes note of the pages, ascending, that a sandbox that is freed has written to.
-    pub fn learn_from_freed(&self, pages: Vec<u64>) {
+    /// Takes note of a sandbox that is freed: of the pages, ascending, that are its own, and of
+    /// those among them that are as it had them from the start.
+    pub fn learn_from_freed(&self, mut pages: Vec<u64>, unchanged: &[u64]) {
         // One lock after the other; see `fork::lock`.
-        let before = fork::lock(&self.freed).replace(pages.clone());
+        let before = {
+            let mut freed = fork::lock(&self.freed);
+            let mut idle: HashMap<u64, u32> = unchanged
+                .iter()
+                .map(|page| (*page, freed.idle.get(page).map_or(1, |times| times + 1)))
+                .collect();
+            pages.retain(|page| idle.get(page).is_none_or(|times| *times <= PATIENCE));
+            idle.retain(|_, times| *times <= PATIENCE);
+            freed.idle = idle;
+            freed.last.replace(pages.clone())
+        };
         let common = |page: &u64| {
             let before = before.as_ref();
             before.is_none_or(|before| before.binary_search(page).is_ok())
@@ -112,12 +136,29 @@ mod tests {
     #[test]
     fn two_in_a_row_decide() {
         let set = WorkingSet::default();
-        set.learn_from_freed(vec![1, 2, 3, 9]);
+        set.learn_from_freed(vec![1, 2, 3, 9], &[]);
         assert_eq!(addresses(&set), [1, 2, 3, 9]);
-        set.learn_from_freed(vec![2, 3, 4]);
+        set.learn_from_freed(vec![2, 3, 4], &[]);
         assert_eq!(addresses(&set), [2, 3]);
-        set.learn_from_freed(vec![3, 4]);
+        set.learn_from_freed(vec![3, 4], &[]);
         assert_eq!(addresses(&set), [3, 4]);
+    }
+
+    #[test]
+    fn what_nobody_has_changed_for_long_is_given_up() {
+        let set = WorkingSet::default();
+        set.learn_from_freed(vec![1, 2], &[]);
+        set.learn_from_freed(vec![1, 2], &[]);
+        for _ in 0..PATIENCE {
+            set.learn_from_freed(vec![1, 2], &[2]);
+            assert_eq!(addresses(&set), [1, 2]);
+        }
+        set.learn_from_freed(vec![1, 2], &[2]);
+        assert_eq!(addresses(&set), [1]);
+        // By one that changes it the count begins anew.
+        set.learn_from_freed(vec![1, 3], &[1]);
+        set.learn_from_freed(vec![1, 3], &[]);
+        assert_eq!(addresses(&set), [1, 3]);
     }
 
     #[test]
@@ -126,7 +167,7 @@ mod tests {
         assert_eq!(addresses(&set), [2, 5]);
         set.set([1, 5, 7].into_iter().map(HotPage::expected));
         assert_eq!(addresses(&set), [1, 2, 5, 7]);
-        set.learn_from_freed(vec![3]);
+        set.learn_from_freed(vec![3], &[]);
         assert_eq!(addresses(&set), [2, 3, 5]);
     }
 
@@ -153,9 +194,9 @@ mod tests {
         let set = WorkingSet::default();
         set.set([7].into_iter().map(HotPage::expected));
         let many: Vec<u64> = (0..=HOT_PAGES_MAX as u64).collect();
-        set.learn_from_freed(many);
+        set.learn_from_freed(many, &[]);
         assert_eq!(addresses(&set), [7]);
-        set.learn_from_freed(vec![5, 6]);
+        set.learn_from_freed(vec![5, 6], &[]);
         assert_eq!(addresses(&set), [5, 6]);
     }
 }
