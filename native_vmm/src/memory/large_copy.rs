@@ -33,9 +33,11 @@ const FREED: u32 = 2;
 
 /// A file and what it holds: device, inode, size, and when it was changed.
 type Identity = (u64, u64, u64, (i64, i64));
+/// A file, and how many of its bytes are the artifact.
+type Key = (Identity, u64);
 
 /// The copies that somebody uses.
-static COPIES: Mutex<Vec<(Identity, Weak<File>)>> = Mutex::new(Vec::new());
+static COPIES: Mutex<Vec<(Key, Weak<File>)>> = Mutex::new(Vec::new());
 
 /// The copy of one artifact, once it was wanted.
 #[derive(Debug, Default)]
@@ -72,7 +74,7 @@ fn shared_copy(file: &File, bytes: u64) -> io::Result<Arc<File>> {
     let known = {
         let mut copies = fork::lock(&COPIES);
         copies.retain(|(_, copy)| copy.strong_count() > 0);
-        let found = copies.iter().find(|(identity, _)| *identity == before);
+        let found = copies.iter().find(|(key, _)| *key == (before, bytes));
         found.and_then(|(_, copy)| copy.upgrade())
     };
     if let Some(copy) = known {
@@ -83,7 +85,7 @@ fn shared_copy(file: &File, bytes: u64) -> io::Result<Arc<File>> {
     if identity(&file.metadata()?) != before {
         return Err(io::Error::other("the artifact was changed meanwhile"));
     }
-    fork::lock(&COPIES).push((before, Arc::downgrade(&copy)));
+    fork::lock(&COPIES).push(((before, bytes), Arc::downgrade(&copy)));
     Ok(copy)
 }
 
